@@ -1,0 +1,43 @@
+"""The errors that Evoxtral raises for its users.
+
+Every error says what is wrong (`message`) and, where there is a remedy, what to do (`hint`). The command line
+prints both on one line and the server puts them into a problem document; nothing here knows of either.
+"""
+
+
+class EvoxtralError(Exception):
+    """Base of all expected failures.
+
+    Args:
+        message: what is wrong, naming the file, tag, voice, ... concerned; one line.
+        hint: the command or setting that mends it; one line, or None where there is none.
+    """
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message if hint is None else f"{message} ({hint})")
+        self.message = message
+        self.hint = hint
+
+
+class AudioError(EvoxtralError):
+    """The input is not audio that can be used: undecodable, truncated, empty, NaN samples."""
+
+
+class ModelError(EvoxtralError):
+    """A model is missing, is incomplete, or is not of the kind that was asked for."""
+
+
+class VoiceError(EvoxtralError):
+    """A text-to-speech engine or voice is unknown or not installed."""
+
+
+class CorpusError(EvoxtralError):
+    """A corpus folder or one of its files is missing, malformed or inconsistent."""
+
+
+class RecipeError(EvoxtralError):
+    """A training recipe is malformed or asks for something impossible."""
+
+
+class ScoreError(EvoxtralError):
+    """References and hypotheses cannot be scored against each other."""

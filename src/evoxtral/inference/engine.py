@@ -1,0 +1,47 @@
+"""What every transcription engine looks like from outside: windows of audio in, hypotheses out.
+
+Holds the protocol only; cutting long audio, joining and timing happen above it (`evoxtral.inference.pipeline`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What an engine heard in one window.
+
+    Attributes:
+        text: tagged text, "" where nothing was said.
+        mean_log_probability: mean natural-log probability of the text's tokens, or None where unknown.
+        no_speech_probability: probability that nothing is said in the window, or None where unknown.
+    """
+
+    text: str
+    mean_log_probability: float | None = None
+    no_speech_probability: float | None = None
+
+
+@runtime_checkable
+class TranscriptionEngine(Protocol):
+    """Transcribes windows of at most `max_window_s` seconds.
+
+    Attributes:
+        name: kind of engine, such as "ctranslate2", "torch" or "remote".
+        model: the model's name as the user gave it.
+        max_window_s: the longest window that one call may hold.
+    """
+
+    name: str
+    model: str
+    max_window_s: float
+
+    def transcribe_windows(
+        self, windows: Sequence[NDArray[np.float32]], *, language: str = "en"
+    ) -> list[Hypothesis]:
+        """Transcribe mono float32 16 kHz windows, each of shape (n_i,); one hypothesis a window, in order."""
+        ...

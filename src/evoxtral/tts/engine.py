@@ -1,0 +1,90 @@
+"""What every text-to-speech engine looks like from outside.
+
+Holds the protocol and the records that cross it; knows no engine and nothing of corpora or models.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A voice that an engine can speak with.
+
+    Attributes:
+        name: what the user types after `--voice`; unique within the engine.
+        description: one line for lists, such as "American English, female".
+    """
+
+    name: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimedWord:
+    """One spoken word of the text (`index` counts the words of the parsed text) with its place in the audio."""
+
+    index: int
+    word: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TimedTag:
+    """One tag of the text (`index` counts its tags) with the stretch of audio where it is heard.
+
+    A non-verbal sound or a pause has its own stretch; an emotion or delivery tag the stretch of its scope.
+    """
+
+    index: int
+    tag: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """What an engine made of one text.
+
+    Attributes:
+        samples: mono float32 in [-1, 1], shape (n,).
+        sample_rate_hz: rate of `samples`.
+        words, tags: places in the audio, in order; empty where the engine cannot tell.
+        engine: the engine that really spoke, such as "local/espeak" or "elevenlabs".
+        voice: name of the voice that really spoke.
+    """
+
+    samples: NDArray[np.float32]
+    sample_rate_hz: int
+    engine: str
+    voice: str
+    words: tuple[TimedWord, ...] = ()
+    tags: tuple[TimedTag, ...] = ()
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.samples) / self.sample_rate_hz
+
+
+@runtime_checkable
+class SpeechEngine(Protocol):
+    """Turns tagged text into speech. The same text, voice and seed give the same samples where the engine allows."""
+
+    name: str
+
+    def voices(self) -> Sequence[Voice]:
+        """The voices that can be used on this machine now."""
+        ...
+
+    def speak(self, text: str, *, voice: str | None = None, seed: int = 0) -> Speech:
+        """Speak tagged text.
+
+        Raises:
+            VoiceError: the voice is unknown, or the engine lacks something (the hint says what to install).
+        """
+        ...
