@@ -1,0 +1,88 @@
+"""The one configuration object of a corpus: what `corpus.yaml` holds.
+
+Holds what users choose; the composition that every corpus must reach is fixed and lives in `evoxtral.corpus.targets`.
+Knows nothing of the steps that read it. Relative paths only, so that a corpus folder can be moved.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ScriptsConfig(_Section):
+    """Who writes how many scripts.
+
+    Attributes:
+        writer: "grammar" (offline), "openai" (any OpenAI-compatible endpoint) or "anthropic".
+        model, base_url: the language model and its endpoint; unused by the grammar.
+        max_requests: budget of an LLM run; it stops, resumable, when that many requests were sent.
+        concurrency: LLM requests in flight at once.
+    """
+
+    count: int = Field(default=1_000, ge=1)
+    seed: int = 0
+    writer: Literal["grammar", "openai", "anthropic"] = "grammar"
+    model: str | None = None
+    base_url: str | None = None
+    max_requests: int | None = Field(default=None, ge=1)
+    concurrency: int = Field(default=4, ge=1)
+
+
+class SynthesisConfig(_Section):
+    """Who speaks the scripts.
+
+    Attributes:
+        voices: names of the voices, used in turn; empty takes all that the engine offers.
+        takes: how many clips, with different voices, are made of each script.
+        workers: processes of the local engine; None takes all cores.
+        max_characters: budget of a paid engine; the run stops, resumable, before it is exceeded.
+    """
+
+    engine: Literal["local", "elevenlabs"] = "local"
+    voices: tuple[str, ...] = ()
+    takes: int = Field(default=1, ge=1)
+    seed: int = 0
+    workers: int | None = Field(default=None, ge=1)
+    max_characters: int | None = Field(default=None, ge=1)
+
+
+class ValidationConfig(_Section):
+    """When a clip is set aside.
+
+    Attributes:
+        listener: model that transcribes each clip back; None checks the signal only.
+        max_wer: highest word error rate (normalised text) of the listener's transcript.
+        workers: processes that measure clips; None takes all cores.
+    """
+
+    listener: str | None = "edge"
+    max_wer: float = Field(default=0.5, gt=0)
+    workers: int | None = Field(default=None, ge=1)
+
+
+class DatasetConfig(_Section):
+    """How the dataset is divided.
+
+    Attributes:
+        validation, test: shares of the scripts, drawn within each slice.
+        holdout_voices: voices heard only in the test split; all other voices are then kept out of it.
+    """
+
+    validation: float = Field(default=0.1, ge=0, lt=1)
+    test: float = Field(default=0.1, ge=0, lt=1)
+    seed: int = 0
+    holdout_voices: tuple[str, ...] = ()
+
+
+class CorpusConfig(_Section):
+    """Everything a user chooses about a corpus."""
+
+    name: str = "evoxtral-corpus"
+    scripts: ScriptsConfig = ScriptsConfig()
+    synthesis: SynthesisConfig = SynthesisConfig()
+    validation: ValidationConfig = ValidationConfig()
+    dataset: DatasetConfig = DatasetConfig()
