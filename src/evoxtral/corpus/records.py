@@ -39,6 +39,7 @@ class Script(BaseModel):
         id: unique in the corpus; also seeds what is random about the script's speech.
         tagged_text: the text with its tags; everything else about it is derived by `evoxtral.tags`.
         writer: who wrote it, such as "grammar", "openai:gpt-...", "import:FILE".
+        voice: the voice that must speak it; None where the voices take turns.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -48,6 +49,7 @@ class Script(BaseModel):
     slice_type: SliceType
     domain: Domain
     writer: str
+    voice: str | None = None
 
 
 class Clip(BaseModel):
