@@ -4,9 +4,11 @@ Holds what users choose; the composition that every corpus must reach is fixed a
 Knows nothing of the steps that read it. Relative paths only, so that a corpus folder can be moved.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from evoxtral.corpus.targets import MAX_VOICE_SHARE
 
 
 class _Section(BaseModel):
@@ -36,16 +38,23 @@ class SynthesisConfig(_Section):
     """Who speaks the scripts.
 
     Attributes:
+        engine_options: keyword arguments of the engine, in every process that loads it.
         voices: names of the voices, used in turn; empty takes all that the engine offers.
+        max_voice_share: fewer voices than keep each to this share of the clips are an error.
         takes: how many clips, with different voices, are made of each script.
+        seed: with a script's id, decides its voice and what is random about its speech.
+        audio_format: "flac" (exact), or "opus" (a fraction of the size).
         workers: processes of the local engine; None takes all cores.
-        max_characters: budget of a paid engine; the run stops, resumable, before it is exceeded.
+        max_characters: budget of a paid engine for the whole corpus; the run stops, resumable, before it is exceeded.
     """
 
     engine: Literal["local", "elevenlabs"] = "local"
+    engine_options: dict[str, Any] = Field(default_factory=dict)
     voices: tuple[str, ...] = ()
+    max_voice_share: float = Field(default=MAX_VOICE_SHARE, gt=0, le=1)
     takes: int = Field(default=1, ge=1)
     seed: int = 0
+    audio_format: Literal["flac", "opus"] = "flac"
     workers: int | None = Field(default=None, ge=1)
     max_characters: int | None = Field(default=None, ge=1)
 
