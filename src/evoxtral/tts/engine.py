@@ -88,3 +88,48 @@ class SpeechEngine(Protocol):
             VoiceError: the voice is unknown, or the engine lacks something (the hint says what to install).
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class PaidSpeech:
+    """Speech that somebody charged for.
+
+    Attributes:
+        characters: what it cost in characters, with the attempts that were charged and gave nothing usable.
+        request_id: the service's name for the request, or None.
+    """
+
+    speech: Speech
+    characters: int
+    request_id: str | None = None
+
+
+@runtime_checkable
+class RemoteSpeechEngine(SpeechEngine, Protocol):
+    """An engine that speaks many texts at once over the network, and charges for them."""
+
+    @property
+    def concurrency(self) -> int:
+        """How many texts are worth having under way now; changes as the service tells its limits."""
+        ...
+
+    def cost_of(self, text: str) -> int:
+        """What `text` will be charged, in characters."""
+        ...
+
+    async def speak_paid(self, text: str, *, voice: str, seed: int = 0) -> PaidSpeech:
+        """Speak tagged text; retries by itself.
+
+        Raises:
+            VoiceError: no text at all can be spoken any more (no key is left, the voice does not exist).
+            EvoxtralError: this text cannot be spoken; others may.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Start no further request: what is under way ends, what waits or would be retried fails."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        ...
