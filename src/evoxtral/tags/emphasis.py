@@ -31,15 +31,18 @@ _APOSTROPHES = "'’"
 _CODE_MARKS = frozenset("[]<>{}|_@#$&=+~^\\/")
 
 
-def is_emphasised(word: str) -> bool:
-    """True where a word (punctuation may cling to it) is stressed by capitals.
+def is_emphasised(word: str, previous: str = "") -> bool:
+    """True where a word (punctuation may cling to it) that follows the word `previous` is stressed by capitals.
 
     A stressed word has at least two letters in a row (apostrophes do not interrupt), all its letters are capitals,
-    it has no digit or mark of code, and it is no acronym: neither listed nor, in the Latin alphabet, without any vowel.
+    it has no digit or mark of code, and it is no acronym: neither listed nor, in the Latin alphabet, without any vowel,
+    nor the AM of a time of day.
     """
     if not word.isupper():  # str.isupper: has a cased letter, and none in lower case
         return False
     if any(character.isdigit() or character in _CODE_MARKS for character in word):
+        return False
+    if previous[-1:].isdigit() and word.startswith("AM"):
         return False
     letters = "".join(character for character in word if character not in _APOSTROPHES)
     runs = ["".join(run) for is_letter, run in groupby(letters, str.isalpha) if is_letter]

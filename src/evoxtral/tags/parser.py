@@ -312,11 +312,13 @@ def _has_word(text: str) -> bool:
 def _make_words(text: str, spans: list[tuple[int, int]], all_capitals: bool) -> tuple[Word, ...]:
     words = []
     starts_sentence = True
+    previous = ""
     for index, (start, end) in enumerate(spans):
         written = text[start:end]
-        emphasis = not all_capitals and is_emphasised(written)
+        emphasis = not all_capitals and is_emphasised(written, previous)
         plain = without_emphasis(written, starts_sentence=starts_sentence) if emphasis else written
         words.append(Word(written, plain, emphasis, start, end))
+        previous = written
         if index + 1 < len(spans):
             starts_sentence = _ends_sentence(written, text[end : spans[index + 1][0]])
     return tuple(words)
