@@ -11,8 +11,8 @@ import soundfile
 
 from evoxtral.audio.recordings import Recording, RecordingSet
 from evoxtral.corpus.folder import CorpusFolder
-from evoxtral.corpus.records import Domain, SliceType
 from evoxtral.corpus.recordings import import_recordings, tagged_transcript
+from evoxtral.corpus.records import Domain, SliceType
 from evoxtral.errors import AudioError
 
 
@@ -31,7 +31,7 @@ def recordings(tmp_path: Path) -> RecordingSet:
             samples = rng.uniform(-0.5, 0.5, int(float(str(row["duration"])) * 16_000))
             soundfile.write(buffer, samples, 16_000, format="FLAC", subtype="PCM_16")
             member = tarfile.TarInfo(str(row["file"]))
-            member.size = buffer.tell()
+            member.size = len(buffer.getvalue())
             buffer.seek(0)
             archive.addfile(member, buffer)
     (tmp_path / "set.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
