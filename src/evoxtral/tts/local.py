@@ -1,0 +1,313 @@
+"""The local expressive voice: speaks tagged text with nothing but what pip installed.
+
+Cuts the text into phrases at tags, ellipses and sentence ends, has a base voice speak each plainly, delivers it in
+the manner of its tags, and joins phrases, non-verbal sounds and pauses on one timeline. Knows the tag language, the
+base voices, `delivery` and `nonverbal`; nothing of files or corpora.
+"""
+
+import functools
+import logging
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from scipy.signal import butter, sosfilt
+
+from evoxtral.errors import VoiceError
+from evoxtral.tags import Category, Tag, TaggedText, parse
+from evoxtral.tts import delivery, espeak, neural, nonverbal
+from evoxtral.tts.delivery import Samples, fade, rms
+from evoxtral.tts.engine import Speech, TimedTag, TimedWord, Voice
+from evoxtral.tts.espeak import PlainSpeech
+from evoxtral.tts.nonverbal import SPEECH_RMS, BurstSource, Speaker, SynthesisedBursts
+
+DEFAULT_VOICE = "espeak/amber"
+MAX_PHRASE_WORDS = 40
+_ROOM_TONE_RMS = 1.2e-4  # -78 dBFS: inaudible, but not digital silence
+_PEAK = 0.97
+_CALIBRATION = ("Ah,", "I", "was", "far", "along", "the", "path.")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Words `first` to `last` (exclusive) of a text, spoken in one breath and manner.
+
+    `spoken` are the words as the base voice gets them: punctuation attached, emphasis lowered.
+    """
+
+    first: int
+    last: int
+    spoken: tuple[str, ...]
+    emotion: str | None
+    delivery: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hesitation:
+    """An ellipsis."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A tag that happens between words: a non-verbal sound or a pause. `index` counts the text's tags."""
+
+    index: int
+    tag: Tag
+
+
+def plan(text: str | TaggedText) -> list[Phrase | Point | Hesitation]:
+    """What is spoken, in order."""
+    parsed = parse(text) if isinstance(text, str) else text
+    count = len(parsed.words)
+    emotions: list[str | None] = [None] * count
+    deliveries: list[str | None] = [None] * count
+    for scope in parsed.scopes:
+        tag = parsed.tags[scope.tag]
+        target = emotions if tag.category is Category.EMOTION else deliveries
+        target[scope.first_word : scope.last_word] = [tag.name] * (scope.last_word - scope.first_word)
+    events: dict[int, list[Point | Hesitation]] = {}
+    for gap in parsed.ellipses:
+        events.setdefault(gap, []).append(Hesitation())
+    for index, tag in enumerate(parsed.tags):
+        if tag.category in (Category.NON_VERBAL, Category.PAUSE):
+            events.setdefault(tag.gap, []).append(Point(index, tag))
+            if tag.name == "crying" and tag.gap < count:
+                # The rest of the sentence is spoken in tears, unless it has an emotion of its own.
+                for word in range(tag.gap, parsed.sentence_ends[tag.gap]):
+                    emotions[word] = emotions[word] or "tearful"
+
+    items: list[Phrase | Point | Hesitation] = []
+    spoken = _spoken_words(parsed)
+    first = 0
+    for gap in range(count + 1):
+        cut = (
+            gap == count
+            or gap in events
+            or gap - first >= MAX_PHRASE_WORDS
+            or (gap > 0 and parsed.sentence_ends[gap - 1] == gap)
+            or (gap > first and (emotions[gap], deliveries[gap]) != (emotions[first], deliveries[first]))
+        )
+        if cut and gap > first:
+            items.append(Phrase(first, gap, tuple(spoken[first:gap]), emotions[first], deliveries[first]))
+            first = gap
+        items.extend(events.get(gap, ()))
+    return items
+
+
+def _spoken_words(parsed: TaggedText) -> list[str]:
+    """Each word as the base voice gets it: emphasis lowered, together with punctuation that stands after it."""
+    spoken = []
+    tag_starts = [tag.start for tag in parsed.tags]
+    position = 0
+    for index, word in enumerate(parsed.words):
+        following = parsed.words[index + 1].start if index + 1 < len(parsed.words) else len(parsed.source)
+        while position < len(tag_starts) and tag_starts[position] < word.end:
+            position += 1
+        if position < len(tag_starts):
+            following = min(following, tag_starts[position])
+        after = " ".join(parsed.source[word.end : following].split())
+        spaced = parsed.source[word.end : word.end + 1].isspace()
+        if any(mark in after for mark in ".,;:!?…—–-"):
+            spoken.append(f"{word.plain} {after}" if spaced else word.plain + after)
+        else:
+            spoken.append(word.plain)
+    return spoken
+
+
+@dataclass(slots=True)
+class _Timeline:
+    """The speech under construction."""
+
+    sample_rate_hz: int
+    parts: list[Samples] = field(default_factory=list)
+    length: int = 0
+
+    @property
+    def now_s(self) -> float:
+        return self.length / self.sample_rate_hz
+
+    def silence(self, seconds: float) -> None:
+        self.sound(np.zeros(round(seconds * self.sample_rate_hz), np.float32))
+
+    def sound(self, samples: Samples) -> None:
+        self.parts.append(samples)
+        self.length += len(samples)
+
+
+class LocalEngine:
+    """Speaks tagged text on this machine: espeak-ng always, Kokoro and Piper voices where they are installed.
+
+    Args:
+        bursts: where non-verbal sounds come from; what the source lacks is synthesised.
+        cache_dir: where Kokoro's raw phrases are kept (default: the variable EVOXTRAL_SPEECH_CACHE, or nowhere).
+    """
+
+    name = "local"
+
+    def __init__(self, *, bursts: BurstSource | None = None, cache_dir: str | Path | None = None) -> None:
+        self._bursts = bursts
+        self._synthesised = SynthesisedBursts()
+        self._cache_folder = Path(cache_dir) if cache_dir is not None else None
+        self._speaker = functools.lru_cache(maxsize=64)(self._measure_speaker)
+
+    def voices(self) -> Sequence[Voice]:
+        """espeak's voices and the installed neural ones."""
+        own = [Voice(f"espeak/{voice.name}", f"{voice.description} (espeak-ng)") for voice in espeak.VOICES.values()]
+        return own + neural.voices()
+
+    def speak(self, text: str, *, voice: str | None = None, seed: int = 0) -> Speech:
+        """Speak tagged text; the same text, voice and seed give the same samples.
+
+        Unknown tags are left out with a warning in the log.
+
+        Raises:
+            VoiceError: the voice is unknown or not installed, or the text has nothing to speak.
+        """
+        voice = voice or DEFAULT_VOICE
+        kind, _, name = voice.partition("/")
+        base = neural.load(kind, name, self._cache_folder)
+        parsed = parse(text)
+        for tag in parsed.tags:
+            if not tag.known:
+                _log.warning("the tag %s is unknown and was not spoken", tag.text)
+        items = plan(parsed)
+        if not any(isinstance(item, (Phrase, Point)) for item in items):
+            raise VoiceError("there is nothing to speak: the text has no words and no sounds")
+        speaker = self._speaker(voice)
+        take = [seed & 0xFFFF_FFFF_FFFF_FFFF, zlib.crc32(text.encode("utf-8", "replace"))]
+        timeline = _Timeline(speaker.sample_rate_hz)
+        words: list[TimedWord] = []
+        points: dict[int, tuple[float, float]] = {}
+        timeline.silence(0.12)
+        for number, item in enumerate(items):
+            rng = np.random.default_rng([*take, number])
+            previous = items[number - 1] if number else None
+            following = items[number + 1] if number + 1 < len(items) else None
+            if isinstance(item, Phrase):
+                self._phrase(item, parsed, base, speaker, timeline, words, rng, following)
+            elif isinstance(item, Hesitation):
+                if not _is_pause(following) and not _is_pause(previous):
+                    timeline.silence(rng.uniform(0.3, 0.65) if following is not None else 0.1)
+            elif _is_pause(item):
+                start_s = timeline.now_s
+                timeline.silence(_pause_s(item.tag, rng))
+                points[item.index] = (start_s, timeline.now_s)
+            else:
+                points[item.index] = self._non_verbal(item, speaker, timeline, rng)
+        timeline.silence(0.2)
+        samples = self._finish(timeline, np.random.default_rng([*take, len(items)]))
+        return Speech(
+            samples=samples,
+            sample_rate_hz=speaker.sample_rate_hz,
+            engine=base.engine,
+            voice=voice,
+            words=tuple(words),
+            tags=_timed_tags(parsed, words, points, timeline.now_s),
+        )
+
+    def _measure_speaker(self, voice: str) -> Speaker:
+        kind, _, name = voice.partition("/")
+        plain = neural.load(kind, name, self._cache_folder).speak_words(_CALIBRATION)
+        return nonverbal.speaker_of(_levelled(plain), plain.sample_rate_hz)
+
+    def _phrase(
+        self,
+        phrase: Phrase,
+        parsed: TaggedText,
+        base: neural.BaseVoice,
+        speaker: Speaker,
+        timeline: _Timeline,
+        words: list[TimedWord],
+        rng: np.random.Generator,
+        following: Phrase | Point | Hesitation | None,
+    ) -> None:
+        plain = base.speak_words(phrase.spoken)
+        manner = delivery.manner_for(phrase.emotion, phrase.delivery, rng)
+        exhale = phrase.emotion == "frustrated" and phrase.delivery != "whispers" and rng.random() < 0.6
+        if exhale and rng.random() < 0.5:
+            timeline.sound(nonverbal.huff(speaker, rng))
+            timeline.silence(rng.uniform(0.04, 0.1))
+            exhale = False
+        samples, spans = delivery.deliver(
+            _levelled(plain),
+            plain.sample_rate_hz,
+            plain.words,
+            manner,
+            rng,
+            emphasised=[i for i in range(phrase.last - phrase.first) if parsed.words[phrase.first + i].emphasis],
+            lengthened=[phrase.last - phrase.first - 1] if isinstance(following, Hesitation) else [],
+        )
+        start_s = timeline.now_s
+        timeline.sound(fade(samples, timeline.sample_rate_hz, 0.004, 0.012))
+        for offset, (begin, end) in enumerate(spans):
+            index = phrase.first + offset
+            words.append(TimedWord(index, parsed.words[index].text, start_s + begin, start_s + end))
+        if exhale:
+            timeline.silence(rng.uniform(0.03, 0.08))
+            timeline.sound(nonverbal.huff(speaker, rng))
+        if following is not None and not isinstance(following, Hesitation) and not _is_pause(following):
+            slow = 1.0 / manner.rate
+            if phrase.last in parsed.sentence_ends[phrase.last - 1 : phrase.last]:
+                timeline.silence(rng.uniform(0.26, 0.42) * slow)
+            elif phrase.spoken[-1][-1] in ",;:—–-":
+                timeline.silence(rng.uniform(0.12, 0.2) * slow)
+            else:
+                timeline.silence(rng.uniform(0.03, 0.07) * slow)
+
+    def _non_verbal(
+        self, item: Point, speaker: Speaker, timeline: _Timeline, rng: np.random.Generator
+    ) -> tuple[float, float]:
+        sound = self._bursts.burst(item.tag.name, speaker, rng) if self._bursts is not None else None
+        if sound is None:
+            sound = self._synthesised.burst(item.tag.name, speaker, rng)
+        assert sound is not None, f"no sound for the known tag {item.tag.name}"
+        timeline.silence(rng.uniform(0.05, 0.15))
+        start_s = timeline.now_s
+        timeline.sound(sound)
+        end_s = timeline.now_s
+        timeline.silence(rng.uniform(0.08, 0.2))
+        return start_s, end_s
+
+    @staticmethod
+    def _finish(timeline: _Timeline, rng: np.random.Generator) -> Samples:
+        samples = np.concatenate(timeline.parts)
+        noise = sosfilt(butter(1, 0.1, output="sos"), rng.normal(0.0, 1.0, len(samples)))
+        samples = samples + (noise * (_ROOM_TONE_RMS / max(float(np.std(noise)), 1e-9))).astype(np.float32)
+        peak = float(np.max(np.abs(samples)))
+        return np.asarray(samples * (_PEAK / peak) if peak > _PEAK else samples, dtype=np.float32)
+
+
+def _is_pause(item: Phrase | Point | Hesitation | None) -> bool:
+    return isinstance(item, Point) and item.tag.category is Category.PAUSE
+
+
+def _pause_s(tag: Tag, rng: np.random.Generator) -> float:
+    name = tag.text.lower()
+    if "short" in name or "brief" in name:
+        return float(rng.uniform(0.4, 0.6))
+    if "long" in name:
+        return float(rng.uniform(1.2, 1.8))
+    return float(rng.uniform(0.6, 1.1))
+
+
+def _levelled(plain: PlainSpeech) -> Samples:
+    level = rms(plain.samples)
+    return plain.samples if level <= 0 else np.asarray(plain.samples * (SPEECH_RMS / level), dtype=np.float32)
+
+
+def _timed_tags(
+    parsed: TaggedText, words: Sequence[TimedWord], points: dict[int, tuple[float, float]], end_s: float
+) -> tuple[TimedTag, ...]:
+    """Times of all known tags in order: a point's own stretch, a scope's words."""
+    spans = dict(points)
+    for scope in parsed.scopes:
+        if scope.first_word < scope.last_word:
+            spans[scope.tag] = (words[scope.first_word].start_s, words[scope.last_word - 1].end_s)
+        else:  # it colours nothing: a moment where it stands
+            at = words[scope.first_word - 1].end_s if scope.first_word > 0 else 0.0
+            spans[scope.tag] = (at, at)
+    return tuple(TimedTag(index, parsed.tags[index].name, *spans[index]) for index in sorted(spans))
