@@ -95,7 +95,7 @@ class PaidSpeech:
     """Speech that somebody charged for.
 
     Attributes:
-        characters: what it cost in characters, with the attempts that were charged and gave nothing usable.
+        characters: what it cost, with the attempts that were charged and gave nothing usable.
         request_id: the service's name for the request, or None.
     """
 
@@ -113,6 +113,15 @@ class RemoteSpeechEngine(SpeechEngine, Protocol):
         """How many texts are worth having under way now; changes as the service tells its limits."""
         ...
 
+    @property
+    def charged_characters(self) -> int:
+        """What was charged since the engine was made, in characters."""
+        ...
+
+    def limit_charges(self, characters: int) -> None:
+        """Send no request that could bring what is charged from now on above `characters`."""
+        ...
+
     def cost_of(self, text: str) -> int:
         """What `text` will be charged, in characters."""
         ...
@@ -121,7 +130,7 @@ class RemoteSpeechEngine(SpeechEngine, Protocol):
         """Speak tagged text; retries by itself.
 
         Raises:
-            VoiceError: no text at all can be spoken any more (no key is left, the voice does not exist).
+            VoiceError: no text at all can be spoken any more (no key or budget is left, the voice does not exist).
             EvoxtralError: this text cannot be spoken; others may.
         """
         ...
