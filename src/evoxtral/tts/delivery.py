@@ -480,7 +480,7 @@ def _drive(samples: Samples, drive: float) -> Samples:
     level = rms(samples)
     if level <= 0:
         return samples
-    bent = np.tanh(samples * (drive * 0.9 / level)).astype(np.float32)
+    bent = np.tanh(samples * (drive * 0.4 / level)).astype(np.float32)
     # Products of the clipping below the voice would thump.
     sos = butter(2, 0.004, "highpass", output="sos")
     return _set_level(np.asarray(sosfilt(sos, bent), dtype=np.float32), level)

@@ -21,13 +21,12 @@ from evoxtral.tts import delivery, espeak, neural, nonverbal
 from evoxtral.tts.delivery import Samples, fade, rms
 from evoxtral.tts.engine import Speech, TimedTag, TimedWord, Voice
 from evoxtral.tts.espeak import PlainSpeech
-from evoxtral.tts.nonverbal import SPEECH_RMS, BurstSource, Speaker, SynthesisedBursts
+from evoxtral.tts.nonverbal import SPEECH_RMS, BurstSource, RecordedBursts, Speaker, SynthesisedBursts
 
 DEFAULT_VOICE = "espeak/amber"
 MAX_PHRASE_WORDS = 40
 _ROOM_TONE_RMS = 1.2e-4  # -78 dBFS: inaudible, but not digital silence
 _PEAK = 0.97
-_CALIBRATION = ("Ah,", "I", "was", "far", "along", "the", "path.")
 
 _log = logging.getLogger(__name__)
 
@@ -142,14 +141,15 @@ class LocalEngine:
     """Speaks tagged text on this machine: espeak-ng always, Kokoro and Piper voices where they are installed.
 
     Args:
-        bursts: where non-verbal sounds come from; what the source lacks is synthesised.
+        bursts: where non-verbal sounds come from: a source, or a folder of recordings (`nonverbal.RecordedBursts`);
+            what it lacks is synthesised.
         cache_dir: where Kokoro's raw phrases are kept (default: the variable EVOXTRAL_SPEECH_CACHE, or nowhere).
     """
 
     name = "local"
 
-    def __init__(self, *, bursts: BurstSource | None = None, cache_dir: str | Path | None = None) -> None:
-        self._bursts = bursts
+    def __init__(self, *, bursts: BurstSource | str | Path | None = None, cache_dir: str | Path | None = None) -> None:
+        self._bursts = RecordedBursts(Path(bursts)) if isinstance(bursts, (str, Path)) else bursts
         self._synthesised = SynthesisedBursts()
         self._cache_folder = Path(cache_dir) if cache_dir is not None else None
         self._speaker = functools.lru_cache(maxsize=64)(self._measure_speaker)
@@ -178,7 +178,7 @@ class LocalEngine:
         if not any(isinstance(item, (Phrase, Point)) for item in items):
             raise VoiceError("there is nothing to speak: the text has no words and no sounds")
         speaker = self._speaker(voice)
-        take = [seed & 0xFFFF_FFFF_FFFF_FFFF, zlib.crc32(text.encode("utf-8", "replace"))]
+        take = [seed & 0xFFFF_FFFF_FFFF_FFFF, zlib.crc32(f"{voice}|{text}".encode("utf-8", "replace"))]
         timeline = _Timeline(speaker.sample_rate_hz)
         words: list[TimedWord] = []
         points: dict[int, tuple[float, float]] = {}
@@ -211,7 +211,7 @@ class LocalEngine:
 
     def _measure_speaker(self, voice: str) -> Speaker:
         kind, _, name = voice.partition("/")
-        plain = neural.load(kind, name, self._cache_folder).speak_words(_CALIBRATION)
+        plain = neural.load(kind, name, self._cache_folder).sample()
         return nonverbal.speaker_of(_levelled(plain), plain.sample_rate_hz)
 
     def _phrase(

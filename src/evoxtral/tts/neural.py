@@ -23,6 +23,7 @@ from evoxtral.tts.engine import Voice
 from evoxtral.tts.espeak import PlainSpeech, sounding_span
 
 Samples = NDArray[np.float32]
+_SAMPLE_WORDS = ("Ah,", "I", "was", "far", "along", "the", "path.")  # open vowels, to measure a speaker by
 _HOP_S = 0.01
 _ALIGN_RATE_HZ = 16_000
 _KOKORO_RATE_HZ = 24_000
@@ -38,6 +39,10 @@ class BaseVoice(Protocol):
         """Plain speech of one phrase, given as its words with their punctuation."""
         ...
 
+    def sample(self) -> PlainSpeech:
+        """A few seconds of plain speech to measure the speaker by."""
+        ...
+
 
 class EspeakBase:
     """A voice of espeak-ng, always there."""
@@ -51,6 +56,9 @@ class EspeakBase:
 
     def speak_words(self, words: Sequence[str]) -> PlainSpeech:
         return espeak.speak_words(words, self._voice)
+
+    def sample(self) -> PlainSpeech:
+        return self.speak_words(_SAMPLE_WORDS)
 
 
 class KokoroBase:
@@ -76,6 +84,9 @@ class KokoroBase:
         guide = "en-us+f2" if self.name[1:2] == "f" else "en-us+m3"
         samples = self._phrase(" ".join(words), accent)
         return align(samples, _KOKORO_RATE_HZ, words, guide)
+
+    def sample(self) -> PlainSpeech:
+        return self.speak_words(_SAMPLE_WORDS)
 
     def _phrase(self, phrase: str, accent: str, speed: float = 1.0) -> Samples:
         if self._cache_folder is None:
@@ -114,6 +125,9 @@ class PiperBase:
         if not chunks:
             raise VoiceError(f"Piper cannot speak {' '.join(words)[:60]!r}")
         return align(np.concatenate(chunks).astype(np.float32), int(voice.config.sample_rate), words, "en-us+m3")
+
+    def sample(self) -> PlainSpeech:
+        return self.speak_words(_SAMPLE_WORDS)
 
 
 def _session_options() -> Any:
@@ -215,6 +229,16 @@ def load(kind: str, name: str, cache_folder: Path | None = None) -> BaseVoice:
                 f"there is no voice piper/{name}", "set EVOXTRAL_PIPER_DIR to the folder of its .onnx file"
             )
         return PiperBase(path)
+    if kind == "recorded":
+        from evoxtral.tts.recorded import RecordedBase
+
+        folder = _folder_from("EVOXTRAL_RECORDINGS_DIR")
+        if folder is None:
+            raise VoiceError(
+                f"the recordings of {kind}/{name} were not found",
+                "set EVOXTRAL_RECORDINGS_DIR to the folder of its manifest",
+            )
+        return RecordedBase(name, folder)
     raise VoiceError(f"there is no voice {kind}/{name}", "evoxtral speak --list-voices")
 
 

@@ -125,7 +125,7 @@ def _read_folder(folder: Path) -> Iterable[tuple[str, Samples, int]]:
 
     for tag in NON_VERBAL_TAGS:
         for path in sorted((folder / tag).glob("*")):
-            if path.suffix.lower() in (".wav", ".flac", ".ogg", ".mp3"):
+            if path.suffix.lower() in (".wav", ".flac", ".ogg", ".opus", ".mp3"):
                 samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
                 yield tag, samples.mean(axis=1), rate_hz
 

@@ -23,14 +23,15 @@ _HOLDING = frozenset({Category.EMOTION, Category.DELIVERY})
 
 
 def write_scripts(
-    pools: Mapping[str, Sequence[str]], count: int, *, seed: int = 0, prefix: str = "sentences", emphasis: bool = True
+    pools: Mapping[str, Sequence[str]], count: int, *, seed: int = 0, prefix: str = "sentences", whole: bool = False
 ) -> list[Script]:
     """Scripts whose sentences come from the pool of the voice that is to speak them; voices take turns.
 
     Args:
         pools: sentences by voice name; plain text, one sentence each.
         prefix: the scripts' ids are `prefix-00000` and so on.
-        emphasis: whether words may be stressed (a voice that cannot place words in time should not).
+        whole: leave sentences whole, with tags between them only and no word stressed; for voices that cannot place
+            words in time exactly.
 
     Raises:
         CorpusError: a pool is empty.
@@ -45,7 +46,7 @@ def write_scripts(
         scripts.append(
             Script(
                 id=f"{prefix}-{index:05d}",
-                tagged_text=_set_tags(rng, brief, sentences, emphasis=emphasis),
+                tagged_text=_set_tags(rng, brief, sentences, whole=whole),
                 slice_type=brief.slice_type,
                 domain=brief.domain,
                 writer=WRITER,
@@ -76,9 +77,9 @@ def _draw_sentences(rng: random.Random, brief: Brief, deck: Iterator[str]) -> li
     return sentences
 
 
-def _set_tags(rng: random.Random, brief: Brief, sentences: list[str], *, emphasis: bool) -> str:
+def _set_tags(rng: random.Random, brief: Brief, sentences: list[str], *, whole: bool) -> str:
     words = [sentence.split() for sentence in sentences]
-    if emphasis and brief.emphasis:
+    if brief.emphasis and not whole:
         _stress_a_word(rng, words)
     # before[i][j]: tags that stand before word j of sentence i; j = number of words is the sentence's end.
     before: list[list[list[str]]] = [[[] for _ in range(len(sentence) + 1)] for sentence in words]
@@ -98,7 +99,7 @@ def _set_tags(rng: random.Random, brief: Brief, sentences: list[str], *, emphasi
         places = [0, size]
         if tag == "pause":  # silence at either end of a recording is no pause
             places = [place for place in places if (sentence, place) not in ((0, 0), (len(words) - 1, size))]
-        if size > 3 and (not places or rng.random() < _INSIDE_SHARE):
+        if size > 3 and not whole and (not places or rng.random() < _INSIDE_SHARE):
             places = [rng.randrange(1, size)]
         if places and tag not in (slot := before[sentence][rng.choice(places)]):
             slot.insert(rng.randint(0, len(slot)), tag)
