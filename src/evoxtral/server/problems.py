@@ -1,0 +1,83 @@
+"""Failures as RFC 9457 problem documents: what is wrong (`detail`) and what to do about it (`hint`).
+
+Every answer of the server that is not a success passes through here, so that a client needs one reader for all.
+Types of problem are told apart by status alone, so `type` is `about:blank` and `title` the status phrase, as
+section 4.2.1 of the RFC asks; `hint` is an extension member (section 3.2), absent where there is no remedy.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from evoxtral.errors import AudioError, EvoxtralError
+
+MEDIA_TYPE = "application/problem+json"
+
+AUDIO_HINT = "send a whole recording in a format that FFmpeg reads, such as WAV, FLAC, MP3, M4A or Opus"
+
+
+class Problem(HTTPException):
+    """A failure that the client is told about.
+
+    Args:
+        status: HTTP status.
+        detail: what is wrong with this request; one line.
+        hint: what to do about it; one line.
+    """
+
+    def __init__(self, status: HTTPStatus, detail: str, hint: str | None = None) -> None:
+        super().__init__(status, detail)
+        self.hint = hint
+
+
+def problem_response(
+    status: int, detail: str, hint: str | None = None, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """The problem document as a response."""
+    document = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    if hint is not None:
+        document["hint"] = hint
+    return JSONResponse(document, status_code=status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Make every failure of `app` a problem document."""
+
+    @app.exception_handler(HTTPException)
+    async def on_http(request: Request, error: HTTPException) -> JSONResponse:
+        if isinstance(error, Problem):
+            return problem_response(error.status_code, error.detail, error.hint)
+        return problem_response(
+            error.status_code,
+            f"{request.method} {request.url.path}: {error.detail}",
+            "GET /docs lists what this server answers",
+            error.headers,
+        )
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        faults = "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors())
+        return problem_response(
+            HTTPStatus.UNPROCESSABLE_ENTITY, faults, f"GET /docs shows what {request.url.path} takes"
+        )
+
+    @app.exception_handler(AudioError)
+    async def on_audio(_: Request, error: AudioError) -> JSONResponse:
+        return problem_response(HTTPStatus.BAD_REQUEST, error.message, error.hint or AUDIO_HINT)
+
+    @app.exception_handler(EvoxtralError)
+    async def on_expected(_: Request, error: EvoxtralError) -> JSONResponse:
+        return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, error.message, error.hint)
+
+    # The traceback reaches the log (the framework raises on after this answer), never the client.
+    @app.exception_handler(Exception)
+    async def on_unexpected(_: Request, error: Exception) -> JSONResponse:
+        return problem_response(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "The server met an error that it did not expect.",
+            "its log has the details",
+        )

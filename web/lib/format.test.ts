@@ -1,0 +1,31 @@
+import { expect, it } from "vitest";
+import { byteSize, clock, stem } from "@/lib/format";
+
+it.each([
+  [0, "0:00"],
+  [59.99, "0:59"],
+  [61, "1:01"],
+  [3600, "1:00:00"],
+  [36_061, "10:01:01"],
+])("shows %d seconds as %s", (seconds, text) => {
+  expect(clock(seconds)).toBe(text);
+});
+
+it.each([
+  [0, "0 B"],
+  [1023, "1023 B"],
+  [1536, "1.5 KiB"],
+  [200 * 2 ** 20, "200 MiB"],
+  [5 * 2 ** 40, "5120 GiB"],
+])("shows %d bytes as %s", (bytes, text) => {
+  expect(byteSize(bytes)).toBe(text);
+});
+
+it.each([
+  ["talk.mp3", "talk"],
+  ["a.b.wav", "a.b"],
+  ["noise", "noise"],
+  [".hidden", ".hidden"],
+])("takes the suffix off %s", (name, expected) => {
+  expect(stem(name)).toBe(expected);
+});
