@@ -18,6 +18,10 @@ def load_speech_engine(name: str = "local", **options: Any) -> SpeechEngine:
         from evoxtral.tts.local import LocalEngine
 
         return LocalEngine(**options)
+    if name == "elevenlabs":
+        from evoxtral.tts.elevenlabs import ElevenLabsEngine
+
+        return ElevenLabsEngine(**options)
     raise VoiceError(f"there is no speech engine {name!r}", "choose local or elevenlabs")
 
 
