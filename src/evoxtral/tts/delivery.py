@@ -20,6 +20,7 @@ from evoxtral.tts.vocoder import FRAME_S, Frames
 Samples = NDArray[np.float32]
 Span = tuple[float, float]
 Rng = np.random.Generator
+_MAX_EXCURSION_ST = 8.0
 _NEPERS_PER_DB = np.log(10.0) / 10.0  # of power
 
 
@@ -146,13 +147,13 @@ def _emotion_manner(emotion: str | None, rng: Rng) -> Manner:
         case "frustrated":
             return Manner(
                 rate=between(0.92, 1.04),
-                pitch_st=between(0.0, 1.5),
-                pitch_range=between(1.2, 1.6),
-                fall_st=between(4.5, 7.0),
+                pitch_st=between(-1.0, 0.5),
+                pitch_range=between(0.9, 1.2),
+                fall_st=between(3.5, 5.5),
                 gain_db=between(1.5, 4.0),
                 tilt_db=between(1.0, 2.0),
                 rough=between(0.45, 0.75),
-                accent_st=between(2.5, 4.0),
+                accent_st=between(1.8, 3.0),
                 creak=between(0.5, 1.0),
             )
         case "tearful":  # the words after [crying]; not a tag of its own
@@ -322,7 +323,7 @@ def _shape(
 
     stretch = np.full(n, 1.0 / manner.rate)
     if manner.unsteady > 0:
-        stretch *= np.exp(manner.unsteady * _wander(n, 0.35, rng))
+        stretch *= np.exp(manner.unsteady * wander(n, 0.35, rng))
     stretch *= 1.0 + rng.uniform(0.4, 0.7) * stress
     for index in lengthened:
         start, end = words[index]
@@ -391,7 +392,8 @@ def _pitch(
     contour = np.clip(contour, -9.0, 9.0)
     if manner.smooth_s > 0:
         contour = gaussian_filter1d(contour, manner.smooth_s / FRAME_S)
-    contour = contour * manner.pitch_range + manner.pitch_st
+    # Lively base voices already reach far: a wider range must not become a siren.
+    contour = _MAX_EXCURSION_ST * np.tanh(contour * manner.pitch_range / _MAX_EXCURSION_ST) + manner.pitch_st
     contour += manner.fall_st * (0.5 - np.linspace(0.0, 1.0, total))
     if manner.word_fall_st > 0:
         seconds = np.arange(total) * FRAME_S
@@ -404,10 +406,10 @@ def _pitch(
         contour += manner.word_fall_st * gaussian_filter1d(falls, 4.0)
     contour += manner.accent_st * (accent - 0.3) + 3.5 * stress
     if manner.jitter_st > 0:
-        contour += manner.jitter_st * _wander(total, 0.12, rng)
+        contour += manner.jitter_st * wander(total, 0.12, rng)
     wobble_db = np.zeros(total)
     if manner.tremor_st > 0:
-        speed_hz = manner.tremor_hz * (1.0 + 0.06 * _wander(total, 0.4, rng))
+        speed_hz = manner.tremor_hz * (1.0 + 0.06 * wander(total, 0.4, rng))
         phase = 2 * np.pi * np.cumsum(speed_hz) * FRAME_S + rng.uniform(0, 2 * np.pi)
         contour += manner.tremor_st * np.sin(phase)
         wobble_db = 1.6 * manner.tremor_st * np.sin(phase + 0.6)
@@ -429,7 +431,7 @@ def _bump(n: int, span: Span, frame_s: float) -> NDArray[np.float64]:
     return np.asarray(gaussian_filter1d(inside, 0.02 / frame_s))
 
 
-def _wander(n: int, scale_s: float, rng: Rng) -> NDArray[np.float64]:
+def wander(n: int, scale_s: float, rng: Rng) -> NDArray[np.float64]:
     """Smooth random curve of unit variance that forgets itself within about `scale_s`."""
     sigma = max(1.0, scale_s / FRAME_S / 2.5)
     pad = int(4 * sigma)
@@ -508,9 +510,9 @@ def fade(samples: Samples, sample_rate_hz: int, in_s: float, out_s: float) -> Sa
     return faded
 
 
-def _insert(samples: Samples, sample_rate_hz: int, at: int, piece: Samples) -> Samples:
-    before = fade(samples[:at], sample_rate_hz, 0.0, 0.006)
-    after = fade(samples[at:], sample_rate_hz, 0.004, 0.0)
+def _insert(samples: Samples, sample_rate_hz: int, at: int, piece: Samples, *, fade_s: float = 0.006) -> Samples:
+    before = fade(samples[:at], sample_rate_hz, 0.0, fade_s)
+    after = fade(samples[at:], sample_rate_hz, 0.7 * fade_s, 0.0)
     return np.concatenate((before, piece, after))
 
 
@@ -526,7 +528,7 @@ def _break_up(
     for index in reversed(chosen):
         silence = np.zeros(round(rng.uniform(0.06, 0.2) * sample_rate_hz), np.float32)
         at = _quiet_place(samples, sample_rate_hz, spans[index][0])
-        samples = _insert(samples, sample_rate_hz, at, silence)
+        samples = _insert(samples, sample_rate_hz, at, silence, fade_s=0.025)
         spans = _shift(spans, index, len(silence) / sample_rate_hz)
     return samples, spans
 

@@ -143,13 +143,21 @@ class LocalEngine:
     Args:
         bursts: where non-verbal sounds come from: a source, or a folder of recordings (`nonverbal.RecordedBursts`);
             what it lacks is synthesised.
+        bursts_share: how often a sound is taken from `bursts` where it has one; the others are synthesised.
         cache_dir: where Kokoro's raw phrases are kept (default: the variable EVOXTRAL_SPEECH_CACHE, or nowhere).
     """
 
     name = "local"
 
-    def __init__(self, *, bursts: BurstSource | str | Path | None = None, cache_dir: str | Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        bursts: BurstSource | str | Path | None = None,
+        bursts_share: float = 1.0,
+        cache_dir: str | Path | None = None,
+    ) -> None:
         self._bursts = RecordedBursts(Path(bursts)) if isinstance(bursts, (str, Path)) else bursts
+        self._bursts_share = bursts_share
         self._synthesised = SynthesisedBursts()
         self._cache_folder = Path(cache_dir) if cache_dir is not None else None
         self._speaker = functools.lru_cache(maxsize=64)(self._measure_speaker)
@@ -261,7 +269,8 @@ class LocalEngine:
     def _non_verbal(
         self, item: Point, speaker: Speaker, timeline: _Timeline, rng: np.random.Generator
     ) -> tuple[float, float]:
-        sound = self._bursts.burst(item.tag.name, speaker, rng) if self._bursts is not None else None
+        recorded = self._bursts is not None and rng.random() < self._bursts_share
+        sound = self._bursts.burst(item.tag.name, speaker, rng) if self._bursts is not None and recorded else None
         if sound is None:
             sound = self._synthesised.burst(item.tag.name, speaker, rng)
         assert sound is not None, f"no sound for the known tag {item.tag.name}"

@@ -14,11 +14,12 @@ from scipy.ndimage import gaussian_filter1d
 
 from evoxtral.errors import VoiceError
 from evoxtral.tts import vocoder
-from evoxtral.tts.delivery import Samples, fade, rms
+from evoxtral.tts.delivery import Samples, fade, rms, wander
 from evoxtral.tts.vocoder import FRAME_S, Array, Frames
 
 NON_VERBAL_TAGS = ("laughs", "sighs", "gasps", "clears throat", "crying")
 SPEECH_RMS = 0.05  # level of ordinary speech, -26 dBFS; the level of a sound is relative to it
+_NEPERS_PER_DB = np.log(10.0) / 10.0  # of power
 _LEVEL_DB = {"laughs": 0.0, "sighs": -8.0, "gasps": -5.0, "clears throat": -3.0, "crying": -1.0}
 
 
@@ -45,11 +46,16 @@ def speaker_of(samples: Samples, sample_rate_hz: int) -> Speaker:
         return Speaker(sample_rate_hz, 150.0, np.asarray(frames.log_power.mean(axis=0)))
     power = np.exp(frames.log_power)
     hz = frames.frequencies_hz
-    open_band = power[:, (hz > 600) & (hz < 1300)].mean(axis=1)
-    closed_band = power[:, (hz > 150) & (hz < 480)].mean(axis=1)
-    loud = power.mean(axis=1) > np.quantile(power.mean(axis=1)[voiced], 0.5)
-    openness = np.where(voiced & loud, open_band / (closed_band + 1e-12), -1.0)
-    vowel = frames.log_power[np.argsort(openness)[-12:]].mean(axis=0)
+
+    def band(low_hz: float, high_hz: float) -> Array:
+        return np.asarray(power[:, (hz > low_hz) & (hz < high_hz)].mean(axis=1) + 1e-12)
+
+    # An open vowel has its energy around the high first formant: more than below it, and far more than in the hiss.
+    openness = np.log(band(600, 1300) / band(150, 480)) + 0.5 * np.log(band(600, 1300) / band(3500, 7000))
+    loud = band(100, 4000) > np.quantile(band(100, 4000)[voiced], 0.4)
+    openness = gaussian_filter1d(np.where(voiced & loud, openness, openness.min()), 3.0)
+    best = int(np.argmax(openness))
+    vowel = frames.log_power[max(0, best - 3) : best + 4].mean(axis=0)
     return Speaker(sample_rate_hz, float(np.median(frames.f0_hz[voiced])), np.asarray(vowel))
 
 
@@ -164,8 +170,12 @@ class _Sketch:
         self.f0_hz = speaker.f0_hz
         self._hz = np.linspace(0.0, speaker.sample_rate_hz / 2, len(speaker.vowel))
         self._octaves = np.log2(np.clip(self._hz, 120.0, 6000.0) / 1000.0)
-        # A whispered vowel: formants without the glottis' slope.
-        self._aspiration = speaker.vowel + np.log(10.0) / 10.0 * 3.0 * self._octaves
+        # Breath: the vowel's formants, without the glottis' slope, over a broad bed of turbulence.
+        formants = speaker.vowel + _NEPERS_PER_DB * 3.0 * self._octaves
+        bed_db = np.interp(
+            self._hz, [0.0, 300.0, 1000.0, 4000.0, 8000.0, 12000.0], [-34.0, -22.0, -16.0, -18.0, -26.0, -38.0]
+        )
+        self._aspiration = np.logaddexp(formants, formants.max() + _NEPERS_PER_DB * bed_db)
         self._parts: list[Frames] = []
 
     def between(self, low: float, high: float) -> float:
@@ -197,11 +207,6 @@ class _Sketch:
         count = self._count(seconds)
         return np.interp(np.linspace(0.0, 1.0, count), np.linspace(0.0, 1.0, len(points)), points)
 
-    def wander(self, count: int, scale_s: float) -> Array:
-        sigma = max(1.0, scale_s / FRAME_S)
-        noise = gaussian_filter1d(self.rng.normal(0.0, 1.0, count), sigma)
-        return np.asarray(noise / (np.std(noise) + 1e-9))
-
     def sound(self) -> Samples:
         frames = Frames(
             np.concatenate([part.f0_hz for part in self._parts]),
@@ -231,8 +236,8 @@ class _Sketch:
         base = self._aspiration if noise else self.speaker.vowel
         if nasal:
             notches = np.interp(self._hz, [0, 250, 450, 900, 1500, 3500, 8000], [6, 4, -10, -16, -20, -32, -45])
-            base = np.full_like(base, float(np.median(base))) + np.log(10.0) / 10.0 * notches
-        warp = np.linspace(*formant, count)[:, None] * (1.0 + 0.015 * self.wander(count, 0.05))[:, None]
+            base = np.full_like(base, float(np.median(base))) + _NEPERS_PER_DB * notches
+        warp = np.linspace(*formant, count)[:, None] * (1.0 + 0.01 * wander(count, 0.15, self.rng))[:, None]
         bins = np.arange(len(base))
         log_power = np.interp(np.clip(bins / warp, 0, len(base) - 1), bins, base)
         decibels = gain_db[:, None] + np.linspace(*tilt_db, count)[:, None] * self._octaves
@@ -246,7 +251,7 @@ class _Sketch:
         self._parts.append(
             Frames(
                 np.asarray(f0_hz, dtype=np.float64),
-                log_power + np.log(10.0) / 10.0 * decibels,
+                log_power + _NEPERS_PER_DB * decibels,
                 np.tile(aperiodicity, (count, 1)),
                 self.speaker.sample_rate_hz,
             )
@@ -269,7 +274,7 @@ def _laugh(s: _Sketch) -> None:
         voiced_s = period_s * s.between(0.5, 0.62)
         level_db = gain - 1.5 * index + s.between(-1.5, 1.5) - (3.0 if index == 0 else 0.0)
         breath_s = period_s - voiced_s
-        s.breath(s.curve(breath_s, level_db - 26.0, level_db - 14.0, level_db - 10.0), tilt_db=(0.5, 0.5))
+        s.breath(s.curve(breath_s, level_db - 30.0, level_db - 19.0, level_db - 14.0), tilt_db=(0.5, 0.5))
         st = -decline_st * index / bursts + s.between(-0.7, 0.7)
         top_hz = s.f0_hz * height * 2 ** (st / 12)
         f0_hz = s.curve(voiced_s, top_hz * 0.96, top_hz * 1.05, top_hz * 0.86)
@@ -293,7 +298,7 @@ def _sigh(s: _Sketch) -> None:
         s.silence(s.between(0.04, 0.12))
     exhale_s = s.between(0.65, 1.4)
     gain_db = s.curve(exhale_s, -26.0, -2.0, -1.0, -5.0, -9.0, -14.0, -19.0, -26.0, -34.0)
-    gain_db = gain_db + 1.0 * s.wander(len(gain_db), 0.05)
+    gain_db = gain_db + 1.0 * wander(len(gain_db), 0.12, s.rng)
     start = s.between(1.02, 1.12)
     s.breath(
         gain_db, tilt_db=(s.between(0.0, 1.0), s.between(-5.0, -3.5)), formant=(start, start * s.between(0.78, 0.88))
@@ -322,7 +327,7 @@ def _clear_throat(s: _Sketch) -> None:
         gain_db = (
             s.curve(seconds, level_db - 8.0, level_db, level_db - 1.0, level_db - 4.0, level_db - 20.0) + scrape_db
         )
-        s.voice(f0_hz, gain_db, breath=0.85, tilt_db=(-1.5, -3.0), formant=(s.between(0.86, 0.98), s.between(0.8, 0.9)))
+        s.voice(f0_hz, gain_db, breath=0.9, tilt_db=(-0.5, -2.5), formant=(s.between(0.86, 0.98), s.between(0.8, 0.9)))
         s.silence(s.between(0.04, 0.1))
     if s.rng.random() < 0.4:
         pitch_hz = s.f0_hz * s.between(0.85, 1.0)
@@ -347,7 +352,7 @@ def _cry(s: _Sketch) -> None:
         tremor_hz = s.between(6.0, 9.0)
         tremor = np.sin(2 * np.pi * tremor_hz * times_s + s.between(0, 6.0))
         fall_st = np.linspace(s.between(0.5, 2.0), -s.between(2.0, 5.0), count)
-        contour_st = fall_st + s.between(0.9, 1.6) * tremor + 0.5 * s.wander(count, 0.03)
+        contour_st = fall_st + s.between(0.9, 1.6) * tremor + 0.5 * wander(count, 0.08, s.rng)
         f0_hz = s.f0_hz * height * s.between(0.9, 1.1) * 2 ** (contour_st / 12)
         onset_s = s.between(0.05, 0.09)
         s.breath(s.curve(onset_s, level_db - 24.0, level_db - 11.0), tilt_db=(0.5, 0.0))
