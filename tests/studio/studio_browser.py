@@ -1,0 +1,85 @@
+"""A server to look at and a Chromium to look with; shared by the browser tests and the README's picture."""
+
+import contextlib
+import os
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import uvicorn
+from fastapi import FastAPI
+from playwright.sync_api import Browser, Page, sync_playwright
+
+START_LIMIT_S = 120  # only for a server that never starts
+
+# A browser that talks to nobody but the server under test.
+CHROMIUM_OPTIONS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start the system's Chromium (playwright's own browser is a download, this one is a package)."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    assert path, "these tests drive Chromium: install the package `chromium`"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()
+
+
+@contextlib.contextmanager
+def evoxtral_serve() -> Iterator[str]:
+    """Run `evoxtral serve` with the packaged model on a free port; yields its address once it says that it serves."""
+    command = [sys.executable, "-c", "from evoxtral.cli.main import main; main()", "serve", "--port", "0"]
+    environment = os.environ | {"OMP_NUM_THREADS": "2"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, text=True) as process:
+        try:
+            assert process.stderr is not None
+            ready, _, _ = select.select([process.stderr], [], [], START_LIMIT_S)
+            line = process.stderr.readline() if ready else "(nothing)"
+            address = next((word for word in line.split() if word.startswith("http://")), None)
+            assert address, f"evoxtral serve said: {line}"
+            yield address
+        finally:
+            process.terminate()
+
+
+@contextlib.contextmanager
+def serve_app(app: FastAPI) -> Iterator[str]:
+    """Serve `app` from a thread; yields its address. The socket is open from the start, so no request is early."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def choose(page: Page, *files: object) -> None:
+    """Choose a file as a person does: through the button and the system's dialog."""
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose a file").click()
+    chooser.value.set_files(*files)
+
+
+def settle(page: Page) -> None:
+    """Wait until everything has faded in."""
+    page.wait_for_function(
+        "[...document.querySelectorAll('main :is(div, span, p)')].every(e => getComputedStyle(e).opacity === '1')"
+    )
