@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import butter, sosfilt
 
+from evoxtral.audio import measures
+from evoxtral.audio.measures import FRAME_S
 from evoxtral.errors import VoiceError
 from evoxtral.tts import vocoder
-from evoxtral.tts.vocoder import FRAME_S, Frames
+from evoxtral.tts.vocoder import Frames
 
 Samples = NDArray[np.float32]
 Span = tuple[float, float]
@@ -566,6 +568,5 @@ def _stammer(
 def _onset_s(samples: Samples, sample_rate_hz: int, at: int, end_s: float) -> float:
     """Length of the onset that starts at sample `at`: up to 60 ms into its first vowel."""
     word = samples[at : round(end_s * sample_rate_hz)]
-    f0_hz, times_s = vocoder.track_f0(word, sample_rate_hz)
-    voiced = np.flatnonzero(f0_hz > 0)
-    return float(times_s[voiced[0]] if len(voiced) else 0.06) + 0.06
+    voiced = np.flatnonzero(measures.f0_track(word, sample_rate_hz) > 0)
+    return (float(voiced[0]) * FRAME_S if len(voiced) else 0.06) + 0.06

@@ -12,10 +12,12 @@ from typing import Protocol
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from evoxtral.audio import measures, resample
+from evoxtral.audio.measures import FRAME_S
 from evoxtral.errors import VoiceError
 from evoxtral.tts import vocoder
 from evoxtral.tts.delivery import Samples, fade, rms, wander
-from evoxtral.tts.vocoder import FRAME_S, Array, Frames
+from evoxtral.tts.vocoder import Array, Frames
 
 NON_VERBAL_TAGS = ("laughs", "sighs", "gasps", "clears throat", "crying")
 SPEECH_RMS = 0.05  # level of ordinary speech, -26 dBFS; the level of a sound is relative to it
@@ -106,8 +108,7 @@ class RecordedBursts:
         given = _read_folder(recordings) if isinstance(recordings, Path) else recordings
         self._by_tag: dict[str, list[tuple[float, Samples, int]]] = {}
         for tag, samples, rate_hz in given:
-            f0_hz, _ = vocoder.track_f0(samples, rate_hz)
-            pitch_hz = float(np.median(f0_hz[f0_hz > 0])) if (f0_hz > 0).any() else 0.0
+            pitch_hz = measures.median_f0_hz(samples, rate_hz)
             self._by_tag.setdefault(tag, []).append((pitch_hz, samples, rate_hz))
         if not self._by_tag:
             raise VoiceError(
@@ -123,7 +124,7 @@ class RecordedBursts:
         distance = [abs(np.log(pitch) - wanted) if pitch > 0 else 0.0 for pitch, _, _ in known]
         nearest = np.argsort(distance, kind="stable")[: max(3, len(known) // 3)]
         _, samples, rate_hz = known[int(rng.choice(nearest))]
-        return _levelled(_resampled(samples, rate_hz, speaker.sample_rate_hz), tag, speaker.sample_rate_hz)
+        return _levelled(resample(samples, rate_hz, speaker.sample_rate_hz), tag, speaker.sample_rate_hz)
 
 
 def _read_folder(folder: Path) -> Iterable[tuple[str, Samples, int]]:
@@ -134,15 +135,6 @@ def _read_folder(folder: Path) -> Iterable[tuple[str, Samples, int]]:
             if path.suffix.lower() in (".wav", ".flac", ".ogg", ".opus", ".mp3"):
                 samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
                 yield tag, samples.mean(axis=1), rate_hz
-
-
-def _resampled(samples: Samples, from_hz: int, to_hz: int) -> Samples:
-    if from_hz == to_hz:
-        return samples
-    from scipy.signal import resample_poly
-
-    divisor = int(np.gcd(from_hz, to_hz))
-    return np.asarray(resample_poly(samples, to_hz // divisor, from_hz // divisor), dtype=np.float32)
 
 
 def _levelled(samples: Samples, tag: str, sample_rate_hz: int) -> Samples:
