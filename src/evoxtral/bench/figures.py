@@ -73,8 +73,7 @@ def _emphasis(totals: Totals) -> tuple[Floats, Floats, Floats]:
     return totals["emphasis/matched"], totals["emphasis/reference"], totals["emphasis/hypothesis"]
 
 
-# Of these a text without anything to find, in which nothing was found, has full marks; without a reference to divide by,
-# the other figures are unknown.
+# Where there was nothing to find and nothing was found, these have full marks; the others are unknown.
 FULL_WHEN_EMPTY = ("tags.", "position.f1", "scope.", "emphasis.")
 
 # Dotted names become nested objects. `tags.*` counts tagged clips only; false tags on plain clips are `hallucination`,

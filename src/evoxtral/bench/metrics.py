@@ -196,7 +196,7 @@ def rate(count: ArrayLike, exposure: ArrayLike, per: float = 1.0) -> Floats:
 
 
 def precision(matched: ArrayLike, reference: ArrayLike, hypothesis: ArrayLike) -> Floats:
-    """Share of what the hypothesis has that is right: 0 where only the reference has anything, nan where neither has."""
+    """Share of what the hypothesis has that is right; 0 if only the reference has anything, nan if neither has."""
     reference, hypothesis = np.asarray(reference, float), np.asarray(hypothesis, float)
     return np.where((hypothesis == 0) & (reference > 0), 0.0, rate(matched, hypothesis))
 

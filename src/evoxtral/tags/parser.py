@@ -336,7 +336,8 @@ def _ends_sentence(word: str, gap: str) -> bool:
         return False
     core = word[:length].lstrip(_OPENING_QUOTES)
     initial = core.rpartition(".")[2]
-    is_abbreviation = core.lower() in _ABBREVIATIONS or (len(initial) == 1 and initial.isalpha() and core != "I")
+    is_initial = len(initial) == 1 and initial.isalpha() and core != "I" and ("." in core or initial.isupper())
+    is_abbreviation = is_initial or core.lower() in _ABBREVIATIONS
     return not (tail.startswith(".") and is_abbreviation)
 
 

@@ -1,0 +1,243 @@
+import json
+from statistics import fmean
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evoxtral.bench.bootstrap import resampled
+from evoxtral.bench.figures import FIGURES
+from evoxtral.bench.records import Reference
+from evoxtral.bench.scoring import compare, score
+from evoxtral.errors import ScoreError
+from evoxtral.tags import TAG_TYPES, insert_tags
+
+REFERENCES = {
+    "a": "[excited] I can't BELIEVE this happened! [laughs] It was absolutely incredible...",
+    "b": "These are ten plain words without any tag in them.",
+    "c": "[sad] He left [sighs] me there. [angry] I HATE him.",
+}
+HYPOTHESES = {
+    "a": "[excited] I can't believe this happened! It was [giggles] absolutely incredible...",
+    "b": "These are ten plain words [laughs] without any tag in them.",
+    "c": "[sad] He LEFT me [sighs] there. [frustrated] I HATE him.",
+}
+
+
+@st.composite
+def clips(draw) -> dict[str, str]:
+    texts = {}
+    for index in range(draw(st.integers(1, 6))):
+        words = draw(st.lists(st.sampled_from(["so", "We", "WENT", "home.", "Why?", "NASA"]), max_size=8))
+        names = st.sampled_from([tag_type.name for tag_type in TAG_TYPES])
+        tags = draw(st.lists(st.tuples(st.integers(0, len(words)), names), max_size=4))
+        texts[str(index)] = insert_tags(" ".join(words), tags)
+    return texts
+
+
+def values(report) -> dict[str, float | None]:
+    return {name: figure.value for name, figure in report.figures.items()}
+
+
+def test_a_set_by_hand():
+    found = values(score(REFERENCES, HYPOTHESES))
+    assert found["wer"] == 0  # 'can't' and so on are equal; tags and emphasis do not count
+    assert found["cer"] == 0
+    # excited, laughs, sad, sighs of five on either side; angry and frustrated are one group
+    assert found["tags.precision"] == found["tags.recall"] == found["tags.f1"] == 4 / 5
+    assert found["tags.macro_f1"] == 4 / 5
+    assert found["tags.type_accuracy"] == 1
+    assert found["tags.all_clips.precision"] == 4 / 6
+    assert found["tags.all_clips.f1"] == 8 / 11
+    # displacements: excited 0, laughs 2, sad 0, sighs 1
+    assert found["position.f1_at_0"] == 2 / 5
+    assert found["position.f1_at_1"] == 3 / 5
+    assert found["position.f1_at_3"] == 4 / 5
+    assert found["position.median_displacement"] == 0.5
+    # excited 5 of 5 words, sad 4 of 4, angry and frustrated 3 + 3
+    assert found["scope.emotion_iou"] == 9 / 15
+    assert found["emphasis.precision"] == found["emphasis.recall"] == 1 / 2
+    assert found["hallucination.per_100_words_plain"] == 10
+    assert found["hallucination.per_minute_plain"] is None
+    assert found["legacy.tag_f1"] == fmean([1 / 2, 0, 2 / 3])
+    assert found["legacy.emphasis_f1"] == pytest.approx(fmean([0, 1, 2 / 3]))
+    assert found["legacy.hallucination_rate"] == 3 / 6
+
+
+def test_json_has_the_fields_of_the_specification():
+    report = json.loads(json.dumps(score(REFERENCES, HYPOTHESES).to_json(), allow_nan=False))
+    estimates = [report["wer"], report["wer_normalized"], report["cer"]]
+    estimates += [report["tags"][name] for name in ("precision", "recall", "f1", "macro_f1", "type_accuracy")]
+    estimates += [report["position"][name] for name in ("f1_at_0", "f1_at_1", "f1_at_3", "median_displacement")]
+    estimates += [report["emphasis"]["f1"], report["hallucination"]["per_100_words_plain"]]
+    estimates += [report["legacy"][name] for name in ("tag_f1", "emphasis_f1", "hallucination_rate")]
+    for estimate in estimates:
+        assert set(estimate) == {"value", "ci"}
+    assert report["tags"]["per_tag"]["laughs"]["f1"]["value"] == 1
+    assert report["tags"]["per_tag"]["angry"] | {"reference": 1, "hypothesis": 0} == report["tags"]["per_tag"]["angry"]
+    assert report["position"]["displacements"] == {"0": 2, "1": 1, "2": 1}
+
+
+@given(clips())
+@settings(deadline=None, max_examples=30)
+def test_identity_is_perfect(texts):
+    for name, value in values(score(texts, texts, resamples=10)).items():
+        if name in ("wer", "wer_normalized", "cer", "cer_normalized", "legacy.hallucination_rate"):
+            assert value == 0
+        elif name == "position.median_displacement" or name.startswith("hallucination"):
+            assert value in (0, None)
+        else:
+            assert value == 1, name
+
+
+@given(clips(), clips(), st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=30)
+def test_the_order_of_clips_changes_nothing(references, others, random):
+    hypotheses = {id: others.get(id, "") for id in references}
+    shuffled = list(references)
+    random.shuffle(shuffled)
+    once = values(score(references, hypotheses, resamples=10))
+    again = values(score({id: references[id] for id in shuffled}, hypotheses, resamples=10))
+    assert again == pytest.approx(once)
+
+
+@given(clips(), clips())
+@settings(deadline=None, max_examples=30)
+def test_what_must_be_symmetric_is(first, second):
+    ids = first.keys() & second.keys()
+    first, second = {id: first[id] for id in ids}, {id: second[id] for id in ids}
+    # On all clips; `tags.f1` itself looks at the clips that are tagged in the reference.
+    forth, back = (values(score(*texts, resamples=10)) for texts in ((first, second), (second, first)))
+    assert forth["tags.all_clips.f1"] == pytest.approx(back["tags.all_clips.f1"])
+    assert forth["tags.all_clips.precision"] == pytest.approx(back["tags.all_clips.recall"])
+    assert forth["legacy.tag_f1"] == pytest.approx(back["legacy.tag_f1"])
+
+
+def test_unknown_figures_are_null_and_empty_texts_are_scored():
+    report = score({"a": ""}, {"a": "[laughs] hello there"}).to_json()
+    assert report["wer"] == {"value": 2, "ci": None}  # as jiwer: inserted words without a reference word
+    assert report["hallucination"]["per_100_words_plain"] == {"value": None, "ci": None}
+
+
+def test_false_tags_per_minute_of_plain_speech():
+    references = [
+        Reference(id="a", text="plain", duration_s=30),
+        Reference(id="b", text="plain"),  # of unknown length: does not count
+        Reference(id="c", text="[sad] tagged", duration_s=500),
+    ]
+    found = score(references, {"a": "[laughs] plain [pause]", "b": "[sad] plain", "c": "[sad] tagged [pause]"})
+    assert found.figures["hallucination.per_minute_plain"].value == 4
+    assert found.figures["hallucination.per_100_words_plain"].value == 150
+
+
+def test_slices():
+    references = [
+        Reference(id="a", text="[sad] one", slice_type="light"),
+        Reference(id="b", text="two", slice_type="plain"),
+        Reference(id="c", text="three", slice_type="plain"),
+    ]
+    slices = score(references, {"a": "[sad] one", "b": "too", "c": "three"}).to_json()["slices"]
+    assert {name: part["clips"] for name, part in slices.items()} == {"light": 1, "plain": 2}
+    assert (slices["light"]["wer"]["value"], slices["plain"]["wer"]["value"]) == (0, 0.5)
+
+
+class TestIntervals:
+    def test_seeded(self):
+        one, two, other = (score(REFERENCES, HYPOTHESES, resamples=50, seed=seed).figures for seed in (1, 1, 2))
+        assert one == two
+        assert one != other
+
+    def test_contain_the_value_and_shrink_with_more_scripts(self):
+        references = {f"{copy}{id}": text for copy in range(40) for id, text in REFERENCES.items()}
+        hypotheses = {f"{copy}{id}": text for copy in range(40) for id, text in HYPOTHESES.items()}
+        few, many = score(REFERENCES, HYPOTHESES).figures, score(references, hypotheses).figures
+        for name in ("tags.f1", "position.f1_at_0", "emphasis.f1", "legacy.tag_f1"):
+            (few_low, few_high), (low, high) = few[name].ci, many[name].ci
+            assert low <= many[name].value <= high
+            assert high - low < few_high - few_low
+
+    def test_coverage_of_a_binomial_share(self):
+        # 200 clips of one word, 50 wrong: the interval of a share is 0.25 +- 1.96 sqrt(0.25 * 0.75 / 200) = +- 0.06
+        references = {str(i): "one" for i in range(200)}
+        low, high = score(references, {str(i): "one" if i % 4 else "two" for i in range(200)}).figures["wer"].ci
+        assert (low, high) == pytest.approx((0.19, 0.31), abs=0.015)
+
+    def test_clips_of_one_script_are_drawn_together(self):
+        # Four scripts with fifty equal clips each: as uncertain as four clips, not as two hundred.
+        records = [Reference(id=str(i), text="one", script_id=str(i % 4)) for i in range(200)]
+        low, high = score(records, {str(i): "one" if i % 4 else "two" for i in range(200)}).figures["wer"].ci
+        assert (low, high) == (0, 0.75)
+
+    def test_one_script_has_none(self):
+        assert score({"a": "one"}, {"a": "one"}).figures["wer"].ci is None
+
+    def test_each_resample_draws_as_many_units_as_there_are(self):
+        import numpy as np
+
+        totals = resampled(np.ones((7, 1)), resamples=250, seed=3)
+        assert totals.shape == (250, 1)
+        assert (totals == 7).all()
+
+
+class TestIds:
+    def test_a_missing_hypothesis_is_an_error(self):
+        with pytest.raises(ScoreError, match=r"1 reference without hypothesis: b .*--allow-missing"):
+            score(REFERENCES, {id: text for id, text in HYPOTHESES.items() if id != "b"})
+
+    def test_a_superfluous_hypothesis_is_an_error(self):
+        with pytest.raises(ScoreError, match="1 hypothesis without reference: z"):
+            score(REFERENCES, HYPOTHESES | {"z": "more"})
+
+    def test_allowed_missing_counts_as_empty_and_superfluous_is_ignored(self):
+        report = score(REFERENCES, {"b": REFERENCES["b"], "z": "more"}, allow_missing=True)
+        assert report.missing == ("a", "c")
+        assert report.figures["tags.recall"].value == 0
+        assert report.figures["wer"].value == (9 + 7) / (9 + 7 + 10)
+
+    def test_no_common_id_is_an_error_even_then(self):
+        with pytest.raises(ScoreError, match="no hypothesis has the id"):
+            score(REFERENCES, {"z": "more"}, allow_missing=True)
+
+    def test_no_references(self):
+        with pytest.raises(ScoreError, match="no references"):
+            score({}, {})
+
+
+class TestCompare:
+    def test_a_better_system_is_better(self):
+        references = {f"{copy}{id}": text for copy in range(20) for id, text in REFERENCES.items()}
+        worse = {f"{copy}{id}": text for copy in range(20) for id, text in HYPOTHESES.items()}
+        comparison = compare(references, {"worse": worse, "perfect": references})
+        assert comparison.baseline == "worse"
+        difference = comparison.differences["perfect"]["tags.f1"]
+        assert difference.value == pytest.approx(0.2)
+        assert difference.ci[0] > 0
+        assert difference.p < 0.01
+        assert comparison.differences["perfect"]["wer"].value == 0
+        assert json.dumps(comparison.to_json(), allow_nan=False)
+
+    def test_a_system_does_not_differ_from_itself(self):
+        for difference in compare(REFERENCES, {"a": HYPOTHESES, "b": HYPOTHESES}).differences["b"].values():
+            assert difference.value in (0, None)
+            assert difference.p in (1, None)
+
+    def test_exchanging_the_systems_changes_the_sign(self):
+        forth = compare(REFERENCES, {"a": HYPOTHESES, "b": REFERENCES}).differences["b"]
+        back = compare(REFERENCES, {"b": REFERENCES, "a": HYPOTHESES}).differences["a"]
+        for name in FIGURES:
+            if forth[name].value is not None:
+                assert forth[name].value == -back[name].value
+                assert forth[name].p == back[name].p
+
+    def test_pairing_finds_a_small_but_steady_difference(self):
+        # Clips differ wildly in how hard they are, but the second system has one error less on each.
+        references = {str(i): " ".join(["w"] * 20) for i in range(40)}
+        first = {str(i): " ".join(["w"] * (20 - i % 10 - 1)) for i in range(40)}
+        second = {str(i): " ".join(["w"] * (20 - i % 10)) for i in range(40)}
+        comparison = compare(references, {"first": first, "second": second})
+        assert comparison.reports["second"].figures["wer"].ci[1] > comparison.reports["first"].figures["wer"].ci[0]
+        assert comparison.differences["second"]["wer"].ci == pytest.approx((-0.05, -0.05))
+
+    def test_one_system_is_not_enough(self):
+        with pytest.raises(ScoreError, match="two systems"):
+            compare(REFERENCES, {"a": HYPOTHESES})
