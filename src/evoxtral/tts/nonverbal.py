@@ -6,6 +6,7 @@ speaker's own pitch and vowel; `RecordedBursts` picks recordings. Knows tag name
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,8 @@ from evoxtral.tts.delivery import Samples, fade, rms, wander
 from evoxtral.tts.vocoder import Array, Frames
 
 NON_VERBAL_TAGS = ("laughs", "sighs", "gasps", "clears throat", "crying")
+_AUDIO_SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".opus", ".mp3"))
+_CONSIDERED_BURSTS = 6  # recordings drawn for one sound, of which the nearest in pitch is taken
 SPEECH_RMS = 0.05  # level of ordinary speech, -26 dBFS; the level of a sound is relative to it
 _NEPERS_PER_DB = np.log(10.0) / 10.0  # of power
 _LEVEL_DB = {"laughs": 0.0, "sighs": -8.0, "gasps": -5.0, "clears throat": -3.0, "crying": -1.0}
@@ -94,7 +97,7 @@ class SynthesisedBursts:
 
 
 class RecordedBursts:
-    """Non-verbal sounds from recordings.
+    """Non-verbal sounds from recordings; a file is read, and its pitch measured, when it is first considered.
 
     Args:
         recordings: a folder with one folder of audio files for each tag (`laughs/`, `clears throat/`, ...), or
@@ -105,12 +108,17 @@ class RecordedBursts:
     """
 
     def __init__(self, recordings: Path | Iterable[tuple[str, Samples, int]]) -> None:
-        given = _read_folder(recordings) if isinstance(recordings, Path) else recordings
-        self._by_tag: dict[str, list[tuple[float, Samples, int]]] = {}
-        for tag, samples, rate_hz in given:
-            pitch_hz = measures.median_f0_hz(samples, rate_hz)
-            self._by_tag.setdefault(tag, []).append((pitch_hz, samples, rate_hz))
-        if not self._by_tag:
+        self._by_tag: dict[str, list[_RecordedBurst]] = {}
+        if isinstance(recordings, Path):
+            for tag in NON_VERBAL_TAGS:
+                files = (
+                    path for path in sorted((recordings / tag).glob("*")) if path.suffix.lower() in _AUDIO_SUFFIXES
+                )
+                self._by_tag[tag] = [_RecordedBurst(path) for path in files]
+        else:
+            for tag, samples, rate_hz in recordings:
+                self._by_tag.setdefault(tag, []).append(_RecordedBurst((samples, rate_hz)))
+        if not any(self._by_tag.values()):
             raise VoiceError(
                 f"no recordings of non-verbal sounds in {recordings}", "put files into folders named by tag"
             )
@@ -121,20 +129,29 @@ class RecordedBursts:
             return None
         # Laughs and sobs lie about a fifth above the speaking pitch. Unvoiced sounds (pitch 0) fit everybody.
         wanted = np.log(1.4 * speaker.f0_hz)
-        distance = [abs(np.log(pitch) - wanted) if pitch > 0 else 0.0 for pitch, _, _ in known]
-        nearest = np.argsort(distance, kind="stable")[: max(3, len(known) // 3)]
-        _, samples, rate_hz = known[int(rng.choice(nearest))]
+        drawn = [known[int(index)] for index in rng.integers(len(known), size=_CONSIDERED_BURSTS)]
+        chosen = min(drawn, key=lambda item: abs(np.log(item.pitch_hz) - wanted) if item.pitch_hz > 0 else 0.0)
+        samples, rate_hz = chosen.sound
         return _levelled(resample(samples, rate_hz, speaker.sample_rate_hz), tag, speaker.sample_rate_hz)
 
 
-def _read_folder(folder: Path) -> Iterable[tuple[str, Samples, int]]:
-    import soundfile
+class _RecordedBurst:
+    def __init__(self, source: Path | tuple[Samples, int]) -> None:
+        self._source = source
 
-    for tag in NON_VERBAL_TAGS:
-        for path in sorted((folder / tag).glob("*")):
-            if path.suffix.lower() in (".wav", ".flac", ".ogg", ".opus", ".mp3"):
-                samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
-                yield tag, samples.mean(axis=1), rate_hz
+    @cached_property
+    def sound(self) -> tuple[Samples, int]:
+        """Mono samples and their rate in Hz."""
+        if isinstance(self._source, Path):
+            import soundfile
+
+            samples, rate_hz = soundfile.read(self._source, dtype="float32", always_2d=True)
+            return samples.mean(axis=1), int(rate_hz)
+        return self._source
+
+    @cached_property
+    def pitch_hz(self) -> float:
+        return measures.median_f0_hz(*self.sound)
 
 
 def _levelled(samples: Samples, tag: str, sample_rate_hz: int) -> Samples:
