@@ -1,0 +1,58 @@
+"""`evoxtral speak`: tagged text in, an audio file out. Knows the engines' names and nothing of how they speak."""
+
+import sys
+from pathlib import Path
+
+import click
+
+_MAX_NAME_CHARACTERS = 255  # a longer argument cannot be the name of a file
+
+
+@click.command()
+@click.argument("text", required=False)
+@click.option("--engine", type=click.Choice(["local", "elevenlabs"]), default="local", show_default=True)
+@click.option("--voice", help="A voice of the engine; see --list-voices.")
+@click.option("--seed", default=0, show_default=True, help="The same seed speaks the same take.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Audio file to write; kind by suffix."
+)
+@click.option("--list-voices", is_flag=True, help="Print the voices that can be used now, and stop.")
+def command(
+    text: str | None, engine: str, voice: str | None, seed: int, output: Path | None, list_voices: bool
+) -> None:
+    """Speak TEXT: tagged text, a text file, or - for standard input.
+
+    \b
+    evoxtral speak "[whispers] Don't move. [pause] [shouts] RUN!" --output run.wav
+    """
+    from evoxtral.tts import load_speech_engine
+
+    if list_voices:
+        for known in load_speech_engine(engine).voices():
+            click.echo(f"{known.name:28}{known.description}")
+        return
+    if text is None:
+        raise click.UsageError("Missing argument 'TEXT'.")
+    if output is None:
+        raise click.UsageError("Missing option '--output'.")
+    from evoxtral.audio import write_audio
+
+    speech = load_speech_engine(engine).speak(_read(text), voice=voice, seed=seed)
+    write_audio(output, speech.samples, speech.sample_rate_hz)
+    click.echo(
+        f"{output}: {speech.duration_s:.1f} s, engine {speech.engine}, voice {speech.voice}, seed {seed}", err=True
+    )
+
+
+def _read(text: str) -> str:
+    """The text itself, or what the file of that name or standard input holds."""
+    if text == "-":
+        return sys.stdin.buffer.read().decode("utf-8", "replace")
+    if len(text) <= _MAX_NAME_CHARACTERS and "\n" not in text and "\0" not in text:
+        path = Path(text)
+        try:
+            if path.is_file():
+                return path.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise click.UsageError(f"{text}: {error.strerror}") from error
+    return text
