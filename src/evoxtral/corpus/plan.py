@@ -14,12 +14,13 @@ from enum import StrEnum
 from evoxtral.corpus.records import Domain, Script, SliceType
 from evoxtral.corpus.targets import (
     COMMON_FACTOR,
+    COMMON_TAG,
     NATURAL_EMPHASIS_SHARE,
     SLICE_SHARES,
     apportion,
     target_tag_shares,
 )
-from evoxtral.tags import parse
+from evoxtral.tags import CANONICAL, Category, tag_names
 
 
 class EdgeCase(StrEnum):
@@ -92,6 +93,7 @@ _COMPANIONS = {
     "stammers": ("nervous", "crying", "gasps", "pause"),
     "pause": ("sad", "calm", "nervous", "sighs", "stammers"),
 }
+_HOLDING = (Category.EMOTION, Category.DELIVERY)
 _COMPANION_WEIGHT = 4.0
 _REPEAT_WEIGHT = 0.1
 
@@ -110,7 +112,7 @@ def plan(count: int, *, seed: int = 0, existing: Sequence[Script] = ()) -> list[
     kinds = [(kind, edge_cases.pop() if kind is SliceType.EDGE else None) for kind in slices]
     sizes = [_draw(rng, _EDGE_TAG_COUNTS[edge] if edge else _TAG_COUNTS[kind]) for kind, edge in kinds]
     domains = _domains(rng, slices, existing)
-    hands = _deal(rng, sizes, existing)
+    hands = _deal(rng, list(zip(sizes, (edge for _, edge in kinds), strict=True)), existing)
     tagged = [index for index, hand in enumerate(hands) if hand]
     emphatic = set(rng.sample(tagged, round(len(tagged) * NATURAL_EMPHASIS_SHARE * COMMON_FACTOR)))
     hesitant = set(rng.sample(tagged, round(len(tagged) * _ELLIPSIS_SHARE)))
@@ -145,29 +147,47 @@ def _domains(rng: random.Random, slices: Sequence[SliceType], existing: Sequence
     return domains
 
 
-def _deal(rng: random.Random, sizes: Sequence[int], existing: Sequence[Script]) -> list[tuple[str, ...]]:
-    """Deal tags to scripts of the given sizes so that the whole corpus reaches its tag shares.
+def _deal(
+    rng: random.Random, wishes: Sequence[tuple[int, EdgeCase | None]], existing: Sequence[Script]
+) -> list[tuple[str, ...]]:
+    """Deal tags to scripts, each of a number of tags and perhaps an edge case, so that the corpus reaches its shares.
 
     The deck holds each tag as often as it is still missing; a hand prefers tags that go with what it holds.
     """
-    have = Counter(tag.name for script in existing for tag in parse(script.tagged_text).tags)
+    total = sum(size for size, _ in wishes)
+    have = Counter(tag for script in existing for tag in tag_names(script.tagged_text))
     shares = target_tag_shares()
-    wanted = apportion(sum(sizes) + sum(have[tag] for tag in shares), shares)
+    wanted = apportion(total + sum(have[tag] for tag in shares), shares)
     missing = {tag: max(0, wanted[tag] - have[tag]) for tag in shares}
-    scale = sum(sizes) / max(1, sum(missing.values()))
-    deck = apportion(sum(sizes), {tag: number * scale / max(1, sum(sizes)) for tag, number in missing.items()})
+    deck = apportion(total, {tag: number / max(1, sum(missing.values())) for tag, number in missing.items()})
 
-    hands: list[tuple[str, ...]] = [()] * len(sizes)
-    for index in sorted(range(len(sizes)), key=lambda _: rng.random()):
+    hands: list[tuple[str, ...]] = [()] * len(wishes)
+    # Edge cases first, while the deck still holds what they need.
+    for index in sorted(range(len(wishes)), key=lambda index: (wishes[index][1] is None, rng.random())):
+        size, edge = wishes[index]
         hand: list[str] = []
-        for _ in range(sizes[index]):
-            left = [tag for tag in deck if deck[tag]]
-            weights = [deck[tag] * _fit(tag, hand) for tag in left]
-            tag = rng.choices(left, weights)[0]
-            deck[tag] -= 1
+        for _ in range(size):
+            fitting = [tag for tag in shares if _may_follow(tag, hand, size, edge)]
+            left = [tag for tag in fitting if deck[tag]] or fitting
+            tag = rng.choices(left, [max(1, deck[tag]) * _fit(tag, hand) for tag in left])[0]
+            deck[tag] = max(0, deck[tag] - 1)
             hand.append(tag)
         hands[index] = tuple(hand)
     return hands
+
+
+def _may_follow(tag: str, hand: Sequence[str], size: int, edge: EdgeCase | None) -> bool:
+    """Whether an edge case can be heard with this as its next tag."""
+    if edge is EdgeCase.BOUNDARY:
+        # Silence is not heard at the start; at the very end only a sound is.
+        if len(hand) == size - 1:
+            return CANONICAL[tag].category is Category.NON_VERBAL
+        return tag != COMMON_TAG or bool(hand)
+    if edge is EdgeCase.BACK_TO_BACK:
+        # Of two emotions, or two ways of speaking, with no word between them the first is not heard.
+        held = [CANONICAL[other].category for other in hand if CANONICAL[other].category in _HOLDING]
+        return CANONICAL[tag].category not in held and tag not in hand
+    return True
 
 
 def _fit(tag: str, hand: Sequence[str]) -> float:

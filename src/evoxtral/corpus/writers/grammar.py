@@ -1,0 +1,565 @@
+"""The offline writer: scripts from a grammar of situations, without a key or a network.
+
+A script follows a brief: its situation belongs to the brief's domain, its sentences come from the situation and from
+clauses that fit any situation, and its tags are set where people would laugh, sigh or change their tone. About a third
+of the sentences under a tag are neutral or of another mood than the tag, so that the tag cannot be told from the words.
+Knows the texts under `texts/` and nothing of how scripts are spoken.
+"""
+
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from itertools import pairwise
+
+from evoxtral.corpus.plan import Brief, EdgeCase, plan
+from evoxtral.corpus.records import Domain, Script, SliceType
+from evoxtral.corpus.similarity import SimilarityIndex
+from evoxtral.corpus.targets import MAX_ROUGE_L
+from evoxtral.corpus.writers.language import Expander
+from evoxtral.errors import CorpusError
+from evoxtral.tags import CANONICAL, Category, Word, parse, tag_names
+from evoxtral.tags.emphasis import is_emphasised
+
+WRITER = "grammar"
+
+# Below the gate's limit, so that a later gate with another idea of a word still passes.
+_MAX_SIMILARITY = MAX_ROUGE_L - 0.05
+_MAX_DRAWS = 60
+_MAX_WORDS = 70
+
+# The mood of a text that suits a tag.
+_MOODS = {
+    "excited": ("excited",),
+    "sad": ("sad",),
+    "angry": ("angry",),
+    "nervous": ("nervous",),
+    "calm": ("calm",),
+    "frustrated": ("frustrated",),
+    "laughs": ("funny", "funny", "excited"),
+    "sighs": ("frustrated", "sad", "calm"),
+    "gasps": ("shock", "shock", "nervous", "excited"),
+    "clears throat": ("neutral", "neutral", "nervous"),
+    "crying": ("sad",),
+    "whispers": ("secret", "secret", "nervous", "calm"),
+    "shouts": ("angry", "excited", "shock"),
+    "stammers": ("nervous",),
+    "pause": ("neutral", "calm", "sad", "nervous"),
+}
+_ALL_MOODS = ("excited", "sad", "angry", "nervous", "calm", "frustrated", "funny", "shock", "secret")
+_SUITING_SHARE = 0.64
+_NEUTRAL_SHARE = 0.24  # the rest is of a mood that contradicts the tag
+_QUIET_TAGS = frozenset(("sad", "calm", "whispers", "nervous", "stammers"))
+# Of untagged sentences: emotional words, flatly spoken, keep a model from tagging by the words.
+_PLAIN_MOOD_SHARE = 0.35
+
+# Two tags that nobody delivers in one breath.
+_EXCLUSIVE = frozenset(frozenset(pair) for pair in (("whispers", "shouts"), ("excited", "calm"), ("calm", "angry")))
+
+_TIME_WORDS = re.compile(
+    r"\b(yesterday|tonight|tomorrow|this (?:morning|weekend)"
+    r"|last (?!piece|slice|dumpling|cherry|ferry|train|bus|bakery|flight|step)|earlier today|days ago|weeks ago|over the weekend|the other day|around lunchtime|next (?:week|\w+day)"
+    r"|(?:on|before|every) \w+day|in (?:January|February|March|April|May|June|July|August|September|October|November"
+    r"|December)|after lunch|before (?:breakfast|the holidays)|by the end)\b"
+)
+_CLAUSE_END = re.compile(r"[,.!?]")
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A situation of a domain: its themes, what it is about, the names it binds, its sentences by mood."""
+
+    domain: Domain
+    name: str
+    themes: tuple[str, ...]
+    topic: str
+    names: tuple[tuple[str, str], ...]
+    sentences: Mapping[str, tuple[str, ...]]
+
+
+def write_scripts(
+    count: int,
+    *,
+    seed: int = 0,
+    existing: Sequence[Script] = (),
+    on_script: Callable[[Script], None] | None = None,
+) -> list[Script]:
+    """Write the scripts that bring a corpus to `count`, counting the existing ones; new ones only are returned.
+
+    The same arguments give the same scripts.
+
+    Raises:
+        CorpusError: no text could be found for a brief that is new enough.
+    """
+    writer = GrammarWriter(seed=seed, existing=existing)
+    scripts = []
+    taken = {script.id for script in existing}
+    number = len(existing)
+    for brief in plan(count, seed=seed, existing=existing):
+        while (name := f"{WRITER}-{number:06d}") in taken:
+            number += 1
+        taken.add(name)
+        script = writer.write(brief, name)
+        scripts.append(script)
+        if on_script is not None:
+            on_script(script)
+    return scripts
+
+
+class GrammarWriter:
+    """Writes one script after another, each unlike all before it."""
+
+    def __init__(self, *, seed: int = 0, existing: Sequence[Script] = ()) -> None:
+        self._seed = seed
+        self._index = SimilarityIndex()
+        for script in existing:
+            self._index.add(script.tagged_text)
+        self._used: Counter[str] = Counter()
+
+    def write(self, brief: Brief, script_id: str) -> Script:
+        """A script for the brief.
+
+        Raises:
+            CorpusError: every draw was too much like a script that exists.
+        """
+        for draw in range(_MAX_DRAWS):
+            rng = random.Random(f"{self._seed}:{script_id}:{draw}")
+            situation = self._choose_situation(rng, brief.domain)
+            text = _Composer(brief, situation, rng, draw).compose()
+            if text is None or self._index.has_similar(text, _MAX_SIMILARITY):
+                continue
+            self._used[situation.name] += 1
+            self._index.add(text)
+            return Script(
+                id=script_id,
+                tagged_text=text,
+                slice_type=brief.slice_type,
+                domain=brief.domain,
+                writer=WRITER,
+            )
+        raise CorpusError(
+            f"the grammar found no new text for a script ({brief.slice_type}, {brief.domain})",
+            "ask for fewer scripts or another seed, or use a language model as the writer",
+        )
+
+    def _choose_situation(self, rng: random.Random, domain: Domain) -> Situation:
+        """One of the least used situations of the domain."""
+        situations = load_situations()[domain]
+        least = min(self._used[situation.name] for situation in situations)
+        return rng.choice([situation for situation in situations if self._used[situation.name] <= least + 1])
+
+
+# --- texts --------------------------------------------------------------------------------------------------------
+
+
+def _read_text(name: str) -> list[str]:
+    text = (resources.files("evoxtral.corpus.writers") / "texts" / f"{name}.txt").read_text("utf-8")
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+@cache
+def load_rules() -> dict[str, tuple[str, ...]]:
+    """Alternatives by rule: words, events and sentences for any situation."""
+    rules: dict[str, list[str]] = defaultdict(list)
+    for name in ("words", "events", "frames"):
+        rule = ""
+        for line in _read_text(name):
+            if line.startswith("== "):
+                rule = line[3:]
+            else:
+                rules[rule].append(line)
+    return {rule: tuple(lines) for rule, lines in rules.items()}
+
+
+@cache
+def load_situations() -> dict[Domain, tuple[Situation, ...]]:
+    """All situations by domain."""
+    return {domain: tuple(_read_situations(domain)) for domain in Domain}
+
+
+def _read_situations(domain: Domain) -> list[Situation]:
+    situations: list[Situation] = []
+    names: list[tuple[str, str]] = []
+    sentences: dict[str, list[str]] = {}
+    header: list[str] = []
+    mood = ""
+    for line in [*_read_text(domain.value), "== end"]:
+        if line.startswith("== "):
+            if header:
+                title, themes, topic = header
+                moods = {key: tuple(lines) for key, lines in sentences.items()}
+                situations.append(Situation(domain, title, tuple(themes.split()), topic, tuple(names), moods))
+            header, names, sentences = [part.strip() for part in line[3:].split("|")], [], defaultdict(list)
+        elif line.startswith("@ "):
+            key, _, template = line[2:].partition("=")
+            names.append((key.strip(), template.strip()))
+        elif line.startswith("% "):
+            mood = line[2:].strip()
+        else:
+            sentences[mood].append(line)
+    return situations
+
+
+# --- composing ----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Line:
+    """Sentences with their tags: `tags[gap]` stand before word number `gap`."""
+
+    words: list[str]
+    tags: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def boundaries(self) -> list[int]:
+        """Gaps inside the line that follow a comma or the end of a sentence."""
+        return [gap for gap in range(1, len(self.words)) if self.words[gap - 1][-1] in ",.!?"]
+
+    def names(self) -> list[str]:
+        return [tag for gap in sorted(self.tags) for tag in self.tags[gap]]
+
+
+def _is_held(tag: str) -> bool:
+    """Whether a tag colours the words after it; the others are points in time."""
+    return CANONICAL[tag].category in (Category.EMOTION, Category.DELIVERY)
+
+
+class _Composer:
+    """Writes one text for one brief."""
+
+    def __init__(self, brief: Brief, situation: Situation, rng: random.Random, draw: int) -> None:
+        self._brief = brief
+        self._situation = situation
+        self._rng = rng
+        self._draw = draw
+        self._spent: set[str] = set()
+        self._openers = 0
+        rules = dict(load_rules())
+        theme = rng.choice(situation.themes)
+        for kind in ("good", "bad", "do"):
+            rules[kind] = rules[f"{theme}.{kind}"]
+        rules["topic"] = (situation.topic,)
+        self._language = Expander(rules, rng)
+        for key, template in situation.names:
+            self._language.bound[key] = self._language.expand(template)
+
+    def compose(self) -> str | None:
+        """A text, or None where the draw went wrong and another is needed."""
+        brief = self._brief
+        match brief.edge_case:
+            case EdgeCase.VERY_SHORT:
+                lines = self._very_short()
+            case EdgeCase.VERY_LONG:
+                lines = self._grow(self._place_tags(), self._rng.randint(80, 108))
+            case EdgeCase.BACK_TO_BACK:
+                lines = self._back_to_back()
+            case EdgeCase.BOUNDARY:
+                lines = self._boundary()
+            case _:
+                lines = self._grow(self._place_tags(), self._draw_length())
+        if brief.emphasis and brief.edge_case is not EdgeCase.VERY_SHORT:
+            self._stress(lines)
+        if brief.ellipsis and brief.tags:
+            self._hesitate(lines)
+        text = _join(lines)
+        return text if self._is_sound(text) else None
+
+    def _draw_length(self) -> int:
+        low, high = {
+            SliceType.PLAIN: (6, 40),
+            SliceType.LIGHT: (6, 34),
+            SliceType.MODERATE: (14, 42),
+            SliceType.DENSE: (22, 48),
+            SliceType.EDGE: (6, 26),
+        }[self._brief.slice_type]
+        return self._rng.randint(low, high)
+
+    def _is_sound(self, text: str) -> bool:
+        """Whether the text holds exactly the brief's tags, none of them where it could not be heard."""
+        parsed = parse(text)
+        if Counter(tag_names(text)) != Counter(self._brief.tags) or not parsed.words:
+            return False
+        if _repeats(parsed.words):
+            return False
+        if any(tag.name == "pause" and tag.gap in (0, len(parsed.words)) for tag in parsed.tags):
+            return False
+        if any(scope.first_word >= scope.last_word for scope in parsed.scopes):
+            return False
+        words = len(parsed.words)
+        match self._brief.edge_case:
+            case EdgeCase.VERY_SHORT:
+                return words <= 4
+            case EdgeCase.VERY_LONG:
+                return 78 <= words <= 125
+            case _:
+                return 3 <= words <= _MAX_WORDS
+
+    # sentences
+
+    def _sentence(self, mood: str) -> _Line:
+        """A sentence of a mood that this text does not hold yet; from the situation or for any situation."""
+        own = [line for line in self._situation.sentences.get(mood, ()) if line not in self._spent]
+        shared = [line for line in self._language.rules[mood] if line not in self._spent]
+        drawn: list[tuple[int, str, str]] = []
+        # Many tags need many sentences: the shorter of two keeps the whole speakable.
+        wanted = 2 if self._brief.slice_type is SliceType.DENSE else 1
+        for _ in range(20):
+            pool = own if own and self._rng.random() < 0.62 else shared
+            template = self._rng.choice(pool)
+            text = self._language.sentence(template)
+            if _is_sensible(text):
+                drawn.append((len(text.split()), text, template))
+            if len(drawn) == wanted:
+                break
+        _, text, template = min(drawn, default=(0, text, template))
+        self._spent.add(template)
+        return _Line(self._spoken(text, mood).split())
+
+    def _spoken(self, text: str, mood: str) -> str:
+        """The sentence with what people put around it: openers, tails, false starts."""
+        rng = self._rng
+        draw = rng.random()
+        if draw < 0.14 and self._openers < 2:
+            opener = self._language.rule("opener").rstrip(".")
+            if not re.match(rf"{opener}\b", text, re.IGNORECASE):
+                self._openers += 1
+                return f"{opener}, {_lower_first(text)}"
+        elif draw < 0.22 and mood in ("neutral", "calm", "sad", "secret", "funny") and text.endswith("."):
+            tail = self._language.rule("tail.question" if rng.random() < 0.35 else "tail.statement").rstrip(".")
+            return f"{text[:-1]}, {_lower_first(tail)}{'?' if tail in _QUESTION_TAILS else '.'}"
+        elif draw < 0.26 and self._openers < 2:
+            self._openers += 1
+            turn = self._language.rule("turn").rstrip(".")
+            return f"{turn}, {_lower_first(text)}"
+        return text
+
+    def _mood_for(self, tag: str) -> str:
+        """The mood of a text under a tag: mostly one that suits it, else neutral, else one that does not."""
+        if self._brief.edge_case is EdgeCase.AMBIGUOUS:
+            return self._rng.choice(("ambiguous", "ambiguous", "neutral", self._contrary(tag)))
+        draw = self._rng.random()
+        if draw < _SUITING_SHARE:
+            return self._rng.choice(_MOODS[tag])
+        return "neutral" if draw < _SUITING_SHARE + _NEUTRAL_SHARE else self._contrary(tag)
+
+    def _contrary(self, tag: str) -> str:
+        return self._rng.choice([mood for mood in _ALL_MOODS if mood not in _MOODS[tag]])
+
+    def _untagged_sentence(self) -> _Line:
+        if self._brief.tags or self._rng.random() >= _PLAIN_MOOD_SHARE:
+            return self._sentence("neutral")
+        return _soften(self._sentence(self._rng.choice(_ALL_MOODS)), self._rng)
+
+    # tags
+
+    def _place_tags(self) -> list[_Line]:
+        """Lines that hold the brief's tags."""
+        lines: list[_Line] = []
+        for tag in self._brief.tags:
+            share = 0.35 if _is_held(tag) else 0.55
+            if lines and self._rng.random() < share and self._add(lines[-1], tag, is_first=len(lines) == 1):
+                continue
+            line = self._sentence(self._mood_for(tag))
+            if tag in _QUIET_TAGS:
+                line = _soften(line, self._rng)
+            if not self._add(line, tag, is_first=not lines):
+                line.tags[0].append(tag)
+            lines.append(line)
+        return lines
+
+    def _add(self, line: _Line, tag: str, *, is_first: bool) -> bool:
+        """Set a tag into a line where it can be heard; False where it does not fit."""
+        held = line.names()
+        if len(held) >= 3 or tag in held or any(frozenset((tag, other)) in _EXCLUSIVE for other in held):
+            return False
+        size, inner = len(line.words), line.boundaries
+        if _is_held(tag):
+            if any(CANONICAL[other].category is CANONICAL[tag].category for other in held):
+                inner = [gap for gap in inner if gap > min(line.tags)]
+                places = dict.fromkeys(inner, 1.0)
+            else:
+                places = {0: 3.0 if not held else 1.0, **{gap: 1.0 / len(inner) for gap in inner}}
+            places = {gap: weight for gap, weight in places.items() if gap == 0 or size - gap >= 3}
+        else:
+            inside = [gap for gap in range(1, size) if gap not in inner]
+            places = {
+                0: {"clears throat": 4.0, "gasps": 3.0}.get(tag, 1.6),
+                size: {"clears throat": 0.3, "gasps": 0.4}.get(tag, 1.4),
+                **{gap: 1.6 / len(inner) for gap in inner},
+                **{gap: 0.4 / len(inside) for gap in inside},
+            }
+            if tag == "pause":
+                places[0], places[size] = (0.0 if is_first else 0.6), 0.0
+        may_combine = self._brief.slice_type in (SliceType.DENSE, SliceType.EDGE)
+        for gap in list(places):
+            if line.tags.get(gap):
+                places[gap] = places[gap] * 0.5 if may_combine else 0.0
+        if not any(places.values()):
+            return False
+        gap = self._rng.choices(list(places), list(places.values()))[0]
+        slot = line.tags[gap]
+        slot.insert(self._rng.randint(0, len(slot)), tag)
+        return True
+
+    def _grow(self, lines: list[_Line], words: int) -> list[_Line]:
+        """Add untagged sentences, at any place, until the text is about as long as wanted."""
+        while (total := sum(len(line.words) for line in lines)) < words:
+            line = self._untagged_sentence()
+            if lines and total + len(line.words) > words * 1.25 + 4:
+                break
+            # Not behind the last line where that ends in a tag: such a tag is meant to be the end.
+            lines.insert(self._rng.randint(0, len(lines)), line)
+        return lines
+
+    # edge cases
+
+    def _very_short(self) -> list[_Line]:
+        tags = self._brief.tags
+        rule = "short.mood" if tags and self._rng.random() < 0.6 else "short.neutral"
+        line = _Line(self._language.rule(rule).split()[:4])
+        if line.words[-1][-1] == ",":
+            line.words[-1] = line.words[-1][:-1] + "."
+        for tag in tags:
+            if tag == "pause":
+                line.tags[self._rng.randint(1, max(1, len(line.words) - 1))].append(tag)
+            elif _is_held(tag) or self._rng.random() < 0.5:
+                line.tags[0].append(tag)
+            else:
+                line.tags[len(line.words)].append(tag)
+        return [line]
+
+    def _back_to_back(self) -> list[_Line]:
+        """All tags in one gap."""
+        tags = list(self._brief.tags)
+        line = self._sentence(self._mood_for(tags[0]))
+        lines = self._grow([line], self._draw_length())
+        places = [0, 0, *line.boundaries] if "pause" not in tags or lines[0] is not line else line.boundaries
+        if not places and not any(map(_is_held, tags)):
+            places = [self._rng.randrange(1, len(line.words))]
+        if places:
+            line.tags[self._rng.choice(places)] = tags
+        return lines
+
+    def _boundary(self) -> list[_Line]:
+        """The first tag at the very start, the last at the very end."""
+        first, *others, last = self._brief.tags
+        start = self._sentence(self._mood_for(first))
+        start.tags[0].append(first)
+        lines = [start]
+        for tag in others:
+            if not self._add(lines[-1], tag, is_first=len(lines) == 1):
+                lines.append(self._sentence(self._mood_for(tag)))
+                lines[-1].tags[0].append(tag)
+        if self._rng.random() < 0.6:
+            lines.append(self._sentence(self._mood_for(last)))
+        lines[-1].tags[len(lines[-1].words)].append(last)
+        return lines
+
+    # emphasis and hesitation
+
+    def _stress(self, lines: list[_Line]) -> None:
+        """Put one or two words into capitals."""
+        tagged = [line for line in lines if line.tags] or lines
+        places = [(line, index) for line in tagged for index, word in enumerate(line.words) if _can_stress(word, index)]
+        strong = [
+            (line, index) for line, index in places if _bare(line.words[index]).lower() in _word_list("stressed often")
+        ]
+        for _ in range(self._rng.choice((1, 1, 2))):
+            pool = strong if strong and self._rng.random() < 0.6 else places
+            if pool:
+                line, index = self._rng.choice(pool)
+                line.words[index] = line.words[index].upper()
+
+    def _hesitate(self, lines: list[_Line]) -> None:
+        """Put an ellipsis for a comma, behind a first word, or at the very end."""
+        tagged = [line for line in lines if line.tags] or lines
+        commas = [(line, index) for line in tagged for index, word in enumerate(line.words[:-1]) if word.endswith(",")]
+        last = lines[-1]
+        draw = self._rng.random()
+        if commas and draw < 0.6:
+            for line, index in self._rng.sample(commas, min(len(commas), self._rng.choice((1, 1, 2)))):
+                line.words[index] = line.words[index][:-1] + "..."
+        elif draw < 0.8 and last.words[-1].endswith("."):
+            last.words[-1] = last.words[-1][:-1] + "..."
+        else:
+            line = self._rng.choice(tagged)
+            if line.words[0].isalpha() and len(line.words) > 2:
+                first = line.words[0]
+                line.words[0] = f"{first}... {first}" if first == "I" or "stammers" in line.names() else f"{first}..."
+
+
+_QUESTION_TAILS = frozenset(("Right", "Isn't it", "Don't you think", "Okay", "Or not", "Am I wrong", "No"))
+
+
+def _join(lines: Sequence[_Line]) -> str:
+    pieces = []
+    for line in lines:
+        for gap in range(len(line.words) + 1):
+            pieces += [f"[{tag}]" for tag in line.tags.get(gap, ())]
+            pieces += line.words[gap : gap + 1]
+    return " ".join(pieces)
+
+
+def _is_sensible(text: str) -> bool:
+    """Whether no clause has two times, and no name or noun comes twice side by side."""
+    if any(len(_TIME_WORDS.findall(clause)) > 1 for clause in _CLAUSE_END.split(text)):
+        return False
+    words = [word.lower() for word in re.findall(r"[\w']+", text)]
+    return not any(a == b and len(a) > 3 for a, b in pairwise(words))
+
+
+def _repeats(words: Sequence[Word]) -> bool:
+    """Whether four words in a row come twice."""
+    plain = [_bare(word.plain).lower() for word in words]
+    runs = [tuple(plain[index : index + 4]) for index in range(len(plain) - 3)]
+    return len(set(runs)) < len(runs)
+
+
+def _soften(line: _Line, rng: random.Random) -> _Line:
+    """Take most exclamation marks out."""
+    if rng.random() < 0.7:
+        line.words = [re.sub(r"!$", ".", word) for word in line.words]
+    return line
+
+
+def _lower_first(text: str) -> str:
+    """Begin in lower case, unless the first word is a name or "I"."""
+    first = text.split(" ", 1)[0].rstrip(",.!?")
+    if first.split("'")[0] in ("I", "Doctor", "Grandma", "Dad", "Mum") or first in _proper_names():
+        return text
+    return text[:1].lower() + text[1:]
+
+
+@cache
+def _word_list(rule: str) -> frozenset[str]:
+    """The words of a rule that is a plain list."""
+    return frozenset(word for line in load_rules()[rule] for word in line.split())
+
+
+@cache
+def _proper_names() -> frozenset[str]:
+    rules = load_rules()
+    lists = " ".join(" ".join(rules[name]) for name in ("name", "surname", "town", "day", "month", "street"))
+    found = re.findall(r"[A-Z][a-z]+", lists)
+    return frozenset((*found, *(f"{name}'s" for name in found)))
+
+
+def _bare(word: str) -> str:
+    return word.strip(".,!?;:\"'")
+
+
+def _can_stress(word: str, index: int) -> bool:
+    bare = _bare(word)
+    if (
+        not bare.isalpha()
+        or len(bare) < 2
+        or bare.lower() in _word_list("stressed never")
+        or not is_emphasised(bare.upper())
+    ):
+        return False
+    if bare.lower() in _word_list("stressed often"):
+        return True
+    return len(bare) >= 4 and bare.islower() and index > 0
