@@ -59,11 +59,12 @@ _PLAIN_MOOD_SHARE = 0.35
 # Two tags that nobody delivers in one breath.
 _EXCLUSIVE = frozenset(frozenset(pair) for pair in (("whispers", "shouts"), ("excited", "calm"), ("calm", "angry")))
 
+# Two of these in one clause make no sense.
 _TIME_WORDS = re.compile(
-    r"\b(yesterday|tonight|tomorrow|this (?:morning|weekend)"
-    r"|last (?!piece|slice|dumpling|cherry|ferry|train|bus|bakery|flight|step)|earlier today|days ago|weeks ago|over the weekend|the other day|around lunchtime|next (?:week|\w+day)"
-    r"|(?:on|before|every) \w+day|in (?:January|February|March|April|May|June|July|August|September|October|November"
-    r"|December)|after lunch|before (?:breakfast|the holidays)|by the end)\b"
+    r"\b(yesterday|tonight|tomorrow|this (?:morning|weekend)|earlier today|(?:days|weeks) ago|over the weekend"
+    r"|last (?!piece|slice|dumpling|cherry|ferry|train|bus|bakery|flight|step)|the other day|around lunchtime"
+    r"|next (?:week|\w+day)|(?:on|before|every) \w+day|in (?:January|February|March|April|May|June|July|August"
+    r"|September|October|November|December)|after lunch|before (?:breakfast|the holidays)|by the end)\b"
 )
 _CLAUSE_END = re.compile(r"[,.!?]")
 
@@ -245,6 +246,11 @@ class _Composer:
         self._language = Expander(rules, rng)
         for key, template in situation.names:
             self._language.bound[key] = self._language.expand(template)
+        # A small cast: whoever is named again is mostly somebody the text has named before.
+        cast = [phrase for phrase in self._language.bound.values() if phrase.person]
+        cast.append(self._language.expand("<person>"))
+        self._cast = tuple(phrase.text for phrase in cast)
+        rules["person"] = (*(f"{phrase.text}/{phrase.person}" for phrase in cast), "<anyone>")
 
     def compose(self) -> str | None:
         """A text, or None where the draw went wrong and another is needed."""
@@ -310,7 +316,7 @@ class _Composer:
             pool = own if own and self._rng.random() < 0.62 else shared
             template = self._rng.choice(pool)
             text = self._language.sentence(template)
-            if _is_sensible(text):
+            if _is_sensible(text, self._cast):
                 drawn.append((len(text.split()), text, template))
             if len(drawn) == wanted:
                 break
@@ -322,15 +328,14 @@ class _Composer:
         """The sentence with what people put around it: openers, tails, false starts."""
         rng = self._rng
         draw = rng.random()
-        if draw < 0.14 and self._openers < 2:
-            opener = self._language.rule("opener").rstrip(".")
-            if not re.match(rf"{opener}\b", text, re.IGNORECASE):
-                self._openers += 1
-                return f"{opener}, {_lower_first(text)}"
-        elif draw < 0.22 and mood in ("neutral", "calm", "sad", "secret", "funny") and text.endswith("."):
+        starts_freely = self._openers < 2 and text.split()[0].strip(",.!?").lower() not in _word_list("openers")
+        if draw < 0.14 and starts_freely:
+            self._openers += 1
+            return f"{self._language.rule('opener').rstrip('.')}, {_lower_first(text)}"
+        if draw < 0.22 and mood in ("neutral", "calm", "sad", "secret", "funny") and text.endswith("."):
             tail = self._language.rule("tail.question" if rng.random() < 0.35 else "tail.statement").rstrip(".")
             return f"{text[:-1]}, {_lower_first(tail)}{'?' if tail in _QUESTION_TAILS else '.'}"
-        elif draw < 0.26 and self._openers < 2:
+        if 0.22 < draw < 0.26 and starts_freely:
             self._openers += 1
             turn = self._language.rule("turn").rstrip(".")
             return f"{turn}, {_lower_first(text)}"
@@ -503,8 +508,10 @@ def _join(lines: Sequence[_Line]) -> str:
     return " ".join(pieces)
 
 
-def _is_sensible(text: str) -> bool:
-    """Whether no clause has two times, and no name or noun comes twice side by side."""
+def _is_sensible(text: str, cast: Sequence[str]) -> bool:
+    """Whether nobody of the cast is named twice, no clause has two times, and no long word follows itself."""
+    if any(text.lower().count(name.lower()) > 1 for name in cast):
+        return False
     if any(len(_TIME_WORDS.findall(clause)) > 1 for clause in _CLAUSE_END.split(text)):
         return False
     words = [word.lower() for word in re.findall(r"[\w']+", text)]
