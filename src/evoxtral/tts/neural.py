@@ -189,7 +189,7 @@ def _installed(package: str) -> bool:
 
 
 def voices() -> list[Voice]:
-    """The neural voices that can be used on this machine now, under their full names."""
+    """The neural and the recorded voices that can be used on this machine now, under their full names."""
     found: list[Voice] = []
     kokoro_folder, piper_folder = _folder_from("EVOXTRAL_KOKORO_DIR"), _folder_from("EVOXTRAL_PIPER_DIR")
     if kokoro_folder is not None and _installed("kokoro_onnx"):
@@ -198,6 +198,11 @@ def voices() -> list[Voice]:
             found.append(Voice(f"kokoro/{name}", f"{accent}, {sex} (Kokoro)"))
     if piper_folder is not None and _installed("piper"):
         found.extend(Voice(f"piper/{path.stem}", "Piper") for path in sorted(piper_folder.glob("*.onnx")))
+    recordings_folder = _folder_from("EVOXTRAL_RECORDINGS_DIR")
+    if recordings_folder is not None:
+        from evoxtral.tts import recorded
+
+        found.extend(recorded.voices(recordings_folder))
     return found
 
 
@@ -239,7 +244,10 @@ def load(kind: str, name: str, cache_folder: Path | None = None) -> BaseVoice:
                 "set EVOXTRAL_RECORDINGS_DIR to the folder of its manifest",
             )
         return RecordedBase(name, folder)
-    raise VoiceError(f"there is no voice {kind}/{name}", "evoxtral speak --list-voices")
+    raise VoiceError(
+        f"there is no voice {kind}/{name}" if name else f"{kind!r} is not the name of a voice",
+        "evoxtral speak --list-voices",
+    )
 
 
 # --- word times --------------------------------------------------------------------------------------------------

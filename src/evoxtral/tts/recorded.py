@@ -12,6 +12,7 @@ from pathlib import Path
 
 from evoxtral.audio.recordings import SAMPLE_RATE_HZ, Recording, RecordingSet
 from evoxtral.errors import AudioError, VoiceError
+from evoxtral.tts.engine import Voice
 from evoxtral.tts.espeak import PlainSpeech
 from evoxtral.tts.neural import align
 
@@ -69,6 +70,15 @@ class RecordedBase:
         samples = whole.samples[round(start_s * SAMPLE_RATE_HZ) : max(1, round(end_s * SAMPLE_RATE_HZ))]
         spans = tuple((a - start_s, b - start_s) for a, b in whole.words[first : first + count])
         return PlainSpeech(samples, SAMPLE_RATE_HZ, spans)
+
+
+def voices(folder: Path) -> list[Voice]:
+    """All speakers with transcripts in the folder's sets."""
+    found = []
+    for manifest in sorted(folder.glob("*.jsonl")):
+        speakers = {recording.speaker for recording in _open_set(manifest).recordings if recording.transcript}
+        found += [Voice(f"recorded/{manifest.stem}.{name}", "recordings") for name in sorted(speakers)]
+    return found
 
 
 @functools.lru_cache(maxsize=8)

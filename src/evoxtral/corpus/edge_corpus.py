@@ -1,0 +1,301 @@
+"""The corpora that the edge model is trained and tested on, made from public sets and the local voice.
+
+    python -m evoxtral.corpus.edge_corpus --recordings SETS --sentences sentences.txt --output runs/edge-corpus
+
+SETS holds `NAME.jsonl` and `NAME.tar` of the sets named below (see `evoxtral.audio.recordings`); `sentences.txt` one
+CC0 sentence a line (Common Voice's). Kokoro and Piper voices are used through EVOXTRAL_KOKORO_DIR and
+EVOXTRAL_PIPER_DIR. Every step resumes after a kill. Knows which voices, speakers and texts are kept for testing;
+nothing of models.
+"""
+
+import argparse
+import os
+import re
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from evoxtral.audio.recordings import Recording, RecordingSet
+from evoxtral.corpus.config import CorpusConfig, SynthesisConfig
+from evoxtral.corpus.folder import CorpusFolder, write_atomically
+from evoxtral.corpus.recordings import import_recordings
+from evoxtral.corpus.records import Clip, Domain, Script, SliceType
+from evoxtral.corpus.synthesis import progress_bar, synthesize
+from evoxtral.corpus.writers.grammar import write_scripts as write_grammar_scripts
+from evoxtral.corpus.writers.sentences import write_scripts as set_tags_into_sentences
+from evoxtral.tags import parse
+from evoxtral.tts import load_speech_engine
+
+# Never heard in training. Kokoro's older releases of the same speakers ("v0...") are left out of everything, and so is
+# af_v0, a blend of af_bella and af_sarah.
+TEST_VOICES = (
+    "kokoro/af_sarah",
+    "kokoro/am_michael",
+    "kokoro/bf_emma",
+    "kokoro/bm_george",
+    "piper/en_US-joe-medium",
+    "espeak/grace",
+    "espeak/frank",
+    "espeak/oscar",
+)
+VALIDATION_VOICES = ("kokoro/af_kore", "kokoro/am_liam", "kokoro/bf_lily", "espeak/hazel", "espeak/ned")
+_UNUSED_VOICES = ("kokoro/af_v0", "kokoro/af_v0sarah", "kokoro/am_v0michael", "kokoro/bf_v0emma", "kokoro/bm_v0george")
+
+SENTENCES_PER_TRAIN_VOICE = 60
+SENTENCES_PER_TEST_VOICE = 60
+_BURST_TAGS = ("laughs", "sighs", "gasps", "crying")
+_BURSTS_PER_TAG = 220
+_BURST_LENGTH_S = (0.35, 3.0)
+_MAX_WORDS = 13
+# Texts that a corpus for everybody should not hold.
+_UNFIT = re.compile(
+    r"\b(fuck\w*|shit\w*|bitch\w*|asshole\w*|cunt\w*|sex\w*|porn\w*|rap(e|ed|ist)|nigg\w*|fag\w*|whore\w*|slut\w*|"
+    r"kill\w*|suicid\w*|damn\w*|nazi\w*|terroris\w*)\b",
+    re.IGNORECASE,
+)
+_SENTENCE = re.compile(r"[A-Z][A-Za-z',;:!?. -]*[.!?]")
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the material lies, and where the corpora go."""
+
+    recordings: Path
+    sentences: Path
+    output: Path
+    speech_cache: Path | None = None
+    workers: int | None = None
+
+    def corpus(self, name: str) -> CorpusFolder:
+        return CorpusFolder(self.output / name)
+
+    def recording_set(self, name: str) -> RecordingSet:
+        return RecordingSet(self.recordings / f"{name}.jsonl")
+
+
+def is_usable(sentence: str) -> bool:
+    """Whether a sentence can be spoken as it stands: letters only, short, no capitals inside, nothing unfit."""
+    return (
+        3 <= len(sentence.split()) <= _MAX_WORDS
+        and _SENTENCE.fullmatch(sentence) is not None
+        and re.search(r"[A-Z]{2,}", sentence) is None
+        and _UNFIT.search(sentence) is None
+    )
+
+
+def sentence_pools(sentences: Sequence[str]) -> dict[str, dict[str, list[str]]]:
+    """Sentences for each Kokoro voice by split; no sentence goes to two voices."""
+    engine = load_speech_engine("local")
+    installed = [voice.name for voice in engine.voices() if voice.name.startswith("kokoro/")]
+    held_out = {*TEST_VOICES, *VALIDATION_VOICES, *_UNUSED_VOICES}
+    voices = {
+        "train": [voice for voice in installed if voice not in held_out],
+        "validation": [voice for voice in VALIDATION_VOICES if voice in installed],
+        "test": [voice for voice in TEST_VOICES if voice in installed],
+    }
+    usable = iter(sorted({text for text in sentences if is_usable(text)}, key=lambda text: zlib.crc32(text.encode())))
+    pools: dict[str, dict[str, list[str]]] = {}
+    for split, names in voices.items():
+        count = SENTENCES_PER_TRAIN_VOICE if split == "train" else SENTENCES_PER_TEST_VOICE
+        pools[split] = {name: [next(usable) for _ in range(count)] for name in names}
+    return pools
+
+
+def export_bursts(sources: Sources) -> None:
+    """Folders of recorded sounds by tag, one for training and one, with other people, for testing."""
+    recordings = sources.recording_set("emogator")
+    for split in ("train", "test"):
+        folder = sources.output / "bursts" / split
+        for tag in _BURST_TAGS:
+            fit = [
+                item
+                for item in recordings.recordings
+                if item.split == split
+                and item.tag == tag
+                and item.tier in ("high", "medium")
+                and _BURST_LENGTH_S[0] <= item.duration_s <= _BURST_LENGTH_S[1]
+            ]
+            fit.sort(key=lambda item: (item.tier, zlib.crc32(item.file.encode())))  # "high" comes first
+            for item in fit[:_BURSTS_PER_TAG]:
+                path = folder / tag / Path(item.file).name
+                if not path.exists():
+                    write_atomically(path, recordings.read_bytes(item))
+
+
+def recorded_sentences(recordings: RecordingSet, split: str, *, at_least: int = 2) -> dict[str, list[str]]:
+    """By voice, the sentences of speakers who are told apart, to be spoken again in other deliveries."""
+    pools: dict[str, list[str]] = {}
+    for item in recordings.recordings:
+        # A cut scene of "fotaq" has several characters under one name.
+        if item.split != split or item.tag != "none" or "_cut_" in item.speaker or "unknown" in item.speaker:
+            continue
+        parsed = parse(" ".join(item.transcript.split()))
+        ends = sorted(set(parsed.sentence_ends))
+        for first, last in pairwise([0, *ends]):
+            text = " ".join(word.text for word in parsed.words[first:last])
+            if (
+                3 <= last - first <= 22
+                and re.fullmatch(r"[A-Z][A-Za-z',!? -]*[.!?]", text)
+                and not re.search("[A-Z]{2}", text)
+            ):
+                pools.setdefault(f"recorded/{recordings.name}.{item.speaker}", []).append(text)
+    return {voice: sorted(set(texts)) for voice, texts in sorted(pools.items()) if len(set(texts)) >= at_least}
+
+
+def import_plain_speech(sources: Sources) -> None:
+    """Human speech as it is, and human sounds that stand alone."""
+    plan: tuple[tuple[str, Domain, Callable[[Recording], bool]], ...] = (
+        ("fotaq", Domain.CONVERSATION, lambda item: True),
+        ("librispeech_subset", Domain.STORYTELLING, lambda item: True),
+        ("picovoice_s2i", Domain.CONVERSATION, lambda item: True),
+        ("bass", Domain.CONVERSATION, lambda item: item.duration_s > 0.8),
+        ("drascula", Domain.STORYTELLING, lambda item: (item.overlap or 0.0) >= 0.67),
+        ("esc10", Domain.MONOLOGUE, lambda item: True),
+        ("emogator", Domain.MONOLOGUE, lambda item: item.tag in _BURST_TAGS and item.tier == "high"),
+    )
+    for name, domain, is_chosen in plan:
+        recordings = sources.recording_set(name)
+        for split in ("train", "test"):
+            chosen = [item for item in recordings.recordings if item.split == split and is_chosen(item)]
+            if chosen:
+                import_recordings(sources.corpus(f"{split}-recordings-{name}"), recordings, chosen, domain=domain)
+
+
+def make_nonspeech(sources: Sources, count: int = 300) -> None:
+    """Noise, hum, tones and chords with nothing said in them: the model must write nothing."""
+    corpus = sources.corpus("train-nonspeech")
+    held = {clip.id for clip in corpus.read_clips()}
+    clips = []
+    for index in range(count):
+        name = f"nonspeech-{index:04d}"
+        if name in held:
+            continue
+        rng = np.random.default_rng([7, index])
+        samples = _nonspeech(rng, duration_s=float(rng.uniform(1.0, 12.0)))
+        path = corpus.audio_path / f"{name}.opus"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, samples, 16_000, format="OGG", subtype="OPUS")
+        clips.append(
+            Clip(
+                id=name,
+                script_id=name,
+                tagged_text="",
+                audio=f"audio/{path.name}",
+                duration_s=len(samples) / 16_000,
+                voice="none",
+                engine="nonspeech",
+                seed=index,
+                slice_type=SliceType.PLAIN,
+                domain=Domain.MONOLOGUE,
+                split="train",
+            )
+        )
+    corpus.append_clips(clips)
+
+
+def _nonspeech(rng: np.random.Generator, duration_s: float) -> np.ndarray:
+    count = round(duration_s * 16_000)
+    seconds = np.arange(count) / 16_000
+    spectrum = np.fft.rfft(rng.normal(size=count))
+    colour = rng.uniform(0.0, 1.2)  # exponent of 1/f: white to brown
+    noise = np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 1.0) ** colour, count)
+    sound = noise / np.std(noise)
+    kind = rng.integers(3)
+    if kind == 1:  # mains hum
+        base_hz = rng.choice((50.0, 60.0))
+        sound = 0.2 * sound + sum(np.sin(2 * np.pi * base_hz * n * seconds) / n for n in (1, 2, 3, 5))
+    elif kind == 2:  # chords that change, with decaying notes
+        sound = 0.05 * sound
+        for start_s in np.arange(0.0, duration_s, rng.uniform(0.25, 0.8)):
+            root_hz = 110.0 * 2 ** (rng.integers(0, 24) / 12)
+            envelope = np.where(seconds >= start_s, np.exp(-(seconds - start_s) * rng.uniform(1.5, 6.0)), 0.0)
+            for step in (0, 4, 7):
+                sound = sound + envelope * np.sin(2 * np.pi * root_hz * 2 ** (step / 12) * seconds)
+    level = 10 ** (rng.uniform(-55.0, -15.0) / 20)
+    return np.asarray(np.clip(sound / np.std(sound) * level, -1, 1), dtype=np.float32)
+
+
+def speak(sources: Sources, name: str, scripts: Sequence[Script], config: SynthesisConfig) -> None:
+    """Speak scripts into the corpus `name`."""
+    corpus = sources.corpus(name)
+    held = {script.id for script in corpus.read_scripts()}
+    corpus.append_scripts([script for script in scripts if script.id not in held])
+    corpus.write_config(CorpusConfig(name=name, synthesis=config))
+    with progress_bar() as on_progress:
+        report = synthesize(corpus, config, on_progress=on_progress)
+    print(f"{name}: {report}", flush=True)
+
+
+def speak_recorded(sources: Sources, count: int) -> None:
+    """Real people's sentences in deliveries made from them."""
+    os.environ["EVOXTRAL_RECORDINGS_DIR"] = str(sources.recordings)
+    pools: dict[str, list[str]] = {}
+    for name in ("fotaq", "librispeech_subset"):
+        pools |= recorded_sentences(sources.recording_set(name), "train")
+    scripts = set_tags_into_sentences(pools, count, seed=1, prefix="recorded", whole=True)
+    speak(sources, "train-recorded", scripts, _config(sources, "train", tuple(pools), bursts_share=0.7))
+
+
+def speak_sentences(sources: Sources, counts: dict[str, int]) -> None:
+    """Common Voice sentences by Kokoro's voices, tags drawn without regard to what is said."""
+    pools = sentence_pools(sources.sentences.read_text("utf-8").splitlines())
+    for number, (split, count) in enumerate(counts.items()):
+        scripts = set_tags_into_sentences(pools[split], count, seed=10 + number, prefix=f"{split}-sentences")
+        bursts = "test" if split == "test" else "train"
+        config = _config(sources, bursts, tuple(pools[split]), bursts_share=0.5)
+        speak(sources, f"{split}-sentences", scripts, config)
+
+
+def speak_grammar(sources: Sources, counts: dict[str, int]) -> None:
+    """The grammar's scripts, where tags often follow from the words: the way people really speak.
+
+    No script of one part is similar to one of another (`evoxtral.corpus.gates`).
+    """
+    offered = [voice.name for voice in load_speech_engine("local").voices()]
+    held_out = {*TEST_VOICES, *VALIDATION_VOICES, *_UNUSED_VOICES}
+    espeak = tuple(voice for voice in offered if voice.startswith("espeak/") and voice not in held_out)
+    kokoro = tuple(voice for voice in offered if voice.startswith("kokoro/") and voice not in held_out)
+    voices = {"train": espeak, "train-kokoro": kokoro, "validation": VALIDATION_VOICES, "test": TEST_VOICES}
+    existing: list[Script] = []
+    for part, count in counts.items():
+        corpus = sources.corpus(f"{part}-grammar")
+        scripts = corpus.read_scripts() or write_grammar_scripts(len(existing) + count, seed=20, existing=existing)
+        existing += scripts
+        bursts = "test" if part == "test" else "train"
+        speak(sources, corpus.path.name, scripts, _config(sources, bursts, voices[part], bursts_share=0.4))
+
+
+def _config(sources: Sources, bursts: str, voices: tuple[str, ...], *, bursts_share: float) -> SynthesisConfig:
+    options: dict[str, object] = {"bursts": str(sources.output / "bursts" / bursts), "bursts_share": bursts_share}
+    if sources.speech_cache is not None:
+        options["cache_dir"] = str(sources.speech_cache)
+    return SynthesisConfig(
+        engine_options=options, voices=voices, audio_format="opus", workers=sources.workers, max_voice_share=1.0
+    )
+
+
+def main() -> None:
+    """Make, or finish, all corpora."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recordings", type=Path, required=True, help="folder of NAME.jsonl and NAME.tar")
+    parser.add_argument("--sentences", type=Path, required=True, help="text file, one sentence a line")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--speech-cache", type=Path, help="keep what Kokoro spoke here")
+    parser.add_argument("--workers", type=int, help="processes; all cores unless told")
+    chosen = parser.parse_args()
+    sources = Sources(chosen.recordings, chosen.sentences, chosen.output, chosen.speech_cache, chosen.workers)
+    export_bursts(sources)
+    import_plain_speech(sources)
+    make_nonspeech(sources)
+    speak_recorded(sources, 2400)
+    speak_grammar(sources, {"train": 2200, "train-kokoro": 300, "validation": 60, "test": 320})
+    speak_sentences(sources, {"train": 2400, "validation": 60, "test": 120})
+
+
+if __name__ == "__main__":
+    main()
