@@ -1,0 +1,35 @@
+"""`evoxtral train`: a recipe from the command line."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("recipe", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Read the data and print the plan; load no model, write nothing.")
+@click.option("--resume", is_flag=True, help="Continue a run: finished stages are skipped.")
+@click.option("--until", metavar="STAGE", help="Stop after this stage (sft, merge, export).")
+@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Replace a value of the recipe.")
+def command(recipe: Path, dry_run: bool, resume: bool, until: str | None, changes: tuple[str, ...]) -> None:
+    """Run a training RECIPE (YAML). The result, with its record, lies in the recipe's output folder."""
+    from evoxtral.training.recipe import load_recipe
+    from evoxtral.training.runner import plan_recipe, run_recipe
+
+    settings = load_recipe(recipe, dict(_change(text) for text in changes))
+    if dry_run:
+        for line in plan_recipe(settings).lines:
+            click.echo(line)
+        return
+    run_recipe(settings, resume=resume, until=until, report=lambda line: click.echo(line, err=True))
+    click.echo(settings.output)
+
+
+def _change(text: str) -> tuple[str, Any]:
+    import yaml
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--set")
+    return name, yaml.safe_load(value)

@@ -1,0 +1,62 @@
+"""Low-rank adapters: put on a family's model, saved with the base's hub id, merged into plain weights.
+
+Knows `peft` and folders; nothing of data or optimisation.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from evoxtral.errors import ModelError
+from evoxtral.training.family import Family
+from evoxtral.training.folders import written_whole
+from evoxtral.training.recipe import Lora
+
+
+def add_adapter(family: Family, lora: Lora) -> Any:
+    """A `PeftModel` around the family's model, in which only the adapter's weights (float32) can be trained."""
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=family.lora_targets(lora),
+    )
+    return get_peft_model(family.model, config)
+
+
+def save_adapter(model: Any, base: str, folder: Path) -> None:
+    """Write `adapter_model.safetensors` and `adapter_config.json`, the latter naming `base` as what it belongs to."""
+    for config in model.peft_config.values():
+        config.base_model_name_or_path = base
+    with written_whole(folder) as unfinished:
+        # Embeddings are never adapted; told so, peft need not ask the hub whether they have grown.
+        model.save_pretrained(unfinished, save_embedding_layers=False)
+
+
+def load_adapter(family: Family, folder: Path) -> Any:
+    """A `PeftModel` around the family's model with saved weights, for inference.
+
+    Raises:
+        ModelError: the folder holds no adapter, or one that does not fit the model.
+    """
+    from peft import PeftModel
+
+    try:
+        return PeftModel.from_pretrained(family.model, folder)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ModelError(f"{folder}: no adapter of {family.model.name_or_path}: {reason}") from error
+
+
+def merge_adapter(family: Family, adapter: Path, folder: Path) -> None:
+    """Write the base with the adapter's deltas added, with its processor, in the precision the base is published in."""
+    from transformers import AutoConfig
+
+    published = AutoConfig.from_pretrained(family.model.name_or_path).dtype
+    merged = load_adapter(family, adapter).merge_and_unload()
+    if published is not None:
+        merged = merged.to(published)
+    with written_whole(folder) as unfinished:
+        merged.save_pretrained(unfinished)
+        family.save_processor(unfinished)

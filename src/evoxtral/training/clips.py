@@ -1,0 +1,147 @@
+"""Clips for training: read once from corpus folders or datasets, and held in memory as 16-bit samples.
+
+Reads with `json` and `soundfile` alone, so that a bare GPU machine can train from a corpus folder; `datasets` is
+needed only for sources that are datasets. Knows nothing of windows, tokens or models.
+"""
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoxtral.errors import RecipeError
+from evoxtral.training.recipe import Source
+
+SAMPLE_RATE_HZ = 16_000
+_READERS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingClip:
+    """One utterance: mono int16 `samples` at 16 kHz, shape (n,), and its tagged `text` ("" for no speech)."""
+
+    id: str
+    text: str
+    samples: NDArray[np.int16]
+    repeat: float = 1.0
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.samples) / SAMPLE_RATE_HZ
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A clip whose audio is not read yet; `audio` is a file's path or its bytes."""
+
+    id: str
+    text: str
+    audio: Path | bytes
+
+
+def load_clips(sources: Sequence[Source], *, max_clip_s: float | None = None) -> tuple[list[TrainingClip], int]:
+    """Read all clips of the sources into memory (32 kB a second of audio).
+
+    Args:
+        max_clip_s: longer clips are left out.
+
+    Returns:
+        The clips in the order of the sources, and how many were left out for their length.
+
+    Raises:
+        RecipeError: a source is missing, is malformed, has no clip in its split, or names unreadable audio.
+    """
+    clips: list[TrainingClip] = []
+    too_long = 0
+    with ThreadPoolExecutor(_READERS) as readers:
+        for source in sources:
+            pending = list(_pending(source))
+            if source.limit is not None and len(pending) > source.limit:
+                chosen = np.linspace(0, len(pending) - 1, source.limit).round().astype(int)
+                pending = [pending[index] for index in chosen]
+            if not pending:
+                raise RecipeError(f"{source.path}: no clip in split {source.split!r}")
+            for clip in readers.map(_read, pending):
+                if max_clip_s is not None and clip.duration_s > max_clip_s:
+                    too_long += 1
+                else:
+                    clips.append(replace(clip, repeat=source.repeat))
+    if not clips:
+        raise RecipeError(f"every clip is longer than {max_clip_s:g} s", "cut the clips at pauses first")
+    return clips, too_long
+
+
+def _pending(source: Source) -> Iterator[_Pending]:
+    folder = Path(source.path)
+    if (folder / "clips.jsonl").is_file():
+        yield from _from_corpus(folder, source.split)
+    elif folder.is_dir() and not (folder / "dataset_dict.json").is_file() and not (folder / "state.json").is_file():
+        raise RecipeError(f"{folder}: neither a corpus folder (clips.jsonl) nor a saved dataset")
+    else:
+        yield from _from_dataset(source)
+
+
+def _from_corpus(folder: Path, split: str) -> Iterator[_Pending]:
+    with (folder / "clips.jsonl").open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                clip = json.loads(line)
+                chosen = split in ("all", clip.get("split"))
+                pending = _Pending(str(clip["id"]), str(clip["tagged_text"]), folder / clip["audio"])
+            except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+                raise RecipeError(f"{folder / 'clips.jsonl'}:{number}: not a clip: {error!r}") from error
+            if chosen:
+                yield pending
+
+
+def _from_dataset(source: Source) -> Iterator[_Pending]:
+    try:
+        import datasets
+    except ImportError:
+        raise RecipeError(
+            f"{source.path}: no such corpus folder, and datasets cannot be read", "pip install 'evoxtral[corpus]'"
+        ) from None
+    try:
+        if Path(source.path).is_dir():
+            loaded = datasets.load_from_disk(source.path)
+        else:
+            loaded = datasets.load_dataset(source.path)
+    except Exception as error:  # the hub, the disk and the format each have their own
+        reason = " ".join(str(error).split())
+        raise RecipeError(f"{source.path}: neither a corpus folder nor a readable dataset: {reason}") from error
+    splits: dict[str, Any] = dict(loaded) if isinstance(loaded, datasets.DatasetDict) else {source.split: loaded}
+    if source.split != "all" and source.split not in splits:
+        raise RecipeError(f"{source.path}: no split {source.split!r}; it has {', '.join(splits)}")
+    for name, rows in splits.items():
+        if source.split not in ("all", name):
+            continue
+        # Undecoded: the bytes are decoded by soundfile, as those of a corpus folder are.
+        for number, row in enumerate(rows.cast_column("audio", datasets.Audio(decode=False))):
+            audio = row["audio"]
+            content = audio["bytes"] if audio["bytes"] is not None else Path(audio["path"])
+            yield _Pending(f"{name}-{number}", row["tagged_text"], content)
+
+
+def _read(pending: _Pending) -> TrainingClip:
+    import soundfile
+
+    file: Path | BinaryIO = io.BytesIO(pending.audio) if isinstance(pending.audio, bytes) else pending.audio
+    try:
+        samples, rate_hz = soundfile.read(file, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise RecipeError(f"clip {pending.id}: its audio cannot be read: {error}") from error
+    mono = samples.mean(axis=1)
+    if rate_hz != SAMPLE_RATE_HZ:
+        from scipy.signal import resample_poly
+
+        common = int(np.gcd(rate_hz, SAMPLE_RATE_HZ))
+        mono = resample_poly(mono, SAMPLE_RATE_HZ // common, rate_hz // common)
+    return TrainingClip(pending.id, pending.text, (mono.clip(-1, 1) * 32767).round().astype(np.int16))

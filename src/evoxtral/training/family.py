@@ -1,0 +1,102 @@
+"""What a model family is to the trainer: how text becomes targets, windows become batches, batches become logits.
+
+Holds the protocol and what both families share; the trainer knows no family by name.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from evoxtral.errors import ModelError, RecipeError
+from evoxtral.training.recipe import Augmentation, Lora, Recipe
+from evoxtral.training.windows import Window
+
+IGNORED = -100  # label of positions that carry no loss
+Batch = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogits:
+    """`logits` (positions, vocabulary) and `targets` (positions,); where the target is `IGNORED` there is no loss."""
+
+    logits: torch.Tensor
+    targets: torch.Tensor
+
+
+class Family(Protocol):
+    """One kind of model. An instance belongs to one pretrained checkpoint, whose processor it holds.
+
+    Attributes:
+        max_window_s: no window may be longer; None where any length goes.
+        model: the pretrained model, without adapters.
+    """
+
+    max_window_s: float | None
+    model: Any
+
+    def lora_targets(self, lora: Lora) -> str:
+        """The regular expression that full names of adapted modules match."""
+        ...
+
+    def collate(self, windows: Sequence[Window]) -> Batch:
+        """Make a batch on the CPU; `labels` (rows, length) are `IGNORED` but on the target text and its end token."""
+        ...
+
+    def token_logits(self, model: Any, batch: Batch, augmentation: Augmentation | None) -> TokenLogits:
+        """Run the model on a batch that lies on its device."""
+        ...
+
+    def transcribe(self, model: Any, batch: Batch, max_new_tokens: int) -> list[str]:
+        """Write greedily what each window of a batch says; the batch's labels are not looked at."""
+        ...
+
+    def save_processor(self, folder: Path) -> None:
+        """Write tokenizer and feature extractor beside saved weights."""
+        ...
+
+
+def load_family(recipe: Recipe) -> Family:
+    """Load the recipe's pretrained model and processor.
+
+    Raises:
+        ModelError: the base is missing or of another family.
+    """
+    if recipe.family == "whisper":
+        from evoxtral.training.whisper import WhisperFamily
+
+        return WhisperFamily(recipe.base_source, language=recipe.language)
+    from evoxtral.training.voxtral import VoxtralFamily
+
+    return VoxtralFamily(recipe.base_source, language=recipe.language)
+
+
+def missing_base(base: str, error: Exception) -> ModelError:
+    """The error for a base model that `from_pretrained` could not load."""
+    return ModelError(
+        f"{base}: cannot be loaded as a pretrained model: {' '.join(str(error).split())[:300]}",
+        "set base to a hub id, or base_folder to a folder in Hugging Face format",
+    )
+
+
+def pad_rows(rows: Sequence[Sequence[int]], fill: int) -> torch.Tensor:
+    """Rows of token ids, padded on the right: int64 (rows, longest)."""
+    longest = max(len(row) for row in rows)
+    return torch.tensor([[*row, *[fill] * (longest - len(row))] for row in rows])
+
+
+def pad_samples(windows: Sequence[Window]) -> torch.Tensor:
+    """Samples of all windows, padded with silence on the right: int16 (windows, longest)."""
+    padded = torch.zeros(len(windows), max(len(window.samples) for window in windows), dtype=torch.int16)
+    for row, window in zip(padded, windows, strict=True):
+        row[: len(window.samples)] = torch.from_numpy(window.samples)
+    return padded
+
+
+def too_long_text(text: str, limit: int) -> RecipeError:
+    """The error for a target that does not fit into the decoder."""
+    return RecipeError(
+        f"a target of more than {limit} tokens: {text[:60]!r}...", "leave the clip out or lower packing.probability"
+    )

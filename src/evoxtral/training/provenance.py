@@ -1,0 +1,92 @@
+"""Where weights come from: configuration, seed, code, packages, machine and metrics, in one JSON file beside them."""
+
+import json
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import evoxtral
+from evoxtral.training.recipe import Recipe
+
+FILE_NAME = "provenance.json"
+_PACKAGES = ("accelerate", "ctranslate2", "evoxtral", "numpy", "peft", "tokenizers", "torch", "transformers")
+
+
+class Provenance:
+    """The record of one run. Each finished stage is written down at once, so it is also what a resume goes by.
+
+    Args:
+        recipe: the run's recipe; its output folder holds the file.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._path = recipe.output / FILE_NAME
+        self._content: dict[str, Any] = {"stages": {}}
+        if self._path.is_file():
+            self._content = json.loads(self._path.read_text(encoding="utf-8"))
+        self._content["recipe"] = recipe.model_dump(mode="json")
+        self._content["seed"] = recipe.seed
+
+    @property
+    def stages(self) -> dict[str, Any]:
+        """Finished stages by name, each with its metrics."""
+        stages: dict[str, Any] = self._content["stages"]
+        return stages
+
+    def finish(self, stage: str, metrics: dict[str, Any]) -> None:
+        """Record that a stage ended, with the code and machine that ran it."""
+        self.stages[stage] = {
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "metrics": metrics,
+            "git_revision": git_revision(),
+            "packages": package_versions(),
+            "machine": machine(),
+        }
+        unfinished = self._path.with_suffix(".unfinished")
+        unfinished.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(json.dumps(self._content, indent=2) + "\n", encoding="utf-8")
+        unfinished.replace(self._path)
+
+
+def git_revision() -> str | None:
+    """Commit of the checkout that this package runs from, with "+changes" if it differs from it; None elsewhere."""
+    folder = Path(evoxtral.__file__).parent
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(  # noqa: S603
+            ["git", "-C", str(folder), *arguments],  # noqa: S607
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--", str(folder)) else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that shape a result; those that are not installed are left out."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    found.setdefault("evoxtral", evoxtral.__version__)
+    return found
+
+
+def machine() -> str:
+    """The device that trains, in words."""
+    if "torch" in sys.modules:
+        import torch
+
+        if torch.cuda.is_available():
+            return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
+    return f"{platform.machine()} CPU"

@@ -1,0 +1,197 @@
+"""The training recipe: one YAML file that describes a whole run, checked before anything is loaded.
+
+Knows fields, defaults and limits; imports no torch and knows nothing of how a run is carried out. Paths in a recipe
+are relative to the directory that the command is run in.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from evoxtral.errors import RecipeError
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(_Section):
+    """Where clips come from.
+
+    Attributes:
+        path: a corpus folder (with `clips.jsonl`), a dataset folder written by `datasets`, or a dataset's hub id.
+        split: the clips' split to take; "all" takes every clip.
+        repeat: how often an epoch visits each clip; a fraction visits that share of them, drawn anew each epoch.
+        limit: take at most so many clips, evenly spread over the source.
+    """
+
+    path: str
+    split: str = "train"
+    repeat: float = Field(1.0, gt=0)
+    limit: int | None = Field(None, ge=1)
+
+
+class Data(_Section):
+    train: tuple[Source, ...] = Field(min_length=1)
+    validation: tuple[Source, ...] = ()
+
+
+class Lora(_Section):
+    """Low-rank adapters (arXiv 2106.09685). `adapt_encoder` is for the Whisper family only."""
+
+    rank: int = Field(64, ge=1)
+    alpha: float = Field(128, gt=0)
+    dropout: Probability = 0.05
+    adapt_encoder: bool = False
+
+
+class Optimisation(_Section):
+    """How the weights move. The shortest of `epochs`, `max_steps` and `max_minutes` ends the run.
+
+    Attributes:
+        batch_size: windows in one forward pass of one device.
+        accumulation: forward passes in one step.
+        max_minutes: wall-clock budget of the stage; the cosine schedule ends with it.
+        warmup: share of the run in which the learning rate rises.
+        neftune_alpha: noise on token embeddings (arXiv 2310.05914); 0 for none.
+        precision: "bf16" is autocast over float32 weights (Whisper), and bf16 weights of the frozen base (Voxtral).
+        checkpointing: recompute activations in the backward pass, to save memory.
+        workers: data loader processes on each device; None takes what the machine has, up to 12.
+    """
+
+    learning_rate: float = Field(1e-4, gt=0)
+    batch_size: int = Field(8, ge=1)
+    accumulation: int = Field(1, ge=1)
+    epochs: float = Field(1.0, gt=0)
+    max_steps: int | None = Field(None, ge=1)
+    max_minutes: float | None = Field(None, gt=0)
+    warmup: Probability = 0.05
+    weight_decay: float = Field(0.0, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0)
+    neftune_alpha: float = Field(5.0, ge=0)
+    precision: Literal["bf16", "float32"] = "bf16"
+    checkpointing: bool = False
+    compile: bool = False
+    workers: int | None = Field(None, ge=0)
+
+
+class Packing(_Section):
+    """How clips become training windows.
+
+    Attributes:
+        probability: share of windows that hold several clips, up to the family's window length.
+        empty: share of extra windows that hold silence or noise only, with the empty text.
+    """
+
+    probability: Probability = 0.0
+    empty: Probability = 0.0
+
+
+class Augmentation(_Section):
+    """Probabilities with which a window (or, for `speed`, a clip) is changed; ranges are in `augment.py`."""
+
+    gain: Probability = 0.0
+    noise: Probability = 0.0
+    band_limit: Probability = 0.0
+    reverb: Probability = 0.0
+    speed: Probability = 0.0
+
+
+class Evaluation(_Section):
+    """Transcription of the validation clips during the run; also at its end."""
+
+    every_steps: int | None = Field(None, ge=1)
+    batch_size: int = Field(32, ge=1)
+    max_new_tokens: int = Field(200, ge=1)
+    samples: int = Field(8, ge=0, description="how many predictions are logged with their audio")
+
+
+class Checkpoints(_Section):
+    every_steps: int = Field(500, ge=1)
+    keep: int = Field(2, ge=1)
+
+
+class Export(_Section):
+    """What is made of the merged weights: a CTranslate2 model (Whisper only)."""
+
+    quantization: Literal["int8", "int8_float16", "float16", "float32"] = "int8"
+
+
+class Recipe(_Section):
+    """A whole run.
+
+    Attributes:
+        base: hub id of the pretrained model; recorded in the adapter.
+        base_folder: a local copy of it to load instead of the hub's.
+        output: folder of everything that the run writes.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    family: Literal["whisper", "voxtral"]
+    base: str
+    base_folder: Path | None = None
+    language: str | None = "en"
+    output: Path
+    seed: int = 0
+    data: Data
+    lora: Lora = Lora()
+    optimisation: Optimisation = Optimisation()
+    packing: Packing = Packing()
+    augmentation: Augmentation = Augmentation()
+    evaluation: Evaluation = Evaluation()
+    checkpoints: Checkpoints = Checkpoints()
+    export: Export | None = None
+    tracker: Literal["none", "tensorboard", "wandb"] = "none"
+
+    @model_validator(mode="after")
+    def _fits_family(self) -> "Recipe":
+        if self.family == "voxtral":
+            if self.lora.adapt_encoder:
+                raise ValueError("lora.adapt_encoder: the audio encoder of Voxtral stays frozen")
+            if self.export is not None:
+                raise ValueError("export: CTranslate2 knows no Voxtral; use `evoxtral hub export`")
+        return self
+
+    @property
+    def base_source(self) -> str:
+        """What `from_pretrained` is given."""
+        return self.base if self.base_folder is None else str(self.base_folder)
+
+
+def load_recipe(path: str | Path, changes: dict[str, Any] | None = None) -> Recipe:
+    """Read and check a recipe.
+
+    Args:
+        path: the YAML file.
+        changes: values to replace, by dotted name, such as {"optimisation.max_steps": 10}.
+
+    Raises:
+        RecipeError: the file is missing, is no YAML mapping, or breaks a rule; the message names the first field.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(f"{path}: no such recipe", "recipes/ in the repository holds examples") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecipeError(f"{path}: not a readable YAML file: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise RecipeError(f"{path}: a recipe is a mapping of names to values")
+    for name, value in (changes or {}).items():
+        section = content
+        *parents, last = name.split(".")
+        for parent in parents:
+            section = section.setdefault(parent, {})
+            if not isinstance(section, dict):
+                raise RecipeError(f"{name}: {parent} has no fields in {path}")
+        section[last] = value
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "recipe"
+        raise RecipeError(f"{path}: {field}: {first['msg']}") from error

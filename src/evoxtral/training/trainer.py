@@ -1,0 +1,228 @@
+"""The trainer of every family: transformers' `Trainer` with batches made on the device, a wall clock and real scores.
+
+Knows optimisation, checkpoints and evaluation by transcription; knows no family by name, no recipe stages and no
+data sources.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader, Dataset, SequentialSampler, Subset
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import ExportableState
+
+from evoxtral.training.family import IGNORED, Batch, Family
+from evoxtral.training.recipe import Augmentation
+from evoxtral.training.scoring import Scorer
+from evoxtral.training.windows import Window
+
+Report = Callable[[str], None]
+
+
+def cosine_with_warmup(progress: float, warmup: float) -> float:
+    """Factor of the learning rate at a point of the run, both in [0, 1]: linear rise, then half a cosine down to 0."""
+    if progress < warmup:
+        return progress / warmup
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - warmup) / max(1 - warmup, 1e-9))))
+
+
+class WallClock(TrainerCallback, ExportableState):  # type: ignore[misc]
+    """Ends training when its minutes are used up; time before a kill counts, time between does not.
+
+    Every process follows the clock of the first, so that all have one learning rate and stop together.
+    """
+
+    def __init__(self, budget_s: float | None) -> None:
+        self.budget_s = budget_s
+        self.elapsed_s = 0.0
+        self._before_s = 0.0
+        self._started_s: float | None = None
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget that is used up; 0 without one."""
+        return self.elapsed_s / self.budget_s if self.budget_s is not None else 0.0
+
+    def state(self) -> dict[str, Any]:
+        return {"args": {"budget_s": self.budget_s}, "attributes": {"elapsed_s": self.elapsed_s}}
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        saved = state.stateful_callbacks.get(type(self).__name__, {})
+        self._before_s = saved.get("attributes", {}).get("elapsed_s", 0.0)
+        self._started_s = time.monotonic()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        assert self._started_s is not None
+        self.elapsed_s = self._before_s + time.monotonic() - self._started_s
+        if self.budget_s is None:
+            return
+        if torch.distributed.is_initialized():
+            first = torch.tensor([self.elapsed_s], device=args.device)
+            torch.distributed.broadcast(first, src=0)
+            self.elapsed_s = first.item()
+        if self.elapsed_s >= self.budget_s:
+            control.should_training_stop = True
+            control.should_save = True
+
+
+class Reporter(TrainerCallback):  # type: ignore[misc]
+    """Says in one line how training goes, each time that the trainer logs."""
+
+    def __init__(self, report: Report, windows_per_step: int) -> None:
+        self._report = report
+        self._windows_per_step = windows_per_step
+        self._last: tuple[int, float] | None = None
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if not state.is_world_process_zero or logs is None:
+            return
+        now = time.monotonic()
+        figures = {name: value for name, value in logs.items() if isinstance(value, int | float) and name != "epoch"}
+        line = " ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        if "loss" in logs and self._last is not None and now > self._last[1]:
+            rate = (state.global_step - self._last[0]) * self._windows_per_step / (now - self._last[1])
+            line += f" windows/s {rate:.1f}"
+        self._last = (state.global_step, now)
+        self._report(f"step {state.global_step}/{state.max_steps} {line}")
+
+
+class SpeechTrainer(Trainer):  # type: ignore[misc]
+    """Trains one adapter on a plan of windows.
+
+    Args:
+        family: makes batches and logits.
+        windows: the plan of the whole run, taken in order.
+        validation: windows to transcribe at each evaluation; their texts are the references.
+        clock: ends the run; the learning rate follows it or the steps, whichever is further.
+        warmup: share of the run in which the learning rate rises.
+        scorer: what evaluation measures.
+        max_new_tokens: limit on what one validation window may become.
+
+    Attributes:
+        predictions: (reference, hypothesis) of each validation window at the last evaluation.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: Any,
+        args: TrainingArguments,
+        family: Family,
+        windows: Dataset[Window],
+        validation: Sequence[Window],
+        clock: WallClock,
+        warmup: float,
+        augmentation: Augmentation | None,
+        scorer: Scorer,
+        max_new_tokens: int,
+        callbacks: Sequence[TrainerCallback] = (),
+    ) -> None:
+        self.family = family
+        self.clock = clock
+        self.predictions: list[tuple[str, str]] = []
+        self._warmup = warmup
+        self._augmentation = augmentation
+        self._scorer = scorer
+        self._max_new_tokens = max_new_tokens
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=windows,
+            eval_dataset=list(validation),
+            data_collator=family.collate,
+            callbacks=[clock, *callbacks],
+            # Tells the base class that the loss is already divided by all target tokens of a step.
+            compute_loss_func=torch.nn.functional.cross_entropy,
+        )
+
+    def _get_train_sampler(self, train_dataset: Dataset[Window] | None = None) -> SequentialSampler:
+        dataset = train_dataset if train_dataset is not None else self.train_dataset
+        return SequentialSampler(dataset)
+
+    def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> LambdaLR:
+        def factor(step: int) -> float:
+            # Step 0 would stand still: each step has the rate of its end.
+            return cosine_with_warmup(max((step + 1) / (num_training_steps + 1), self.clock.progress), self._warmup)
+
+        if self.lr_scheduler is None:
+            self.lr_scheduler = LambdaLR(self.optimizer if optimizer is None else optimizer, factor)
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Batch], num_batches: int, device: torch.device
+    ) -> tuple[list[Batch], torch.Tensor | None]:
+        """The batches of one step, and the number of target tokens in them over all processes."""
+        batches = list(islice(epoch_iterator, num_batches))
+        if not batches:
+            return batches, None
+        count = sum(((batch["labels"] != IGNORED).sum() for batch in batches), torch.tensor(0)).to(device)
+        return batches, self.accelerator.gather(count).sum()
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: Batch,
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Cross entropy over the step's target tokens: every token weighs the same, wherever it was computed."""
+        output = self.family.token_logits(model, inputs, self._augmentation)
+        total = torch.nn.functional.cross_entropy(
+            output.logits.float(), output.targets, ignore_index=IGNORED, reduction="sum"
+        )
+        # Gradients are averaged over processes afterwards.
+        return total / num_items_in_batch * self.accelerator.num_processes
+
+    def evaluate(
+        self, eval_dataset: Sequence[Window] | None = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Transcribe the validation windows, greedily, and score the texts; each process takes its share."""
+        started_s = time.monotonic()
+        windows: Sequence[Window] = self.eval_dataset if eval_dataset is None else eval_dataset
+        own = range(self.accelerator.process_index, len(windows), self.accelerator.num_processes)
+        loader: DataLoader[Batch] = DataLoader(
+            Subset(windows, own),  # type: ignore[arg-type]
+            batch_size=self.args.per_device_eval_batch_size,
+            collate_fn=self.family.collate,
+        )
+        model = self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
+        model.eval()
+        pairs: list[tuple[int, str]] = []
+        for batch in loader:
+            on_device = {name: value.to(self.args.device) for name, value in batch.items()}
+            with self.accelerator.autocast():
+                texts = self.family.transcribe(model.get_base_model(), on_device, self._max_new_tokens)
+            pairs += zip(own[len(pairs) :], texts, strict=False)
+        if self.accelerator.num_processes > 1:
+            from accelerate.utils import gather_object
+
+            pairs = sorted(gather_object(pairs))
+        self.predictions = [(windows[index].text, text) for index, text in pairs]
+        scores = self._scorer(*zip(*self.predictions, strict=True))
+        metrics = {f"{metric_key_prefix}_{name}": float(value) for name, value in scores.items()}
+        metrics[f"{metric_key_prefix}_runtime"] = time.monotonic() - started_s
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written to its end (the trainer's state is the last of its files)."""
+    complete = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json")]
+    return max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)

@@ -1,0 +1,127 @@
+"""The Whisper family: any Whisper checkpoint, in windows of 30 s.
+
+Knows Whisper's prompt, targets, features and module names; nothing of schedules, checkpoints or data sources.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    GenerationConfig,
+    GenerationMixin,
+    WhisperFeatureExtractor,
+    WhisperForConditionalGeneration,
+    WhisperTokenizerFast,
+)
+
+from evoxtral.training.augment import augment
+from evoxtral.training.family import (
+    IGNORED,
+    Batch,
+    TokenLogits,
+    missing_base,
+    pad_rows,
+    pad_samples,
+    too_long_text,
+)
+from evoxtral.training.features import LogMel, to_whole_windows
+from evoxtral.training.recipe import Augmentation, Lora
+from evoxtral.training.windows import Window
+
+_DECODER = r"model\.decoder\.layers\.\d+\.((self|encoder)_attn\.(q|k|v|out)_proj|fc[12])"
+_ENCODER = r"model\.encoder\.layers\.\d+\.(self_attn\.(q|k|v|out)_proj|fc[12])"
+
+
+class WhisperFamily:
+    """A Whisper checkpoint for training.
+
+    Args:
+        base: folder or hub id.
+        language: ISO 639-1 code that the prompt names; ignored by English-only checkpoints, which know no languages.
+    """
+
+    def __init__(self, base: str, *, language: str | None = "en") -> None:
+        try:
+            self.model: Any = WhisperForConditionalGeneration.from_pretrained(base, dtype=torch.float32)
+            self._extractor = WhisperFeatureExtractor.from_pretrained(base)
+            self.tokenizer: Any = WhisperTokenizerFast.from_pretrained(base)
+        except (OSError, ValueError) as error:
+            raise missing_base(base, error) from error
+        # 30 s for every published checkpoint.
+        self.max_window_s: float | None = self._extractor.chunk_length
+        self._features = LogMel(self._extractor)
+        self._end: int = self.tokenizer.convert_tokens_to_ids("<|endoftext|>")
+        tokens = ["<|startoftranscript|>", "<|notimestamps|>"]
+        if getattr(self.model.generation_config, "is_multilingual", False):
+            tokens[1:1] = [f"<|{language or 'en'}|>", "<|transcribe|>"]
+        self.prompt: list[int] = self.tokenizer.convert_tokens_to_ids(tokens)
+
+    def lora_targets(self, lora: Lora) -> str:
+        return f"{_DECODER}|{_ENCODER}" if lora.adapt_encoder else _DECODER
+
+    def encode_target(self, text: str) -> list[int]:
+        """Token ids of a target with its end token. Whisper's own transcripts begin with a space, so these do too."""
+        text = text.strip()
+        tokens: list[int] = self.tokenizer.encode(" " + text, add_special_tokens=False) if text else []
+        return [*tokens, self._end]
+
+    def collate(self, windows: Sequence[Window]) -> Batch:
+        inputs, labels = [], []
+        limit = self.model.config.max_target_positions
+        for window in windows:
+            target = self.encode_target(window.text)
+            if len(self.prompt) + len(target) - 1 > limit:
+                raise too_long_text(window.text, limit)
+            # Position i predicts token i + 1: the prompt's last token predicts the first of the text.
+            inputs.append(self.prompt + target[:-1])
+            labels.append([IGNORED] * (len(self.prompt) - 1) + target)
+        return {
+            "samples": pad_samples(windows),
+            "input_ids": pad_rows(inputs, self._end),
+            "labels": pad_rows(labels, IGNORED),
+        }
+
+    def token_logits(self, model: Any, batch: Batch, augmentation: Augmentation | None) -> TokenLogits:
+        # No mask is needed for padding on the right: attention is causal, and padded positions carry no loss.
+        logits = model(
+            input_features=self._input_features(batch["samples"], augmentation),
+            decoder_input_ids=batch["input_ids"],
+            use_cache=False,
+        ).logits
+        return TokenLogits(logits.flatten(0, 1), batch["labels"].flatten())
+
+    @torch.no_grad()
+    def transcribe(self, model: Any, batch: Batch, max_new_tokens: int) -> list[str]:
+        samples = batch["samples"]
+        features = self._input_features(samples, None)
+        prompt = torch.tensor(self.prompt, device=samples.device).expand(len(samples), -1)
+        config = GenerationConfig(
+            max_new_tokens=min(max_new_tokens, self.model.config.max_target_positions - len(self.prompt)),
+            do_sample=False,
+            eos_token_id=self._end,
+            pad_token_id=self._end,
+            decoder_start_token_id=self.prompt[0],
+        )
+        # The general `generate`, not Whisper's own: windows are whole and prompts fixed, so none of its long-form
+        # logic, fallbacks and suppressed tokens (brackets among them) is wanted.
+        written = GenerationMixin.generate(
+            model,
+            inputs=features,
+            attention_mask=torch.ones(len(samples), features.shape[-1], device=samples.device),
+            decoder_input_ids=prompt,
+            generation_config=config,
+        )
+        texts: list[str] = self.tokenizer.batch_decode(written[:, len(self.prompt) :], skip_special_tokens=True)
+        return [text.strip() for text in texts]
+
+    def save_processor(self, folder: Path) -> None:
+        self._extractor.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+    def _input_features(self, samples: torch.Tensor, augmentation: Augmentation | None) -> torch.Tensor:
+        audio = to_whole_windows(samples, self._extractor.n_samples)
+        if augmentation is not None:
+            audio = augment(audio, augmentation)
+        return self._features.to(samples.device)(audio)

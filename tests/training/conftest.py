@@ -1,0 +1,110 @@
+"""A whole offline Whisper, tiny and random, and corpus folders of tones: what training is tested on."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+RATE_HZ = 16_000
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _two_threads() -> None:
+    torch.set_num_threads(2)
+
+
+def save_tiny_whisper(folder: Path, *, multilingual: bool = True) -> Path:
+    """Write a random Whisper with windows of 4 s and a byte-level tokenizer in Hugging Face format."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import (
+        GenerationConfig,
+        WhisperConfig,
+        WhisperFeatureExtractor,
+        WhisperForConditionalGeneration,
+        WhisperTokenizerFast,
+    )
+
+    specials = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|translate|>", "<|transcribe|>", "<|startoflm|>"]
+    specials += ["<|startofprev|>", "<|nospeech|>", "<|notimestamps|>"]
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={byte: index for index, byte in enumerate(alphabet)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in specials])
+    end = tokenizer.token_to_id("<|endoftext|>")
+    wrapped = WhisperTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<|endoftext|>", eos_token="<|endoftext|>", unk_token="<|endoftext|>"
+    )
+    torch.manual_seed(0)
+    model = WhisperForConditionalGeneration(
+        WhisperConfig(
+            vocab_size=tokenizer.get_vocab_size() + 1501,
+            d_model=64,
+            encoder_layers=1,
+            decoder_layers=2,
+            encoder_attention_heads=2,
+            decoder_attention_heads=2,
+            encoder_ffn_dim=128,
+            decoder_ffn_dim=128,
+            max_source_positions=200,
+            max_target_positions=128,
+            bos_token_id=end,
+            eos_token_id=end,
+            pad_token_id=end,
+            decoder_start_token_id=end + 1,
+            suppress_tokens=None,
+            begin_suppress_tokens=None,
+        )
+    )
+    with torch.no_grad():
+        # The output layer shares the embeddings and stays frozen: as initialised it could never be sure of a token.
+        model.model.decoder.embed_tokens.weight.mul_(20)
+    model.generation_config = GenerationConfig(
+        bos_token_id=end,
+        eos_token_id=end,
+        pad_token_id=end,
+        decoder_start_token_id=end + 1,
+        is_multilingual=multilingual,
+        lang_to_id={"<|en|>": end + 2},
+        suppress_tokens=[alphabet.index("[")],
+        begin_suppress_tokens=[alphabet.index("Ġ"), end],
+    )
+    model.save_pretrained(folder)
+    wrapped.save_pretrained(folder)
+    WhisperFeatureExtractor(chunk_length=4).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_whisper(tmp_path_factory.mktemp("tiny-whisper"))
+
+
+def tone(frequency_hz: float, duration_s: float) -> np.ndarray:
+    seconds = np.arange(round(duration_s * RATE_HZ)) / RATE_HZ
+    return (0.3 * np.sin(2 * np.pi * frequency_hz * seconds)).astype(np.float32)
+
+
+@pytest.fixture
+def make_corpus(tmp_path: Path) -> Callable[..., Path]:
+    """Write a corpus folder: one tone a text, the next text always higher and longer."""
+
+    def make(
+        texts: list[str], *, name: str = "corpus", split: str = "train", suffix: str = ".flac", **fields: Any
+    ) -> Path:
+        folder = tmp_path / name
+        (folder / "audio").mkdir(parents=True, exist_ok=True)
+        with (folder / "clips.jsonl").open("a", encoding="utf-8") as lines:
+            for number, text in enumerate(texts):
+                audio = f"audio/{split}-{number}{suffix}"
+                soundfile.write(folder / audio, tone(300 * 1.6**number, 1 + 0.5 * number), RATE_HZ)
+                clip = {"id": f"{split}-{number}", "tagged_text": text, "audio": audio, "split": split, "voice": "tone"}
+                lines.write(json.dumps(clip | fields) + "\n")
+        return folder
+
+    return make
