@@ -50,7 +50,7 @@ class RecordedBase:
         """
         wanted = _keys(words)
         if wanted in self._by_words:
-            return align(self._set.read(self._by_words[wanted]), SAMPLE_RATE_HZ, words, _GUIDE_VOICE)
+            return self._stretch(self._by_words[wanted], 0, len(words))
         for held, recording in self._by_words.items():
             for first in range(len(held) - len(wanted) + 1):
                 if held[first : first + len(wanted)] == wanted:
@@ -65,7 +65,9 @@ class RecordedBase:
         return PlainSpeech(self._set.read(chosen), SAMPLE_RATE_HZ, ())
 
     def _stretch(self, recording: Recording, first: int, count: int) -> PlainSpeech:
-        whole = align(self._set.read(recording), SAMPLE_RATE_HZ, recording.transcript.split(), _GUIDE_VOICE)
+        whole = _aligned(self._set.manifest, recording.file)
+        if len(whole.words) == count:
+            return whole
         start_s, end_s = whole.words[first][0], whole.words[first + count - 1][1]
         samples = whole.samples[round(start_s * SAMPLE_RATE_HZ) : max(1, round(end_s * SAMPLE_RATE_HZ))]
         spans = tuple((a - start_s, b - start_s) for a, b in whole.words[first : first + count])
@@ -84,6 +86,14 @@ def voices(folder: Path) -> list[Voice]:
 @functools.lru_cache(maxsize=8)
 def _open_set(manifest: Path) -> RecordingSet:
     return RecordingSet(manifest)
+
+
+@functools.lru_cache(maxsize=2048)
+def _aligned(manifest: Path, file: str) -> PlainSpeech:
+    """A whole recording with the times of the words of its transcript."""
+    recordings = _open_set(manifest)
+    recording = next(item for item in recordings.recordings if item.file == file)
+    return align(recordings.read(recording), SAMPLE_RATE_HZ, recording.transcript.split(), _GUIDE_VOICE)
 
 
 def _keys(words: Sequence[str]) -> tuple[str, ...]:
