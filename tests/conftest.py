@@ -1,24 +1,25 @@
-"""Fixtures that several rooms' tests share: an engine that says what it is told, and a clip that really decodes."""
+"""Fixtures that several rooms' tests share: an engine that says what it is told, and a clip of real (local) speech."""
 
 import io
-import math
-import struct
-import wave
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+import soundfile
 from numpy.typing import NDArray
 
-from evoxtral.inference.engine import Hypothesis
+from evoxtral.inference.engine import AlignedToken, Hypothesis
+from evoxtral.tags import parse
+from evoxtral.tts import speak
 
 
 class ScriptedEngine:
-    """Answers every window with `text`, after calling `before` (which may wait or raise)."""
+    """Answers every window with `text`, after calling `before` (which may wait or raise); spreads words evenly."""
 
     name = "scripted"
     model = "test"
     max_window_s = 30.0
+    batch_size = 1
 
     def __init__(self) -> None:
         self.text = "[excited] It WORKS! [laughs]"
@@ -28,6 +29,21 @@ class ScriptedEngine:
         self.before()
         return [Hypothesis(self.text, mean_log_probability=-0.1, no_speech_probability=0.0) for _ in windows]
 
+    def align_windows(
+        self, windows: Sequence[NDArray[np.float32]], texts: Sequence[str], *, language: str = "en"
+    ) -> list[list[AlignedToken]]:
+        aligned = []
+        for samples, text in zip(windows, texts, strict=True):
+            words = parse(text).words
+            step_s = len(samples) / 16_000 / max(len(words), 1)
+            aligned.append(
+                [
+                    AlignedToken(word.start, word.end, index * step_s, (index + 1) * step_s, probability=0.9)
+                    for index, word in enumerate(words)
+                ]
+            )
+        return aligned
+
 
 @pytest.fixture
 def scripted_engine() -> ScriptedEngine:
@@ -35,18 +51,9 @@ def scripted_engine() -> ScriptedEngine:
 
 
 @pytest.fixture(scope="session")
-def vowel_wav() -> bytes:
-    """One second of a vowel-like sound: a 120 Hz pulse train with a formant, as a 16-bit WAV file."""
-    rate_hz = 16_000
-    samples = [
-        sum(math.sin(2 * math.pi * 120 * k * n / rate_hz) / (1 + ((120 * k - 700) / 200) ** 2) for k in range(1, 25))
-        for n in range(rate_hz)
-    ]
-    loudest = max(map(abs, samples))
+def spoken_wav() -> bytes:
+    """Two seconds of the local voice as a WAV file."""
+    speech = speak("A few words, spoken for a test.", voice="espeak/amber")
     buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate_hz)
-        file.writeframes(b"".join(struct.pack("<h", round(20_000 * sample / loudest)) for sample in samples))
+    soundfile.write(buffer, speech.samples, speech.sample_rate_hz, format="WAV")
     return buffer.getvalue()

@@ -1,0 +1,9 @@
+"""From sound to tagged text: engines behind one protocol, long audio, times, formats.
+
+Knows the tag language and audio; knows nothing of corpora, training or the server.
+"""
+
+from evoxtral.inference.loading import load_engine
+from evoxtral.inference.pipeline import transcribe
+
+__all__ = ["load_engine", "transcribe"]

@@ -34,14 +34,41 @@ class TranscriptionEngine(Protocol):
         name: kind of engine, such as "ctranslate2", "torch" or "remote".
         model: the model's name as the user gave it.
         max_window_s: the longest window that one call may hold.
+        batch_size: how many windows one call takes best; it takes any number.
     """
 
     name: str
     model: str
     max_window_s: float
+    batch_size: int
 
-    def transcribe_windows(
-        self, windows: Sequence[NDArray[np.float32]], *, language: str = "en"
-    ) -> list[Hypothesis]:
+    def transcribe_windows(self, windows: Sequence[NDArray[np.float32]], *, language: str = "en") -> list[Hypothesis]:
         """Transcribe mono float32 16 kHz windows, each of shape (n_i,); one hypothesis a window, in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedToken:
+    """One token of an aligned text: its characters `start` to `end` (exclusive), and where they are heard.
+
+    Attributes:
+        start_s, end_s: seconds from the start of the window.
+        probability: the model's probability of the token, given those before it.
+    """
+
+    start: int
+    end: int
+    start_s: float
+    end_s: float
+    probability: float
+
+
+@runtime_checkable
+class Aligner(Protocol):
+    """Finds where given text is heard in windows."""
+
+    def align_windows(
+        self, windows: Sequence[NDArray[np.float32]], texts: Sequence[str], *, language: str = "en"
+    ) -> list[list[AlignedToken]]:
+        """The tokens of each text in order, their times rising; windows as for `transcribe_windows`."""
         ...

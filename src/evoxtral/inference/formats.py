@@ -1,0 +1,253 @@
+"""A transcript as text for people and programs: txt, json, srt, vtt, tsv.
+
+Each writer is a function from a transcript to a string that ends in a line break. Knows nothing of files.
+"""
+
+import json
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from evoxtral.inference.transcript import Transcript, TranscriptSegment
+from evoxtral.tags import Category, TaggedText, parse
+
+# Subtitle conventions, as broadcasters' guides have them: two lines of 42 characters, no more than seven seconds,
+# and shown long enough to be read at 17 characters a second where the next subtitle leaves the time.
+LINE_CHARACTERS = 42
+LINES = 2
+MAX_CUE_S = 7.0
+MIN_CUE_S = 1.0
+READING_CHARACTERS_PER_S = 17.0
+# A silence that is at least so long ends a subtitle.
+CUE_PAUSE_S = 1.0
+
+# What it costs to end a subtitle at a place, against 1 for having one more subtitle.
+_COST_CUE = 1.0
+_COST_AFTER_CLAUSE = 0.4
+_COST_INSIDE_CLAUSE = 1.2
+_COST_AFTER_COLOURING_TAG = 5.0
+
+# Stands for a space inside a tag while lines are filled, so that no tag is broken.
+_GLUE = "\ue000"
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """One subtitle: its lines and when it is shown, in seconds."""
+
+    start_s: float
+    end_s: float
+    lines: tuple[str, ...]
+    speaker: str | None = None
+
+
+def to_txt(transcript: Transcript, *, plain: bool = False) -> str:
+    """The text alone, a paragraph for each speaker's turn where speakers are known."""
+    if not any(segment.speaker for segment in transcript.segments):
+        return (transcript.plain_text if plain else transcript.text) + "\n"
+    turns: list[tuple[str | None, list[str]]] = []
+    for segment in transcript.segments:
+        text = segment.plain_text if plain else segment.text
+        if not text:
+            continue
+        if not turns or turns[-1][0] != segment.speaker:
+            turns.append((segment.speaker, []))
+        turns[-1][1].append(text)
+    return "".join(f"{speaker}: {' '.join(texts)}\n" if speaker else f"{' '.join(texts)}\n" for speaker, texts in turns)
+
+
+def to_json(transcript: Transcript, *, plain: bool = False) -> str:
+    """The object of `Transcript.to_json`, which holds tagged and plain text alike."""
+    return json.dumps(transcript.to_json(), ensure_ascii=False, indent=2) + "\n"
+
+
+def to_srt(transcript: Transcript, *, plain: bool = False) -> str:
+    """SubRip subtitles."""
+    blocks = []
+    for number, cue in enumerate(cues(transcript, plain=plain), start=1):
+        lines = _with_speaker(cue)
+        blocks.append(f"{number}\n{_clock(cue.start_s, ',')} --> {_clock(cue.end_s, ',')}\n" + "\n".join(lines) + "\n")
+    return "\n".join(blocks) or "\n"
+
+
+def to_vtt(transcript: Transcript, *, plain: bool = False) -> str:
+    """WebVTT subtitles (https://www.w3.org/TR/webvtt1/); speakers in voice spans."""
+    blocks = ["WEBVTT\n"]
+    for cue in cues(transcript, plain=plain):
+        text = "\n".join(line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for line in cue.lines)
+        if cue.speaker is not None:
+            text = f"<v {cue.speaker}>{text}"
+        blocks.append(f"{_clock(cue.start_s, '.')} --> {_clock(cue.end_s, '.')}\n{text}\n")
+    return "\n".join(blocks)
+
+
+def to_tsv(transcript: Transcript, *, plain: bool = False) -> str:
+    """A table of segments: start and end in milliseconds, speaker (if any is known), text."""
+    has_speakers = any(segment.speaker for segment in transcript.segments)
+    rows = [["start", "end", *(["speaker"] if has_speakers else []), "text"]]
+    for segment in transcript.segments:
+        text = segment.plain_text if plain else segment.text
+        if text:
+            times = [str(round(segment.start_s * 1000)), str(round(segment.end_s * 1000))]
+            rows.append([*times, *([segment.speaker or ""] if has_speakers else []), " ".join(text.split())])
+    return "".join("\t".join(row) + "\n" for row in rows)
+
+
+Writer = Callable[..., str]
+WRITERS: Mapping[str, Writer] = {"txt": to_txt, "json": to_json, "srt": to_srt, "vtt": to_vtt, "tsv": to_tsv}
+
+
+def cues(transcript: Transcript, *, plain: bool = False) -> list[Cue]:
+    """Cut a transcript into subtitles, which end with its sentences, clauses and pauses as far as their size allows.
+
+    Needs the times of the words; where there are none, a subtitle is a whole segment with the segment's times.
+    """
+    found: list[Cue] = []
+    word = tag = 0
+    for segment in transcript.segments:
+        parsed = parse(segment.text)
+        words = transcript.words[word : word + len(parsed.words)]
+        tags = transcript.tags[tag : tag + len(parsed.tags)]
+        word += len(parsed.words)
+        tag += len(parsed.tags)
+        if any(item.start_s is None for item in words):
+            found += _whole_segment(segment, plain=plain)
+            continue
+        items = sorted(
+            [
+                _Item(part.start, part.end, time.start_s or 0.0, time.end_s or 0.0, None)
+                for part, time in zip(parsed.words, words, strict=True)
+            ]
+            + [
+                _Item(part.start, part.end, time.start_s or 0.0, time.end_s or 0.0, part.category or "unknown")
+                for part, time in zip(parsed.tags, tags, strict=True)
+            ],
+            key=lambda item: item.start,
+        )
+        if plain:
+            items = [item for item in items if item.tag is None]
+        found += _fill(_Piece(segment, parsed, items, plain))
+    return _stretched(found, transcript.duration_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A word, or a tag of the category `tag`: its characters in the segment's text, and its times."""
+
+    start: int
+    end: int
+    start_s: float
+    end_s: float
+    tag: str | None
+
+
+class _Piece:
+    """A segment to be cut into subtitles; a subtitle holds its items `first` to `last` (exclusive)."""
+
+    def __init__(self, segment: TranscriptSegment, parsed: TaggedText, items: list[_Item], plain: bool) -> None:
+        self.segment = segment
+        self.items = items
+        self._plain = plain
+        self._parsed = parsed
+
+    def text(self, first: int, last: int) -> str:
+        """The text of these items with the punctuation after them, spaces inside tags glued."""
+        start = self.items[first].start if first else 0
+        end = self.items[last].start if last < len(self.items) else len(self._parsed.source)
+        text = self._parsed.source[start:end]
+        if self._plain:
+            return " ".join(self._plain_words(start, end))
+        for item in reversed(self.items[first:last]):
+            if item.tag is not None:
+                glued = text[item.start - start : item.end - start].replace(" ", _GLUE)
+                text = text[: item.start - start] + glued + text[item.end - start :]
+        return " ".join(text.split())
+
+    def _plain_words(self, start: int, end: int) -> Iterator[str]:
+        for word in self._parsed.words:
+            if start <= word.start < end:
+                yield word.plain
+
+    def start_s(self, first: int, last: int) -> float:
+        # A tag that colours words is heard with them and not by itself.
+        return min(item.start_s for item in self.items[first:last])
+
+    def end_s(self, first: int, last: int) -> float:
+        heard = [item.end_s for item in self.items[first:last] if item.tag not in (Category.EMOTION, Category.DELIVERY)]
+        return max(heard, default=self.items[last - 1].start_s)
+
+    def cost_of_end(self, last: int) -> float:
+        """What it costs to end a subtitle before item `last`."""
+        if last == len(self.items):
+            return 0.0
+        item, after = self.items[last - 1], self.items[last]
+        if item.tag in (Category.EMOTION, Category.DELIVERY):
+            return _COST_AFTER_COLOURING_TAG
+        between = self._parsed.source[item.start : after.start].rstrip()
+        if between[-1:] in tuple(".!?…\"”'") and any(mark in between for mark in ".!?…"):
+            return 0.0
+        return _COST_AFTER_CLAUSE if between[-1:] in tuple(",;:—–-") or item.tag else _COST_INSIDE_CLAUSE
+
+
+def _fill(piece: _Piece) -> list[Cue]:
+    """The cheapest way to cut a segment into subtitles that are small enough, by dynamic programming."""
+    count = len(piece.items)
+    best: list[tuple[float, int]] = [(0.0, 0)] + [(float("inf"), 0)] * count
+    for last in range(1, count + 1):
+        for first in range(last - 1, -1, -1):
+            lines = _lines(piece.text(first, last))
+            too_long = len(lines) > LINES or piece.end_s(first, last) - piece.start_s(first, last) > MAX_CUE_S
+            pauses = last - first > 1 and piece.items[first + 1].start_s - piece.items[first].end_s >= CUE_PAUSE_S
+            if (too_long or pauses) and last - first > 1:
+                break
+            cost = best[first][0] + _COST_CUE + piece.cost_of_end(last)
+            if cost < best[last][0]:
+                best[last] = (cost, first)
+    bounds = [count]
+    while bounds[-1] > 0:
+        bounds.append(best[bounds[-1]][1])
+    found = []
+    for first, last in zip(bounds[:0:-1], bounds[-2::-1], strict=True):
+        lines = _lines(piece.text(first, last))
+        if lines:
+            found.append(Cue(piece.start_s(first, last), piece.end_s(first, last), lines, piece.segment.speaker))
+    return found
+
+
+def _whole_segment(segment: TranscriptSegment, *, plain: bool) -> list[Cue]:
+    text = segment.plain_text if plain else segment.text
+    return [Cue(segment.start_s, segment.end_s, _lines(text), segment.speaker)] if text else []
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    """Fill lines; two are made about equally long."""
+    lines = textwrap.wrap(text, LINE_CHARACTERS, break_long_words=False, break_on_hyphens=False)
+    if len(lines) == 2:
+        for width in range((len(text) + 1) // 2, LINE_CHARACTERS):
+            even = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+            if len(even) == 2:
+                lines = even
+                break
+    return tuple(line.replace(_GLUE, " ") for line in lines)
+
+
+def _stretched(found: list[Cue], duration_s: float) -> list[Cue]:
+    """Let subtitles stay until they can be read, though not into the next one or past the end of the recording."""
+    stretched = []
+    for index, cue in enumerate(found):
+        limit_s = found[index + 1].start_s if index + 1 < len(found) else max(duration_s, cue.end_s)
+        reading_s = sum(map(len, cue.lines)) / READING_CHARACTERS_PER_S
+        wanted_s = cue.start_s + min(max(MIN_CUE_S, reading_s), MAX_CUE_S)
+        end_s = min(max(cue.end_s, wanted_s), max(limit_s, cue.start_s))
+        stretched.append(Cue(cue.start_s, end_s, cue.lines, cue.speaker))
+    return stretched
+
+
+def _with_speaker(cue: Cue) -> tuple[str, ...]:
+    return cue.lines if cue.speaker is None else (f"{cue.speaker}: {cue.lines[0]}", *cue.lines[1:])
+
+
+def _clock(seconds: float, point: str) -> str:
+    milliseconds = round(seconds * 1000)
+    minutes, milliseconds = divmod(milliseconds, 60_000)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{milliseconds // 1000:02}{point}{milliseconds % 1000:03}"

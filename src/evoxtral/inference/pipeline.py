@@ -1,0 +1,261 @@
+"""From a recording of any length to its transcript: cut, hear, check, align, join.
+
+Works in constant memory: a window's sound is gone when its text is known. Knows engines by their protocol only.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoxtral.audio import SAMPLE_RATE_HZ, AudioReader, open_audio
+from evoxtral.errors import AudioError, ModelError
+from evoxtral.inference.engine import AlignedToken, Aligner, TranscriptionEngine
+from evoxtral.inference.gates import heard_text
+from evoxtral.inference.timing import SegmentRange, TimedSpan, split_segments, time_events, time_words
+from evoxtral.inference.transcript import Transcript, TranscriptSegment, TranscriptTag, TranscriptWord
+from evoxtral.inference.windows import Window, cut_windows
+from evoxtral.tags import Category, TaggedText, parse
+
+_LOG = logging.getLogger(__name__)
+
+# How much sound is decoded at a time; also how often progress is told while nobody speaks.
+_BLOCK_S = 10.0
+# Times are given to this many digits: a millisecond, finer than any alignment.
+_DIGITS = 3
+
+Progress = Callable[[float, float | None], None]
+
+
+@dataclass(frozen=True)
+class HeardWindow:
+    """What was said in one window; times are seconds from the start of the recording, None without alignment.
+
+    Attributes:
+        text: tagged text, not empty.
+        parsed: the same, parsed.
+        words: one a word of `parsed`.
+        events: one a tag of `parsed`: where a sound or pause is heard; None for tags that colour words.
+        segments: the text cut where its speaker pauses.
+    """
+
+    window: Window
+    text: str
+    parsed: TaggedText
+    words: tuple[TimedSpan, ...] | None
+    events: tuple[TimedSpan | None, ...]
+    segments: tuple[TranscriptSegment, ...]
+
+
+def transcribe(
+    source: str | Path | BinaryIO | NDArray[np.float32],
+    *,
+    engine: TranscriptionEngine | None = None,
+    model: str = "edge",
+    adapter: str | None = None,
+    name: str | None = None,
+    language: str = "en",
+    times: bool = True,
+    on_progress: Progress | None = None,
+) -> Transcript:
+    """Transcribe one recording.
+
+    Args:
+        source: path or binary stream of anything that FFmpeg decodes, or mono float32 samples at 16 kHz, shape (n,).
+        engine: what transcribes; by default the engine of `model` and `adapter` (see `load_engine`).
+        name: how messages and the transcript call the recording; by default its path.
+        language: ISO 639-1 code.
+        times: whether words, tags and segments get times, by alignment with the edge model.
+        on_progress: told the seconds done and the seconds in all (None if unknown) now and then.
+
+    Returns:
+        the transcript; an empty one if nobody speaks.
+
+    Raises:
+        AudioError: the recording cannot be used; ModelError: the engine cannot be loaded.
+    """
+    if engine is None:
+        from evoxtral.inference.loading import load_engine
+
+        engine = load_engine(model, adapter)
+    aligner = _find_aligner(engine) if times else None
+    declared_s: float | None
+    with ExitStack() as stack:
+        if isinstance(source, np.ndarray):
+            name, declared_s = name or "samples", len(source) / SAMPLE_RATE_HZ
+            blocks: Iterable[NDArray[np.float32]] = _blocks_of(source, name)
+        else:
+            reader: AudioReader = stack.enter_context(open_audio(source, name=name))
+            name, declared_s = reader.name, reader.declared_duration_s
+            blocks = reader.blocks(_BLOCK_S)
+        meter = _Meter(on_progress, declared_s)
+        heard = list(hear_windows(meter.count(blocks), engine, aligner, language=language, on_window=meter.pass_window))
+        meter.finish()
+    return _join(heard, name=name, engine=engine, language=language, duration_s=meter.read_s)
+
+
+def hear_windows(
+    blocks: Iterable[NDArray[np.float32]],
+    engine: TranscriptionEngine,
+    aligner: Aligner | None,
+    *,
+    language: str = "en",
+    on_window: Callable[[Window], None] = lambda window: None,
+) -> Iterator[HeardWindow]:
+    """Transcribe a recording given block by block; gives each window in which something was said, in order."""
+    windows = cut_windows(blocks, engine.max_window_s)
+    while batch := list(islice(windows, engine.batch_size)):
+        samples = [window.samples for window in batch]
+        hypotheses = engine.transcribe_windows(samples, language=language)
+        texts = [heard_text(hypothesis, window.speech_s) for hypothesis, window in zip(hypotheses, batch, strict=True)]
+        aligned: Sequence[list[AlignedToken] | None] = [None] * len(batch)
+        if aligner is not None:
+            aligned = aligner.align_windows(samples, texts, language=language)
+        for window, text, tokens in zip(batch, texts, aligned, strict=True):
+            if text:
+                yield _hear(window, text, tokens)
+            on_window(window)
+
+
+def _find_aligner(engine: TranscriptionEngine) -> Aligner | None:
+    """The engine itself if it aligns; otherwise the packaged edge model."""
+    if isinstance(engine, Aligner):
+        return engine
+    from evoxtral.inference.loading import load_packaged_engine
+
+    try:
+        return load_packaged_engine()
+    except ModelError as error:
+        _LOG.warning("no times: %s", error)
+        return None
+
+
+def _blocks_of(samples: NDArray[np.float32], name: str) -> Iterator[NDArray[np.float32]]:
+    if samples.ndim != 1 or len(samples) == 0:
+        raise AudioError(f"{name}: holds no sound (shape {samples.shape}, mono samples are one-dimensional)")
+    if not np.isfinite(samples).all():
+        raise AudioError(f"{name}: holds samples that are not numbers (NaN or infinite)")
+    step = int(_BLOCK_S * SAMPLE_RATE_HZ)
+    for start in range(0, len(samples), step):
+        yield np.asarray(samples[start : start + step], np.float32)
+
+
+class _Meter:
+    """Counts what was read and what is done, and tells of it."""
+
+    def __init__(self, on_progress: Progress | None, total_s: float | None) -> None:
+        self.read_s = 0.0
+        self._on_progress = on_progress
+        self._total_s = total_s
+
+    def count(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+        for block in blocks:
+            self.read_s += len(block) / SAMPLE_RATE_HZ
+            yield block
+
+    def pass_window(self, window: Window) -> None:
+        if self._on_progress is not None:
+            self._on_progress(window.end_s, self._total_s)
+
+    def finish(self) -> None:
+        if self._on_progress is not None:
+            self._on_progress(self.read_s, self.read_s)
+
+
+def _hear(window: Window, text: str, tokens: list[AlignedToken] | None) -> HeardWindow:
+    parsed = parse(text)
+    words: list[TimedSpan] | None = None
+    events: list[TimedSpan | None] = [None] * len(parsed.tags)
+    if tokens is not None:
+        duration_s = len(window.samples) / SAMPLE_RATE_HZ
+        local = time_words(parsed, tokens, duration_s)
+        times = time_events(parsed, local, tokens, duration_s)
+        words = [_place(window, span) for span in local]
+        events = [None if span is None else _place(window, span) for span in times]
+    segments = [_segment(window, parsed, segment, words, events) for segment in split_segments(parsed, words)]
+    return HeardWindow(window, text, parsed, None if words is None else tuple(words), tuple(events), tuple(segments))
+
+
+def _place(window: Window, span: TimedSpan) -> TimedSpan:
+    """Move a time from the window to the recording."""
+    start_s = window.time_in_recording(span.start_s)
+    return TimedSpan(start_s, max(start_s, window.time_in_recording(span.end_s, is_end=True)), span.confidence)
+
+
+def _segment(
+    window: Window,
+    parsed: TaggedText,
+    segment: SegmentRange,
+    words: Sequence[TimedSpan] | None,
+    events: Sequence[TimedSpan | None],
+) -> TranscriptSegment:
+    text = parsed.source[segment.start : segment.end].strip()
+    if words is None:
+        start_s, end_s = window.start_s, window.end_s
+    else:
+        heard = [*words[segment.first_word : segment.last_word]]
+        heard += [event for event in events[segment.first_tag : segment.last_tag] if event is not None]
+        start_s = min((span.start_s for span in heard), default=window.start_s)
+        end_s = max((span.end_s for span in heard), default=window.end_s)
+    return TranscriptSegment(round(start_s, _DIGITS), round(end_s, _DIGITS), text, parse(text).plain_text)
+
+
+def _join(
+    heard: Sequence[HeardWindow], *, name: str, engine: TranscriptionEngine, language: str, duration_s: float
+) -> Transcript:
+    """One transcript of all windows, whose texts hold no half tags: joined they parse as they did alone."""
+    text = " ".join(window.text for window in heard)
+    parsed = parse(text)
+    is_timed = all(window.words is not None for window in heard)
+    spans = [span for window in heard for span in window.words or [None] * len(window.parsed.words)]
+    events = [event for window in heard for event in window.events]
+    assert len(spans) == len(parsed.words)
+    assert len(events) == len(parsed.tags)
+    times: list[TimedSpan | None] = list(events)
+    if is_timed:
+        for scope in parsed.scopes:
+            of_scope = [span for span in spans[scope.first_word : scope.last_word] if span is not None]
+            if of_scope:
+                times[scope.tag] = TimedSpan(of_scope[0].start_s, of_scope[-1].end_s)
+            else:
+                after = spans[scope.first_word] if scope.first_word < len(spans) else None
+                at_s = after.start_s if after is not None else heard[-1].window.end_s
+                times[scope.tag] = TimedSpan(at_s, at_s)
+    words = [
+        TranscriptWord(word.text, *_rounded(span), word.emphasis, None, _confidence(span))
+        for word, span in zip(parsed.words, spans, strict=True)
+    ]
+    tags = [
+        TranscriptTag(tag.name, _category(tag.category), tag.group, tag.known, tag.gap, *_rounded(span))
+        for tag, span in zip(parsed.tags, times, strict=True)
+    ]
+    return Transcript(
+        path=name,
+        model=engine.model,
+        engine=engine.name,
+        language=language,
+        duration_s=round(duration_s, _DIGITS),
+        text=text,
+        plain_text=parsed.plain_text,
+        segments=tuple(segment for window in heard for segment in window.segments),
+        words=tuple(words),
+        tags=tuple(tags),
+    )
+
+
+def _rounded(span: TimedSpan | None) -> tuple[float | None, float | None]:
+    return (None, None) if span is None else (round(span.start_s, _DIGITS), round(span.end_s, _DIGITS))
+
+
+def _confidence(span: TimedSpan | None) -> float | None:
+    return None if span is None or span.confidence is None else round(span.confidence, _DIGITS)
+
+
+def _category(category: Category | None) -> str | None:
+    return None if category is None else str(category)

@@ -1,0 +1,187 @@
+"""Cutting a recording of any length into windows that an engine can hear whole, in constant memory.
+
+Windows are cut in pauses, never in speech where there is any pause, and keep the sound around speech: a laugh, a
+breath or a pause carries a tag. Only long stretches without speech are left out. Knows nothing of text.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoxtral.audio import SAMPLE_RATE_HZ
+from evoxtral.inference.vad import FRAME_S, FRAME_SAMPLES, SpeechDetector, SpeechGate
+
+# What is kept of a long stretch without speech on either side of it, for the sounds that belong to the speech.
+MARGIN_S = 1.5
+# A stretch without speech is left out where it is longer than this.
+LONG_SILENCE_S = 4.0
+# A cut falls into a pause of at least this length if there is one.
+MIN_PAUSE_S = 0.16
+# After a cut this much of the pause is left before the next speech, so that its onset is whole.
+ONSET_S = 0.2
+# A window with less speech than this holds none: single frames are noise that the detector took for speech.
+MIN_SPEECH_S = 0.12
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of the recording, in samples; `end` is exclusive."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Window:
+    """What an engine hears at once: one or more stretches of the recording, joined.
+
+    Attributes:
+        samples: mono float32 at 16 kHz, shape (n,).
+        spans: where the samples come from, in order; their lengths add up to n.
+        speech_s: how much of it is speech.
+    """
+
+    samples: NDArray[np.float32]
+    spans: tuple[Span, ...]
+    speech_s: float
+
+    @property
+    def start_s(self) -> float:
+        return self.spans[0].start / SAMPLE_RATE_HZ
+
+    @property
+    def end_s(self) -> float:
+        return self.spans[-1].end / SAMPLE_RATE_HZ
+
+    @cached_property
+    def _offsets(self) -> NDArray[np.int64]:
+        return np.cumsum([0, *(span.end - span.start for span in self.spans)])
+
+    def time_in_recording(self, offset_s: float, *, is_end: bool = False) -> float:
+        """Seconds from the start of the recording for seconds from the start of the window.
+
+        On the joint of two spans an end (`is_end`) belongs to the first of them and a start to the second.
+        """
+        offset = min(max(offset_s, 0.0) * SAMPLE_RATE_HZ, float(len(self.samples)))
+        index = int(np.searchsorted(self._offsets, offset, side="left" if is_end else "right")) - 1
+        index = min(max(index, 0), len(self.spans) - 1)
+        return (self.spans[index].start + offset - float(self._offsets[index])) / SAMPLE_RATE_HZ
+
+
+def cut_windows(blocks: Iterable[NDArray[np.float32]], max_window_s: float = 30.0) -> Iterator[Window]:
+    """Cut a recording, given block by block, into windows with speech in them of at most `max_window_s` seconds.
+
+    Holds little more than one window and one block at a time. A recording without speech gives no window.
+    """
+    cutter = _Cutter(int(max_window_s * SAMPLE_RATE_HZ) // FRAME_SAMPLES)
+    for block in blocks:
+        cutter.feed(block)
+        yield from cutter.cut()
+    cutter.finish()
+    yield from cutter.cut()
+
+
+class _Cutter:
+    """Holds what was read and not yet cut; counts in frames of the detector, the last of which may be incomplete."""
+
+    def __init__(self, max_frames: int) -> None:
+        self._max_frames = max_frames
+        self._detector = SpeechDetector()
+        self._gate = SpeechGate()
+        self._first = 0  # frame of the recording that `_samples` begins with
+        self._samples = np.zeros(0, np.float32)
+        self._speech = np.zeros(0, np.bool_)
+        self._ended = False
+
+    def feed(self, block: NDArray[np.float32]) -> None:
+        self._samples = np.concatenate([self._samples, block])
+        self._speech = np.concatenate([self._speech, self._gate.feed(self._detector.feed(block))])
+
+    def finish(self) -> None:
+        self._speech = np.concatenate([self._speech, self._gate.feed(self._detector.finish())])
+        self._ended = True
+
+    def cut(self) -> Iterator[Window]:
+        """Give the windows that are certain by now."""
+        margin, long = round(MARGIN_S / FRAME_S), round(LONG_SILENCE_S / FRAME_S)
+        while True:
+            spoken = np.flatnonzero(self._speech)
+            if len(spoken) == 0:
+                # Keep what may turn out to stand before speech; a recording that ends so is over.
+                self._drop(len(self._speech) if self._ended else len(self._speech) - margin)
+                return
+            if spoken[0] > long:
+                self._drop(int(spoken[0]) - margin)
+                continue
+            spans = self._spans(spoken, margin, long)
+            packed = np.concatenate([np.arange(start, end) for start, end in spans])
+            closed = spans[-1][1] < len(self._speech) - margin  # a long silence follows, and its end is not known
+            if len(packed) <= self._max_frames:
+                if not (self._ended or (closed and len(self._speech) - int(spoken[-1]) > self._max_frames)):
+                    return
+                yield from self._window(spans)
+                self._drop(len(self._speech) if self._ended else len(self._speech) - margin)
+                continue
+            at = self._best_cut(packed)
+            cut = int(packed[at])
+            yield from self._window([(start, min(end, cut)) for start, end in spans if start < cut])
+            self._drop(cut)
+
+    def _spans(self, spoken: NDArray[np.intp], margin: int, long: int) -> list[tuple[int, int]]:
+        """The stretches to keep of all that is held: everything but long silences."""
+        spans: list[tuple[int, int]] = []
+        start = 0
+        for before, after in pairwise(spoken):
+            if after - before > long:
+                spans.append((start, int(before) + 1 + margin))
+                start = int(after) - margin
+        last = int(spoken[-1]) + 1
+        end = len(self._speech)
+        return [*spans, (start, last + margin if end - last > long else end)]
+
+    def _best_cut(self, packed: NDArray[np.intp]) -> int:
+        """Where in the kept frames the next window begins: in the best pause of the window's second half.
+
+        A long pause is better than a short one and a late one better than an early one; the cut comes shortly
+        before the speech that follows, so that the pause is heard whole by the window that it ends. Where nobody
+        pauses, the cut falls into the quietest moment.
+        """
+        speech = self._speech[packed[: self._max_frames + 1]]
+        earliest, latest = self._max_frames // 2, self._max_frames
+        edges = np.flatnonzero(np.diff(np.concatenate([[True], speech, [True]]).astype(np.int8)))
+        best: tuple[float, int] | None = None
+        for start, end in zip(edges[::2], edges[1::2], strict=True):
+            pause_s = float(end - start) * FRAME_S
+            at = min(int(end) - min(round(ONSET_S / FRAME_S), int(end - start) // 2), latest)
+            if pause_s >= MIN_PAUSE_S and at >= earliest:
+                best = max(best or (0.0, 0), (min(pause_s, 0.5) + at / latest, at))
+        if best is not None:
+            return best[1]
+        frames = packed[earliest:latest]
+        energy = np.array([np.square(self._frame(int(frame))).sum() for frame in frames])
+        return earliest + int(np.argmin(np.convolve(energy, np.ones(3), mode="same")[1:-1])) + 1
+
+    def _frame(self, index: int) -> NDArray[np.float32]:
+        return self._samples[index * FRAME_SAMPLES : (index + 1) * FRAME_SAMPLES]
+
+    def _window(self, spans: list[tuple[int, int]]) -> Iterator[Window]:
+        speech_s = sum(int(self._speech[start:end].sum()) for start, end in spans) * FRAME_S
+        if speech_s < MIN_SPEECH_S:
+            return
+        parts = [self._samples[start * FRAME_SAMPLES : end * FRAME_SAMPLES] for start, end in spans]
+        starts = [(self._first + start) * FRAME_SAMPLES for start, _ in spans]
+        yield Window(
+            samples=np.concatenate(parts),
+            spans=tuple(Span(start, start + len(part)) for start, part in zip(starts, parts, strict=True)),
+            speech_s=speech_s,
+        )
+
+    def _drop(self, frames: int) -> None:
+        if frames > 0:
+            self._samples = self._samples[frames * FRAME_SAMPLES :].copy()
+            self._speech = self._speech[frames:].copy()
+            self._first += frames
