@@ -177,7 +177,9 @@ def _deal(
 
 
 def _may_follow(tag: str, hand: Sequence[str], size: int, edge: EdgeCase | None) -> bool:
-    """Whether an edge case can be heard with this as its next tag."""
+    """Whether people would deliver this as the next tag, and an edge case can be heard with it."""
+    if hand.count(tag) >= 2:
+        return False
     if edge is EdgeCase.BOUNDARY:
         # Silence is not heard at the start; at the very end only a sound is.
         if len(hand) == size - 1:

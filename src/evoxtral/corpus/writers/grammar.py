@@ -310,8 +310,8 @@ class _Composer:
         own = [line for line in self._situation.sentences.get(mood, ()) if line not in self._spent]
         shared = [line for line in self._language.rules[mood] if line not in self._spent]
         drawn: list[tuple[int, str, str]] = []
-        # Many tags need many sentences: the shorter of two keeps the whole speakable.
-        wanted = 2 if self._brief.slice_type is SliceType.DENSE else 1
+        # Many tags need many sentences: the shortest of several keeps the whole speakable.
+        wanted = 1 + max(0, len(self._brief.tags) - 3) // 2 + self._draw // 10
         for _ in range(20):
             pool = own if own and self._rng.random() < 0.62 else shared
             template = self._rng.choice(pool)
