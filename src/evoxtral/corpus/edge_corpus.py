@@ -1,9 +1,9 @@
 """The corpora that the edge model is trained and tested on, made from public sets and the local voice.
 
-    python -m evoxtral.corpus.edge_corpus --recordings SETS --sentences sentences.txt --output runs/edge-corpus
+    python -m evoxtral.corpus.edge_corpus --recordings SETS --sentences recipes/edge-sentences.txt --output runs/edge-corpus
 
-SETS holds `NAME.jsonl` and `NAME.tar` of the sets named below (see `evoxtral.audio.recordings`); `sentences.txt` one
-CC0 sentence a line (Common Voice's). Kokoro and Piper voices are used through EVOXTRAL_KOKORO_DIR and
+SETS holds `NAME.jsonl` and `NAME.tar` of the sets named below (see `evoxtral.audio.recordings`); the sentences are
+Common Voice's (CC0), one a line. Kokoro and Piper voices are used through EVOXTRAL_KOKORO_DIR and
 EVOXTRAL_PIPER_DIR. Every step resumes after a kill. Knows which voices, speakers and texts are kept for testing;
 nothing of models.
 """
@@ -28,6 +28,7 @@ from evoxtral.corpus.records import Clip, Domain, Script, SliceType
 from evoxtral.corpus.synthesis import progress_bar, synthesize
 from evoxtral.corpus.writers.grammar import write_scripts as write_grammar_scripts
 from evoxtral.corpus.writers.sentences import write_scripts as set_tags_into_sentences
+from evoxtral.errors import CorpusError
 from evoxtral.tags import parse
 from evoxtral.tts import load_speech_engine
 
@@ -46,8 +47,7 @@ TEST_VOICES = (
 VALIDATION_VOICES = ("kokoro/af_kore", "kokoro/am_liam", "kokoro/bf_lily", "espeak/hazel", "espeak/ned")
 _UNUSED_VOICES = ("kokoro/af_v0", "kokoro/af_v0sarah", "kokoro/am_v0michael", "kokoro/bf_v0emma", "kokoro/bm_v0george")
 
-SENTENCES_PER_TRAIN_VOICE = 60
-SENTENCES_PER_TEST_VOICE = 60
+_SENTENCES_PER_VOICE = {"train": 30, "test": 60, "validation": 40}
 _BURST_TAGS = ("laughs", "sighs", "gasps", "crying")
 _BURSTS_PER_TAG = 220
 _BURST_LENGTH_S = (0.35, 3.0)
@@ -89,20 +89,27 @@ def is_usable(sentence: str) -> bool:
 
 
 def sentence_pools(sentences: Sequence[str]) -> dict[str, dict[str, list[str]]]:
-    """Sentences for each Kokoro voice by split; no sentence goes to two voices."""
-    engine = load_speech_engine("local")
-    installed = [voice.name for voice in engine.voices() if voice.name.startswith("kokoro/")]
+    """Sentences for each Kokoro voice by split, dealt in the order given; no sentence goes to two voices.
+
+    Raises:
+        CorpusError: there are too few usable sentences.
+    """
+    installed = [voice.name for voice in load_speech_engine("local").voices() if voice.name.startswith("kokoro/")]
     held_out = {*TEST_VOICES, *VALIDATION_VOICES, *_UNUSED_VOICES}
     voices = {
         "train": [voice for voice in installed if voice not in held_out],
-        "validation": [voice for voice in VALIDATION_VOICES if voice in installed],
         "test": [voice for voice in TEST_VOICES if voice in installed],
+        "validation": [voice for voice in VALIDATION_VOICES if voice in installed],
     }
-    usable = iter(sorted({text for text in sentences if is_usable(text)}, key=lambda text: zlib.crc32(text.encode())))
+    usable = [text for text in dict.fromkeys(sentences) if is_usable(text)]
     pools: dict[str, dict[str, list[str]]] = {}
+    first = 0
     for split, names in voices.items():
-        count = SENTENCES_PER_TRAIN_VOICE if split == "train" else SENTENCES_PER_TEST_VOICE
-        pools[split] = {name: [next(usable) for _ in range(count)] for name in names}
+        last = first + len(names) * _SENTENCES_PER_VOICE[split]
+        if last > len(usable):
+            raise CorpusError(f"{len(usable)} usable sentences are too few for {split}", f"give at least {last}")
+        pools[split] = {name: usable[first + place : last : len(names)] for place, name in enumerate(names)}
+        first = last
     return pools
 
 
