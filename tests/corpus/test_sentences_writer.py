@@ -16,7 +16,7 @@ POOLS = {
 
 
 def test_words_come_from_the_voices_own_pool() -> None:
-    for script in write_scripts(POOLS, 200, whole=True):
+    for script in write_scripts(POOLS, 200, inside=0, emphasis=False):
         rest = strip_tags(script.tagged_text)
         assert rest
         for sentence in POOLS[str(script.voice)]:

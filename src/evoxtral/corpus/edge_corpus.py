@@ -1,6 +1,6 @@
 """The corpora that the edge model is trained and tested on, made from public sets and the local voice.
 
-    python -m evoxtral.corpus.edge_corpus --recordings SETS --sentences recipes/edge-sentences.txt --output runs/edge-corpus
+    python -m evoxtral.corpus.edge_corpus --recordings SETS --sentences recipes/edge-sentences.txt --output data/edge
 
 SETS holds `NAME.jsonl` and `NAME.tar` of the sets named below (see `evoxtral.audio.recordings`); the sentences are
 Common Voice's (CC0), one a line. Kokoro and Piper voices are used through EVOXTRAL_KOKORO_DIR and
@@ -244,7 +244,7 @@ def speak_recorded(sources: Sources, count: int) -> None:
     pools: dict[str, list[str]] = {}
     for name in ("fotaq", "librispeech_subset"):
         pools |= recorded_sentences(sources.recording_set(name), "train")
-    scripts = set_tags_into_sentences(pools, count, seed=1, prefix="recorded", whole=True)
+    scripts = set_tags_into_sentences(pools, count, seed=1, prefix="recorded", inside=0, emphasis=False)
     speak(sources, "train-recorded", scripts, _config(sources, "train", tuple(pools), bursts_share=0.7))
 
 
@@ -252,7 +252,9 @@ def speak_sentences(sources: Sources, counts: dict[str, int]) -> None:
     """Common Voice sentences by Kokoro's voices, tags drawn without regard to what is said."""
     pools = sentence_pools(sources.sentences.read_text("utf-8").splitlines())
     for number, (split, count) in enumerate(counts.items()):
-        scripts = set_tags_into_sentences(pools[split], count, seed=10 + number, prefix=f"{split}-sentences")
+        scripts = set_tags_into_sentences(
+            pools[split], count, seed=10 + number, prefix=f"{split}-sentences", inside=0.08
+        )
         bursts = "test" if split == "test" else "train"
         config = _config(sources, bursts, tuple(pools[split]), bursts_share=0.5)
         speak(sources, f"{split}-sentences", scripts, config)

@@ -17,21 +17,26 @@ from evoxtral.tags import CANONICAL, Category
 WRITER = "sentences"
 _MIN_EMPHASISED_LETTERS = 4
 _MAX_WORDS = 60
-# Where a non-verbal sound or a pause goes, given the choice: mostly between sentences, at times inside one.
-_INSIDE_SHARE = 0.3
 _HOLDING = frozenset({Category.EMOTION, Category.DELIVERY})
 
 
 def write_scripts(
-    pools: Mapping[str, Sequence[str]], count: int, *, seed: int = 0, prefix: str = "sentences", whole: bool = False
+    pools: Mapping[str, Sequence[str]],
+    count: int,
+    *,
+    seed: int = 0,
+    prefix: str = "sentences",
+    inside: float = 0.3,
+    emphasis: bool = True,
 ) -> list[Script]:
     """Scripts whose sentences come from the pool of the voice that is to speak them; voices take turns.
 
     Args:
         pools: sentences by voice name; plain text, one sentence each.
         prefix: the scripts' ids are `prefix-00000` and so on.
-        whole: leave sentences whole, with tags between them only and no word stressed; for voices that cannot place
-            words in time exactly.
+        inside: how often a sound or pause stands inside a sentence and not between two; 0 for voices that cannot
+            place words in time exactly.
+        emphasis: whether words may be stressed.
 
     Raises:
         CorpusError: a pool is empty.
@@ -46,7 +51,7 @@ def write_scripts(
         scripts.append(
             Script(
                 id=f"{prefix}-{index:05d}",
-                tagged_text=_set_tags(rng, brief, sentences, whole=whole),
+                tagged_text=_set_tags(rng, brief, sentences, inside, emphasis=emphasis),
                 slice_type=brief.slice_type,
                 domain=brief.domain,
                 writer=WRITER,
@@ -77,9 +82,9 @@ def _draw_sentences(rng: random.Random, brief: Brief, deck: Iterator[str]) -> li
     return sentences
 
 
-def _set_tags(rng: random.Random, brief: Brief, sentences: list[str], *, whole: bool) -> str:
+def _set_tags(rng: random.Random, brief: Brief, sentences: list[str], inside: float, *, emphasis: bool) -> str:
     words = [sentence.split() for sentence in sentences]
-    if brief.emphasis and not whole:
+    if brief.emphasis and emphasis:
         _stress_a_word(rng, words)
     # before[i][j]: tags that stand before word j of sentence i; j = number of words is the sentence's end.
     before: list[list[list[str]]] = [[[] for _ in range(len(sentence) + 1)] for sentence in words]
@@ -99,7 +104,7 @@ def _set_tags(rng: random.Random, brief: Brief, sentences: list[str], *, whole: 
         places = [0, size]
         if tag == "pause":  # silence at either end of a recording is no pause
             places = [place for place in places if (sentence, place) not in ((0, 0), (len(words) - 1, size))]
-        if size > 3 and not whole and (not places or rng.random() < _INSIDE_SHARE):
+        if size > 3 and inside and (not places or rng.random() < inside):
             places = [rng.randrange(1, size)]
         if places and tag not in (slot := before[sentence][rng.choice(places)]):
             slot.insert(rng.randint(0, len(slot)), tag)
