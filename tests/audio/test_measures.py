@@ -101,9 +101,8 @@ def test_rate_of_a_tone_that_swells_four_times_a_second():
     assert measures.syllables_per_s(np.zeros(RATE_HZ), RATE_HZ) == 0.0
 
 
-def test_modulation_is_found_at_its_rate():
+def test_modulation_has_its_depth_at_its_rate_and_none_elsewhere():
     t = np.arange(600) * 0.005
-    track = np.sin(2 * np.pi * 6.5 * t)
-    assert measures.modulation_db(track, 0.005, 5.0, 9.0) > -0.5
-    assert measures.modulation_db(track, 0.005, 2.0, 4.0) < -15
-    assert measures.modulation_db(np.ones(600), 0.005, 5.0, 9.0) == -120.0
+    track = 100.0 + 3.0 * np.sin(2 * np.pi * 7.0 * t)
+    assert measures.modulation_depth(track, 0.005, 5.0, 9.0) == pytest.approx(3.0 / np.sqrt(2), rel=1e-6)
+    assert measures.modulation_depth(track, 0.005, 1.0, 4.0) == pytest.approx(0.0, abs=1e-9)

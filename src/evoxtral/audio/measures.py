@@ -161,14 +161,13 @@ def syllables_per_s(samples: Samples, sample_rate_hz: int) -> float:
     return len(syllable_times_s(samples, sample_rate_hz)) / duration_s if duration_s > 0 else 0.0
 
 
-def modulation_db(track: NDArray[np.floating], frame_s: float, low_hz: float, high_hz: float) -> float:
-    """How much of a track's variation lies between two modulation rates, in dB of its variation above 1 Hz.
+def modulation_depth(track: NDArray[np.floating], frame_s: float, low_hz: float, high_hz: float) -> float:
+    """RMS of the part of a track that moves at between two rates, in the track's own unit.
 
-    0 means all of it, -10 a tenth. The track (a pitch or a level, one value each `frame_s`) must have no gaps.
+    Args:
+        track: a pitch or a level, one value each `frame_s`, without gaps.
     """
-    centred = np.asarray(track, dtype=np.float64) - np.mean(track)
-    power = np.abs(np.fft.rfft(centred * np.hanning(len(centred)), max(4096, len(centred)))) ** 2
-    hz = np.fft.rfftfreq(max(4096, len(centred)), frame_s)
-    whole = float(power[hz >= 1.0].sum())
-    part = float(power[(hz >= low_hz) & (hz <= high_hz)].sum())
-    return 10.0 * np.log10(max(part / whole, 1e-12)) if whole > 0 else _SILENCE_DB
+    moving = np.fft.rfft(np.asarray(track, dtype=np.float64) - np.mean(track))
+    hz = np.fft.rfftfreq(len(track), frame_s)
+    moving[(hz < low_hz) | (hz > high_hz)] = 0.0
+    return float(np.sqrt(np.mean(np.fft.irfft(moving, len(track)) ** 2)))

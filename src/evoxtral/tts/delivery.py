@@ -134,7 +134,7 @@ def _emotion_manner(emotion: str | None, rng: Rng) -> Manner:
                 gain_db=between(-3.0, -0.5),
                 tilt_db=between(-0.6, 0.4),
                 breath=between(0.15, 0.35),
-                tremor_st=between(0.7, 1.1),
+                tremor_st=between(0.9, 1.4),
                 tremor_hz=between(6.0, 8.0),
                 jitter_st=between(0.4, 0.9),
                 unsteady=between(0.15, 0.3),

@@ -290,7 +290,7 @@ def _laugh(s: _Sketch) -> None:
         s.voice(
             f0_hz * (1 + 0.01 * s.rng.normal(size=len(f0_hz))),
             s.curve(voiced_s, level_db - 12.0, level_db, level_db - 2.0, level_db - 18.0),
-            breath=s.between(0.25, 0.55),
+            breath=s.between(0.2, 0.45),
             formant=(formant, formant * 0.96),
             tilt_db=(0.3, -0.8),
         )
@@ -331,7 +331,7 @@ def _clear_throat(s: _Sketch) -> None:
         level_db = s.between(-2.0, 0.0) - 2.0 * index
         s.breath(s.curve(0.03, level_db - 22.0, level_db - 6.0), tilt_db=(-1.0, -1.5), formant=(0.9, 0.9))
         count = len(s.curve(seconds, 0.0, 0.0))
-        f0_hz = np.clip(s.between(52.0, 80.0) * (1 + 0.22 * s.rng.normal(size=count)), 45.0, 130.0)
+        f0_hz = np.clip(s.between(52.0, 80.0) * (1 + 0.3 * s.rng.normal(size=count)), 45.0, 130.0)
         scrape_db = 5.0 * np.sin(2 * np.pi * s.between(22.0, 38.0) * np.arange(count) * FRAME_S)
         gain_db = (
             s.curve(seconds, level_db - 8.0, level_db, level_db - 1.0, level_db - 4.0, level_db - 20.0) + scrape_db

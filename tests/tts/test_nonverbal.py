@@ -1,0 +1,161 @@
+"""The sounds between words are what they are called, for several speakers and many draws."""
+
+import numpy as np
+import pytest
+import soundfile
+from takes import VOICES, tremor_st
+
+from evoxtral.audio import measures
+from evoxtral.errors import VoiceError
+from evoxtral.tts import espeak
+from evoxtral.tts.nonverbal import NON_VERBAL_TAGS, SPEECH_RMS, RecordedBursts, SynthesisedBursts, huff, speaker_of
+
+WORDS = ["Ah,", "I", "was", "far", "along", "the", "path."]
+SEEDS = range(4)
+
+
+@pytest.fixture(scope="module", params=VOICES)
+def speaker(request):
+    plain = espeak.speak_words(WORDS, espeak.VOICES[request.param.removeprefix("espeak/")])
+    return speaker_of(plain.samples, plain.sample_rate_hz)
+
+
+def low_pitches(sound):
+    f0_hz = measures.raw_f0_track(*sound)
+    return f0_hz[(f0_hz > 0) & (f0_hz < 140)]
+
+
+def unevenness(f0_hz):
+    return np.median(np.abs(np.diff(f0_hz)) / f0_hz[:-1])
+
+
+def burst(tag, speaker, seed):
+    samples = SynthesisedBursts().burst(tag, speaker, np.random.default_rng(seed))
+    return samples, speaker.sample_rate_hz
+
+
+def envelope(sound):
+    return np.sqrt(np.maximum(10 ** (measures.level_track_db(*sound) / 10), 0.0))
+
+
+def test_a_speaker_is_measured_at_their_pitch(speaker):
+    assert 65 < speaker.f0_hz < 320
+    hz = np.linspace(0, speaker.sample_rate_hz / 2, len(speaker.vowel))
+    # An open vowel: without the glottis' slope its strongest resonance is the first formant of "ah".
+    flattened = speaker.vowel + np.log(10) / 10 * 6.0 * np.log2(np.maximum(hz, 50) / 1000)
+    assert 450 < hz[: len(hz) // 4][np.argmax(flattened[: len(hz) // 4])] < 1500
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_laughs_are_voiced_bursts_three_to_six_a_second(speaker, seed):
+    sound = burst("laughs", speaker, seed)
+    assert 0.5 < len(sound[0]) / sound[1] < 3.5
+    assert 0.25 < measures.voiced_fraction(*sound) < 0.95
+    level = gaussian(20 * np.log10(envelope(sound) + 1e-4))
+    assert measures.modulation_depth(level, 0.01, 3.0, 6.5) > 2.0 * measures.modulation_depth(level, 0.01, 7.5, 11.0)
+    assert measures.modulation_depth(level, 0.01, 3.0, 6.5) > 2.0
+    assert measures.median_f0_hz(*sound) > 0.85 * speaker.f0_hz
+
+
+def gaussian(track):
+    return np.convolve(track, np.hanning(7) / np.hanning(7).sum(), mode="same")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_sighs_are_long_unvoiced_and_fall_away_darkening(speaker, seed):
+    sound = burst("sighs", speaker, seed)
+    samples, rate_hz = sound
+    assert 0.6 < len(samples) / rate_hz < 2.2
+    assert measures.voiced_fraction(*sound) < 0.05
+    peak = int(np.argmax(gaussian(envelope(sound))))
+    out = samples[round(peak * 0.01 * rate_hz) :]
+    half = len(out) // 2
+    assert measures.rms_db(out[:half]) > measures.rms_db(out[half:]) + 6.0
+    assert measures.spectral_centroid_hz(out[:half], rate_hz) > measures.spectral_centroid_hz(out[half:], rate_hz)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_gasps_are_short_unvoiced_and_rise(speaker, seed):
+    sound = burst("gasps", speaker, seed)
+    samples, rate_hz = sound
+    assert 0.2 < len(samples) / rate_hz < 0.8
+    assert measures.voiced_fraction(*sound) < 0.05
+    levels = gaussian(measures.level_track_db(*sound))
+    peak = int(np.argmax(levels))
+    rise = samples[: round(peak * 0.01 * rate_hz)]
+    assert len(rise) / rate_hz > 0.1
+    half = len(rise) // 2
+    assert measures.rms_db(rise[half:]) > measures.rms_db(rise[:half]) + 5.0
+    assert measures.spectral_centroid_hz(rise[half:], rate_hz) > measures.spectral_centroid_hz(rise[:half], rate_hz)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_throat_clearing_is_low_rough_and_short(speaker, seed):
+    sound = burst("clears throat", speaker, seed)
+    assert 0.15 < len(sound[0]) / sound[1] < 1.6
+    # Neighbouring periods of a voice differ by well under 1 %, those of a scrape by far more.
+    assert unevenness(low_pitches(sound)) > 0.01
+    assert np.median(low_pitches(sound)) < 100.0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_crying_is_irregular_trembling_high_voice(speaker, seed):
+    sound = burst("crying", speaker, seed)
+    assert 0.6 < len(sound[0]) / sound[1] < 5.5
+    assert measures.voiced_fraction(*sound) > 0.3
+    assert measures.median_f0_hz(*sound) > 1.05 * speaker.f0_hz
+    assert tremor_st(sound, 4.0, 10.0) > 0.5
+
+
+@pytest.mark.parametrize("tag", NON_VERBAL_TAGS)
+def test_draws_differ_seeds_repeat_and_levels_are_those_of_speech(speaker, tag):
+    first, again, other = (burst(tag, speaker, seed)[0] for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert len(first) != len(other) or not np.array_equal(first, other)
+    for seed in SEEDS:
+        samples, _ = burst(tag, speaker, seed)
+        assert np.isfinite(samples).all()
+        assert np.max(np.abs(samples)) < 0.7
+        assert -40 < measures.rms_db(samples) < -20
+        # No clicks at the ends.
+        assert np.max(np.abs(samples[:5])) < 0.01
+        assert np.max(np.abs(samples[-5:])) < 0.01
+
+
+def test_a_huff_is_a_short_soft_breath(speaker):
+    sound = huff(speaker, np.random.default_rng(0)), speaker.sample_rate_hz
+    assert len(sound[0]) / sound[1] < 0.4
+    assert measures.voiced_fraction(*sound) < 0.05
+    assert measures.rms_db(sound[0]) == pytest.approx(20 * np.log10(SPEECH_RMS) - 9.0, abs=0.5)
+
+
+def test_synthesis_has_nothing_for_other_tags(speaker):
+    assert SynthesisedBursts().burst("excited", speaker, np.random.default_rng(0)) is None
+
+
+def tone(f0_hz, rate_hz, duration_s=0.5):
+    t = np.arange(round(duration_s * rate_hz)) / rate_hz
+    return (0.3 * sum(np.sin(2 * np.pi * k * f0_hz * t) / k for k in range(1, 9))).astype(np.float32)
+
+
+def test_recordings_nearest_in_pitch_are_chosen_resampled_and_levelled(speaker):
+    pitches = (90.0, 95.0, 100.0, 230.0, 240.0, 250.0, 380.0, 390.0, 400.0)
+    source = RecordedBursts([("laughs", tone(f0_hz, 16_000), 16_000) for f0_hz in pitches])
+    wanted = 1.4 * speaker.f0_hz
+    nearest = sorted(pitches, key=lambda f0_hz: abs(np.log(f0_hz / wanted)))[:3]
+    for seed in SEEDS:
+        samples = source.burst("laughs", speaker, np.random.default_rng(seed))
+        assert len(samples) / speaker.sample_rate_hz == pytest.approx(0.5, abs=0.01)
+        assert measures.rms_db(samples) == pytest.approx(20 * np.log10(SPEECH_RMS), abs=1.0)
+        heard = measures.median_f0_hz(samples, speaker.sample_rate_hz)
+        assert min(abs(heard / f0_hz - 1) for f0_hz in nearest) < 0.02
+    assert source.burst("sighs", speaker, np.random.default_rng(0)) is None
+
+
+def test_a_folder_of_recordings(tmp_path, speaker):
+    with pytest.raises(VoiceError, match="no recordings"):
+        RecordedBursts(tmp_path)
+    (tmp_path / "clears throat").mkdir()
+    soundfile.write(tmp_path / "clears throat" / "a.wav", np.stack([tone(80, 8000)] * 2, axis=1), 8000)
+    samples = RecordedBursts(tmp_path).burst("clears throat", speaker, np.random.default_rng(0))
+    assert len(samples) / speaker.sample_rate_hz == pytest.approx(0.5, abs=0.01)
