@@ -264,7 +264,7 @@ def plan(
     Raises:
         CorpusError, VoiceError: as `synthesize`.
     """
-    engine = load_engine(config.engine, **config.engine_options)
+    engine = _load(load_engine, config)
     takes = _takes(corpus, config, scripts, engine)
     clips = {clip.id: clip for clip in corpus.read_clips()}
     to_make = []
@@ -303,7 +303,7 @@ def synthesize(
         CorpusError: the folder's files are missing or malformed, another process works on it, the disk is full.
         VoiceError: the engine cannot be loaded.
     """
-    engine = load_engine(config.engine, **config.engine_options)
+    engine = _load(load_engine, config)
     takes = _takes(corpus, config, scripts, engine)
     with corpus.locked():
         corpus.audio_path.mkdir(exist_ok=True)
@@ -320,6 +320,13 @@ def synthesize(
                 f"cannot write to {corpus.path}: {error.strerror or error}", "mend that; the same command resumes"
             ) from error
     return run.report
+
+
+def _load(load_engine: EngineLoader, config: SynthesisConfig) -> SpeechEngine:
+    try:
+        return load_engine(config.engine, **config.engine_options)
+    except TypeError as error:
+        raise CorpusError(f"engine_options do not suit {config.engine}: {error}", "mend the configuration") from error
 
 
 def _takes(

@@ -255,8 +255,11 @@ class ElevenLabsEngine:
     # --- one text ----------------------------------------------------------------------------------------------------
 
     async def _speak(self, text: str, voice: str, seed: int) -> PaidSpeech:
-        import httpx
-        from elevenlabs.core.api_error import ApiError
+        try:
+            import httpx
+            from elevenlabs.core.api_error import ApiError
+        except ImportError:
+            raise VoiceError("the ElevenLabs SDK is not installed", "pip install 'evoxtral[elevenlabs]'") from None
 
         voice_id = _voice_id(voice)
         receipt = _Receipt()
