@@ -1,0 +1,220 @@
+"""Whether a corpus has the composition that it should have (SPEC section 2): targets, measurements, verdicts.
+
+Measures scripts, and the voices of clips; knows nothing of who wrote or spoke them.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from evoxtral.corpus.records import Clip, Script, SliceType
+from evoxtral.corpus.similarity import SimilarPair, find_similar_pairs
+from evoxtral.corpus.targets import (
+    COMMON_FACTOR,
+    COMMON_TAG,
+    COMMON_TOLERANCE,
+    MAX_DOMAIN_SHARE,
+    MAX_ROUGE_L,
+    MAX_VOICE_SHARE,
+    MIN_TAG_SHARE,
+    NATURAL_EMPHASIS_SHARE,
+    NATURAL_TAG_SHARES,
+    RARE_FACTOR,
+    RARE_TAGS,
+    SLICE_SHARES,
+    SLICE_TAGS,
+    apportion,
+)
+from evoxtral.tags import TaggedText, parse
+
+_SHOWN_EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One requirement: what it asks for, what was measured, and whether that is good enough."""
+
+    name: str
+    target: str
+    measured: str
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Diversity:
+    """How varied the spoken words are; shown next to the gates, asked for by none.
+
+    Attributes:
+        words, types: words in all, and different ones.
+        type_token_ratio: types / words; falls as a corpus grows.
+        distinct_2, distinct_3: different pairs and triples of neighbouring words in a script, of all such (Li et al.,
+            "A Diversity-Promoting Objective Function for Neural Conversation Models", 2016).
+        mean_words: words of a script.
+    """
+
+    words: int
+    types: int
+    type_token_ratio: float
+    distinct_2: float
+    distinct_3: float
+    mean_words: float
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport:
+    """All gates of one corpus."""
+
+    scripts: int
+    gates: tuple[Gate, ...]
+    diversity: Diversity
+    similar_pairs: tuple[tuple[str, str, float], ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(gate.passed for gate in self.gates)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"passed": self.passed, **asdict(self)}
+
+
+def check(
+    scripts: Sequence[Script],
+    clips: Sequence[Clip] = (),
+    *,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> GateReport:
+    """Measure every gate.
+
+    Args:
+        clips: spoken scripts, for the gate on voices; without any it is left out.
+        on_progress: called with the number of scripts compared and of all; comparing pairs takes most of the time.
+    """
+    parsed = [parse(script.tagged_text) for script in scripts]
+    pairs = find_similar_pairs([script.tagged_text for script in scripts], MAX_ROUGE_L, on_progress=on_progress)
+    gates = [
+        _unlike(scripts, pairs),
+        *_slices(scripts),
+        _density(scripts, parsed),
+        _domains(scripts),
+        *_tags(parsed),
+        _emphasis(parsed),
+        _unknown_tags(parsed),
+    ]
+    if clips:
+        gates.append(_voices(clips))
+    return GateReport(
+        scripts=len(scripts),
+        gates=tuple(gates),
+        diversity=measure_diversity(parsed),
+        similar_pairs=tuple((scripts[pair.first].id, scripts[pair.second].id, pair.similarity) for pair in pairs),
+    )
+
+
+def _unlike(scripts: Sequence[Script], pairs: Sequence[SimilarPair]) -> Gate:
+    measured = (
+        "no pair"
+        if not pairs
+        else f"{len(pairs)} pairs, such as "
+        + ", ".join(
+            f"{scripts[pair.first].id} and {scripts[pair.second].id} ({pair.similarity:.2f})"
+            for pair in pairs[:_SHOWN_EXAMPLES]
+        )
+    )
+    return Gate(f"pairs with ROUGE-L >= {MAX_ROUGE_L}", "none", measured, not pairs)
+
+
+def _slices(scripts: Sequence[Script]) -> Iterator[Gate]:
+    counts = Counter(script.slice_type for script in scripts)
+    for kind, wanted in apportion(len(scripts), SLICE_SHARES).items():
+        target = f"{SLICE_SHARES[kind]:.0%} ({wanted})"
+        measured = f"{_share(counts[kind], len(scripts)):.1%} ({counts[kind]})"
+        yield Gate(f"slice {kind}", target, measured, counts[kind] == wanted)
+
+
+def _density(scripts: Sequence[Script], parsed: Sequence[TaggedText]) -> Gate:
+    wrong = [
+        script.id
+        for script, text in zip(scripts, parsed, strict=True)
+        if not fits_slice(script.slice_type, len(text.tags))
+    ]
+    measured = "none" if not wrong else f"{len(wrong)}, such as {', '.join(wrong[:_SHOWN_EXAMPLES])}"
+    return Gate("scripts whose tags do not fit their slice", "none", measured, not wrong)
+
+
+def fits_slice(kind: SliceType, tags: int) -> bool:
+    """Whether a text with that many tags may be in the slice."""
+    low, high = SLICE_TAGS[kind]
+    return low <= tags and (high is None or tags <= high)
+
+
+def _domains(scripts: Sequence[Script]) -> Gate:
+    return _largest("domain", Counter(str(script.domain) for script in scripts), MAX_DOMAIN_SHARE)
+
+
+def _voices(clips: Sequence[Clip]) -> Gate:
+    return _largest("voice", Counter(clip.voice for clip in clips), MAX_VOICE_SHARE)
+
+
+def _largest(kind: str, counts: Counter[str], limit: float) -> Gate:
+    name, count = counts.most_common(1)[0] if counts else ("none", 0)
+    share = _share(count, counts.total())
+    return Gate(f"most frequent {kind}", f"<= {limit:.0%}", f"{share:.1%} ({name}, of {len(counts)})", share <= limit)
+
+
+def _tags(parsed: Sequence[TaggedText]) -> Iterator[Gate]:
+    """Each tag's share of the scripts, and how often rare and common tags come, as a factor of the natural share."""
+    scripts_with = Counter(name for text in parsed for name in {tag.name for tag in text.tags})
+    occurrences = Counter(tag.name for text in parsed for tag in text.tags if tag.known)
+    for tag in NATURAL_TAG_SHARES:
+        share = _share(scripts_with[tag], len(parsed))
+        measured = f"{share:.1%} ({scripts_with[tag]})"
+        yield Gate(f"scripts with [{tag}]", f">= {MIN_TAG_SHARE:.0%}", measured, share >= MIN_TAG_SHARE)
+    low, high = RARE_FACTOR
+    for tag in RARE_TAGS:
+        factor = _share(occurrences[tag], occurrences.total()) / NATURAL_TAG_SHARES[tag]
+        yield Gate(f"frequency of [{tag}]", f"{low:g}-{high:g}x natural", f"{factor:.1f}x", low <= factor <= high)
+    yield _common(
+        f"[{COMMON_TAG}]", _share(occurrences[COMMON_TAG], occurrences.total()), NATURAL_TAG_SHARES[COMMON_TAG]
+    )
+
+
+def _emphasis(parsed: Sequence[TaggedText]) -> Gate:
+    tagged = [text for text in parsed if text.tags]
+    share = _share(sum(bool(text.emphasised) for text in tagged), len(tagged))
+    return _common("CAPITALS in tagged scripts", share, NATURAL_EMPHASIS_SHARE)
+
+
+def _common(name: str, share: float, natural: float) -> Gate:
+    factor = share / natural
+    passed = abs(factor - COMMON_FACTOR) <= COMMON_TOLERANCE
+    return Gate(f"frequency of {name}", f"about {COMMON_FACTOR:g}x natural", f"{factor:.2f}x", passed)
+
+
+def _unknown_tags(parsed: Sequence[TaggedText]) -> Gate:
+    unknown = Counter(tag.name for text in parsed for tag in text.tags if not tag.known)
+    measured = ", ".join(f"{name} ({count})" for name, count in unknown.most_common(_SHOWN_EXAMPLES)) or "none"
+    return Gate("unknown tags", "none", measured, not unknown)
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+def measure_diversity(parsed: Sequence[TaggedText]) -> Diversity:
+    """Diversity of the words, in lower case and without punctuation."""
+    texts = [[word.plain.lower().strip(".,!?;:…\"'") for word in text.words] for text in parsed]
+    words = Counter(word for text in texts for word in text)
+    return Diversity(
+        words=words.total(),
+        types=len(words),
+        type_token_ratio=_share(len(words), words.total()),
+        distinct_2=_distinct(texts, 2),
+        distinct_3=_distinct(texts, 3),
+        mean_words=words.total() / len(texts) if texts else 0.0,
+    )
+
+
+def _distinct(texts: Sequence[Sequence[str]], size: int) -> float:
+    runs = [tuple(text[index : index + size]) for text in texts for index in range(len(text) - size + 1)]
+    return _share(len(set(runs)), len(runs))

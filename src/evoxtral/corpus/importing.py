@@ -1,0 +1,151 @@
+"""Scripts that others wrote, brought into a corpus: JSON lists or JSON lines of objects with `tagged_text`.
+
+Known tags get their canonical names; unknown ones stay and are counted. Where an object does not say which slice it
+belongs to, its tags do. Knows nothing of writers or gates.
+"""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evoxtral.corpus.records import Domain, Script, SliceType
+from evoxtral.corpus.targets import SLICE_TAGS
+from evoxtral.errors import CorpusError
+from evoxtral.tags import TaggedText, normalise_tags, parse
+
+_SUFFIXES = (".json", ".jsonl")
+# An edge case by length: at most this many words, or at least that many.
+_VERY_SHORT_WORDS = 4
+_VERY_LONG_WORDS = 80
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What an import found.
+
+    Attributes:
+        scripts: new scripts.
+        unknown_tags: how often each tag that is not in the vocabulary occurs in them.
+        renamed_tags: how often each alias was replaced by its canonical name.
+        skipped: reason -> how many objects were left out for it.
+    """
+
+    scripts: list[Script] = field(default_factory=list)
+    unknown_tags: Counter[str] = field(default_factory=Counter)
+    renamed_tags: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+def import_scripts(
+    paths: Sequence[Path], *, domain: Domain = Domain.CONVERSATION, existing: Sequence[Script] = ()
+) -> ImportReport:
+    """Read scripts from files, and from folders that hold such files.
+
+    Objects may also say `id`, `slice_type`, `domain` and `voice`; other fields are ignored. A text that the corpus or
+    an earlier object has already is skipped.
+
+    Args:
+        domain: of objects that name none, or none of the known ones.
+
+    Raises:
+        CorpusError: a file cannot be read or holds no such list; two objects claim one id.
+    """
+    report = ImportReport()
+    ids = {script.id for script in existing}
+    texts = {script.tagged_text for script in existing}
+    for file in _files(paths):
+        for item in _read(file):
+            script = _script(item, file, domain, report)
+            if script is None:
+                continue
+            if script.tagged_text in texts:
+                report.skipped["the same text again"] += 1
+                continue
+            if script.id in ids:
+                raise CorpusError(f"{file}: the id {script.id!r} is taken", "rename it, or import into a new folder")
+            ids.add(script.id)
+            texts.add(script.tagged_text)
+            report.scripts.append(script)
+    return report
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES)
+            if not inside:
+                raise CorpusError(f"{path} holds no .json or .jsonl file")
+            yield from inside
+        else:
+            yield path
+
+
+def _read(file: Path) -> list[Any]:
+    try:
+        text = file.read_text("utf-8-sig")
+    except OSError as error:
+        raise CorpusError(f"{file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{file} is not UTF-8 text") from error
+    try:
+        if file.suffix == ".jsonl":
+            return [json.loads(line) for line in text.splitlines() if line.strip()]
+        items = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise CorpusError(f"{file} is not JSON: line {error.lineno}: {error.msg}") from error
+    if not isinstance(items, list):
+        raise CorpusError(f"{file} holds no list", "expected a JSON list of objects with tagged_text")
+    return items
+
+
+def _script(item: Any, file: Path, domain: Domain, report: ImportReport) -> Script | None:
+    text = item.get("tagged_text") if isinstance(item, dict) else None
+    if not isinstance(text, str) or not text.strip():
+        report.skipped["no tagged_text"] += 1
+        return None
+    text = " ".join(text.split())
+    tags = parse(text).tags
+    report.unknown_tags.update(tag.name for tag in tags if not tag.known)
+    report.renamed_tags.update(
+        written for tag in tags if tag.known and (written := re.sub(r"\s+", " ", tag.text[1:-1].strip())) != tag.name
+    )
+    text = normalise_tags(text)
+    parsed = parse(text)
+    if not parsed.words and not parsed.tags:
+        report.skipped["nothing to say"] += 1
+        return None
+    named_slice, named_domain = str(item.get("slice_type", "")).lower(), str(item.get("domain", "")).lower()
+    voice = item.get("voice")
+    return Script(
+        id=str(item.get("id") or f"import-{hashlib.sha256(text.encode()).hexdigest()[:12]}"),
+        tagged_text=text,
+        slice_type=SliceType(named_slice) if named_slice in set(SliceType) else derive_slice(parsed),
+        domain=Domain(named_domain) if named_domain in set(Domain) else domain,
+        writer=f"import:{file.name}",
+        voice=voice if isinstance(voice, str) and voice else None,
+    )
+
+
+def derive_slice(parsed: TaggedText) -> SliceType:
+    """The slice that a text belongs to: an edge case by its form, or else by its number of tags.
+
+    Edge cases that can be seen: two tags with no word between them, tags at the very start and the very end, at most
+    four words, eighty and more.
+    """
+    gaps = [tag.gap for tag in parsed.tags]
+    words = len(parsed.words)
+    if (
+        len(set(gaps)) < len(gaps)
+        or (gaps and gaps[0] == 0 and gaps[-1] == words)
+        or not _VERY_SHORT_WORDS < words < _VERY_LONG_WORDS
+    ):
+        return SliceType.EDGE
+    for kind, (low, high) in SLICE_TAGS.items():
+        if low <= len(gaps) and (high is None or len(gaps) <= high):
+            return kind
+    raise AssertionError("the slices cover every number of tags")
