@@ -41,6 +41,7 @@ class EdgeEngine:
     Args:
         folder: model.bin, config.json, a vocabulary, tokenizer.json.
         model: the name that the user gave.
+        compute_type: CTranslate2's type of computation; "auto" is the fastest that this processor has.
 
     Raises:
         ModelError: the folder lacks a file or holds another kind of model.
@@ -50,7 +51,7 @@ class EdgeEngine:
     max_window_s = WINDOW_S
     batch_size = BATCH_SIZE
 
-    def __init__(self, folder: Path, *, model: str) -> None:
+    def __init__(self, folder: Path, *, model: str, compute_type: str = "auto") -> None:
         import ctranslate2
         import tokenizers
         from faster_whisper.feature_extractor import FeatureExtractor
@@ -61,7 +62,7 @@ class EdgeEngine:
             raise ModelError(f"{folder}: has no tokenizer.json", "copy it there from the model that was converted")
         try:
             self._whisper = ctranslate2.models.Whisper(
-                str(folder), device="cpu", compute_type="auto", intra_threads=available_cores()
+                str(folder), device="cpu", compute_type=compute_type, intra_threads=available_cores()
             )
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"{folder}: is not a CTranslate2 Whisper model: {str(error).splitlines()[0]}") from error

@@ -67,7 +67,7 @@ def to_srt(transcript: Transcript, *, plain: bool = False) -> str:
     for number, cue in enumerate(cues(transcript, plain=plain), start=1):
         lines = _with_speaker(cue)
         blocks.append(f"{number}\n{_clock(cue.start_s, ',')} --> {_clock(cue.end_s, ',')}\n" + "\n".join(lines) + "\n")
-    return "\n".join(blocks) or "\n"
+    return "\n".join(blocks)
 
 
 def to_vtt(transcript: Transcript, *, plain: bool = False) -> str:

@@ -30,7 +30,8 @@ _BLOCK_S = 10.0
 # Times are given to this many digits: a millisecond, finer than any alignment.
 _DIGITS = 3
 
-Progress = Callable[[float, float | None], None]
+# Told the seconds done and the seconds in all (None if unknown).
+ProgressReport = Callable[[float, float | None], None]
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def transcribe(
     name: str | None = None,
     language: str = "en",
     times: bool = True,
-    on_progress: Progress | None = None,
+    on_progress: ProgressReport | None = None,
 ) -> Transcript:
     """Transcribe one recording.
 
@@ -72,7 +73,7 @@ def transcribe(
         name: how messages and the transcript call the recording; by default its path.
         language: ISO 639-1 code.
         times: whether words, tags and segments get times, by alignment with the edge model.
-        on_progress: told the seconds done and the seconds in all (None if unknown) now and then.
+        on_progress: told how far it is now and then.
 
     Returns:
         the transcript; an empty one if nobody speaks.
@@ -149,7 +150,7 @@ def _blocks_of(samples: NDArray[np.float32], name: str) -> Iterator[NDArray[np.f
 class _Meter:
     """Counts what was read and what is done, and tells of it."""
 
-    def __init__(self, on_progress: Progress | None, total_s: float | None) -> None:
+    def __init__(self, on_progress: ProgressReport | None, total_s: float | None) -> None:
         self.read_s = 0.0
         self._on_progress = on_progress
         self._total_s = total_s

@@ -76,6 +76,8 @@ def time_events(
             for index, tag in enumerate(parsed.tags)
             if tag.gap == gap and tag.category not in (Category.EMOTION, Category.DELIVERY)
         ]
+        if not inside:
+            continue
         begin_s = words[gap - 1].end_s if gap > 0 else 0.0
         end_s = words[gap].start_s if gap < len(words) else duration_s
         end_s = max(begin_s, end_s)

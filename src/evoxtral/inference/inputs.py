@@ -1,0 +1,72 @@
+"""What to transcribe and where to write it: files, folders and standard input; output names that never collide.
+
+Knows paths; opens nothing.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+STANDARD_INPUT = "-"
+
+# What is taken from a folder. A file that is named itself may have any name.
+MEDIA_SUFFIXES = frozenset(
+    (".3gp", ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".au", ".avi", ".caf", ".dts", ".flac", ".flv")
+    + (".m2ts", ".m4a", ".m4b", ".m4v", ".mka", ".mkv", ".mov", ".mp2", ".mp3", ".mp4", ".mpeg", ".mpg", ".mts", ".oga")
+    + (".ogg", ".ogv", ".opus", ".ra", ".snd", ".spx", ".ts", ".tta", ".vob", ".w64", ".wav", ".weba", ".webm", ".wma")
+    + (".wmv", ".wv")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One recording to transcribe.
+
+    Attributes:
+        path: as the user named it, or as found in a folder that the user named; "-" for standard input.
+        output: where its outputs go, relative to the output folder and without a suffix.
+    """
+
+    path: str
+    output: PurePath
+
+
+def find_inputs(paths: Iterable[str]) -> list[Input]:
+    """The recordings that paths name: files as they are, folders with all media in them and below, each once.
+
+    Outputs are named by their inputs: `talk.mp3` gives `talk`, `shows/one/talk.mp3` of the folder `shows` gives
+    `one/talk`. Where two recordings would share a name, both keep their suffix (`talk.mp3`, `talk.wav`), and what
+    still collides gets a number.
+    """
+    found: dict[str, PurePath] = {}
+    for path in paths:
+        if path != STANDARD_INPUT and Path(path).is_dir():
+            for file in sorted(_media_in(Path(path))):
+                found.setdefault(str(file), file.relative_to(path))
+        else:
+            found.setdefault(path, PurePath("stdin" if path == STANDARD_INPUT else Path(path).name))
+    return [Input(path, output) for path, output in zip(found, _output_names(list(found.values())), strict=True)]
+
+
+def _media_in(folder: Path) -> Iterable[Path]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if Path(name).suffix.lower() in MEDIA_SUFFIXES and not name.startswith("."):
+                yield Path(place) / name
+
+
+def _output_names(names: Sequence[PurePath]) -> list[PurePath]:
+    stems = Counter(str(name.with_suffix("")) for name in names)
+    outputs: list[PurePath] = []
+    taken: set[str] = set()
+    for name in names:
+        wanted = name.with_suffix("") if stems[str(name.with_suffix(""))] == 1 else name
+        output, number = wanted, 2
+        while str(output) in taken:
+            output, number = wanted.with_name(f"{wanted.name}-{number}"), number + 1
+        taken.add(str(output))
+        outputs.append(output)
+    return outputs
