@@ -68,7 +68,7 @@ def command(
     for number, item in enumerate(inputs):
         try:
             transcript = transcribe(
-                click.get_binary_stream("stdin") if item.path == STANDARD_INPUT else item.path,
+                sys.stdin.buffer if item.path == STANDARD_INPUT else item.path,
                 name=item.path,
                 engine=engine,
                 language=language,
@@ -121,7 +121,7 @@ class _StandardOutput(_Output):
     @staticmethod
     def _put(text: str) -> None:
         # UTF-8 whatever the locale says: this is for other programs too.
-        stream = click.get_binary_stream("stdout")
+        stream = sys.stdout.buffer
         stream.write(text.encode())
         stream.flush()
 
@@ -154,7 +154,7 @@ class _ProgressBar:
     """One bar for all recordings on a terminal's standard error; it moves inside each by the sound that is done."""
 
     def __init__(self, inputs: int) -> None:
-        self._bar: "rich.progress.Progress | None" = None
+        self._bar: rich.progress.Progress | None = None
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn

@@ -4,6 +4,7 @@ Knows paths; opens nothing.
 """
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,11 +13,10 @@ from pathlib import Path, PurePath
 STANDARD_INPUT = "-"
 
 # What is taken from a folder. A file that is named itself may have any name.
-MEDIA_SUFFIXES = frozenset(
-    (".3gp", ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".au", ".avi", ".caf", ".dts", ".flac", ".flv")
-    + (".m2ts", ".m4a", ".m4b", ".m4v", ".mka", ".mkv", ".mov", ".mp2", ".mp3", ".mp4", ".mpeg", ".mpg", ".mts", ".oga")
-    + (".ogg", ".ogv", ".opus", ".ra", ".snd", ".spx", ".ts", ".tta", ".vob", ".w64", ".wav", ".weba", ".webm", ".wma")
-    + (".wmv", ".wv")
+_MEDIA_NAME = re.compile(
+    r"[^.].*\.(3gp|aac|ac3|aif[cf]?|amr|ape|au|avi|caf|dts|flac|flv|m2ts|m4[abv]|mk[av]|mov|mp[234]|mpe?g|mts|og[agv]"
+    r"|opus|ra|snd|spx|ts|tta|vob|w64|wav|web[am]|wm[av]|wv)",
+    re.IGNORECASE,
 )
 
 
@@ -54,7 +54,7 @@ def _media_in(folder: Path) -> Iterable[Path]:
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
-            if Path(name).suffix.lower() in MEDIA_SUFFIXES and not name.startswith("."):
+            if _MEDIA_NAME.fullmatch(name):
                 yield Path(place) / name
 
 
