@@ -1,0 +1,64 @@
+"""The edge model's material: which sentences are fit, whose recordings are used, and that noise is noise."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from evoxtral.audio.recordings import RecordingSet
+from evoxtral.corpus.edge_corpus import Sources, is_usable, make_nonspeech, recorded_sentences
+
+
+@pytest.mark.parametrize(
+    ("sentence", "usable"),
+    [
+        ("The saxophone solo was incredible.", True),
+        ("Where is my dress?", True),
+        ("Open it.", False),  # too short
+        ("The BBC said so today.", False),  # capitals inside
+        ("It costs 5 pounds today.", False),  # digits
+        ("They will kill the process.", False),
+        ("no capital at the start.", False),
+        ("A sentence that goes on and on and on and on and on and on and on.", False),
+    ],
+)
+def test_usable_sentences(sentence: str, usable: bool) -> None:
+    assert is_usable(sentence) is usable
+
+
+def test_sentences_are_cut_and_speakers_told_apart(tmp_path: Path) -> None:
+    rows = [
+        ("ann", "train", "Rain fell all day. Nobody came, I think."),
+        ("ann", "test", "This one is kept for testing."),
+        ("cut_5", "train", "Two people speak here. One after the other."),
+        ("bob_unknown", "train", "Who is speaking here? Nobody can tell."),
+        ("cid", "train", "Only one sentence here."),
+        ("dan", "train", "It was 5 pounds. Oh. We all LAUGHED at it. Then it was fine. Then it was not."),
+    ]
+    lines = [
+        {"file": "a.wav", "duration": 2.0, "speaker": f"x_{speaker}", "split": split, "transcript": text}
+        for speaker, split, text in rows
+    ]
+    (tmp_path / "set.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "a.wav").write_bytes(b"")
+    assert recorded_sentences(RecordingSet(tmp_path / "set.jsonl"), "train") == {
+        "recorded/set.x_ann": ["Nobody came, I think.", "Rain fell all day."],
+        "recorded/set.x_dan": ["Then it was fine.", "Then it was not."],
+    }
+
+
+def test_nonspeech_has_sound_and_no_text(tmp_path: Path) -> None:
+    sources = Sources(tmp_path, tmp_path, tmp_path)
+    make_nonspeech(sources, count=6)
+    corpus = sources.corpus("train-nonspeech")
+    clips = corpus.read_clips()
+    assert [clip.tagged_text for clip in clips] == [""] * 6
+    for clip in clips:
+        samples, rate_hz = soundfile.read(corpus.path / clip.audio)
+        assert rate_hz == 16_000
+        assert len(samples) / rate_hz == pytest.approx(clip.duration_s, abs=0.05)
+        assert 1e-4 < np.sqrt(np.mean(samples**2)) < 0.5
+    make_nonspeech(sources, count=6)
+    assert corpus.read_clips() == clips
