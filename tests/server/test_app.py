@@ -1,9 +1,11 @@
 """The server's answers as a client sees them: transcripts, health, and a problem document for everything else."""
 
+import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import soundfile
 
 import evoxtral
 from evoxtral.errors import ModelError
@@ -23,14 +25,14 @@ def assert_problem(response, status: int, *told: str) -> None:
         assert part in f"{problem['detail']} {problem['hint']}"
 
 
-def test_transcribe_answers_the_transcript(client, vowel_wav):
-    response = client.post("/transcribe", files={"file": ("hello.wav", vowel_wav)})
+def test_transcribe_answers_the_transcript(client, spoken_wav):
+    response = client.post("/transcribe", files={"file": ("hello.wav", spoken_wav)})
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
     transcript = response.json()
     assert transcript["path"] == "hello.wav"
     assert (transcript["model"], transcript["engine"], transcript["language"]) == ("test", "scripted", "en")
-    assert transcript["duration_s"] == pytest.approx(1.0)
+    assert transcript["duration_s"] == pytest.approx(soundfile.info(io.BytesIO(spoken_wav)).duration, abs=0.01)
     assert transcript["text"] == "[excited] It WORKS! [laughs]"
     assert transcript["plain_text"] == "It works!"
     assert [(word["word"], word["emphasis"]) for word in transcript["words"]] == [("It", False), ("WORKS!", True)]
@@ -71,26 +73,26 @@ def test_unknown_addresses_and_methods_are_problems_too(client):
     assert_problem(client.get("/transcribe"), 405, "/transcribe")
 
 
-def test_an_expected_failure_of_the_engine_keeps_its_words(client, vowel_wav, scripted_engine):
+def test_an_expected_failure_of_the_engine_keeps_its_words(client, spoken_wav, scripted_engine):
     def fail():
         raise ModelError("the model lost its head", "train it again")
 
     scripted_engine.before = fail
-    response = client.post("/transcribe", files={"file": ("a.wav", vowel_wav)})
+    response = client.post("/transcribe", files={"file": ("a.wav", spoken_wav)})
     assert_problem(response, 500, "the model lost its head", "train it again")
 
 
-def test_an_unexpected_failure_tells_nothing_of_the_inside(client, vowel_wav, scripted_engine):
+def test_an_unexpected_failure_tells_nothing_of_the_inside(client, spoken_wav, scripted_engine):
     def fail():
         raise RuntimeError("secret path /home/someone")
 
     scripted_engine.before = fail
-    response = client.post("/transcribe", files={"file": ("a.wav", vowel_wav)})
+    response = client.post("/transcribe", files={"file": ("a.wav", spoken_wav)})
     assert_problem(response, 500, "log")
     assert "secret" not in response.text
 
 
-def test_the_server_answers_while_it_transcribes(client, vowel_wav, scripted_engine):
+def test_the_server_answers_while_it_transcribes(client, spoken_wav, scripted_engine):
     listening, finish = threading.Event(), threading.Event()
 
     def wait():
@@ -99,7 +101,7 @@ def test_the_server_answers_while_it_transcribes(client, vowel_wav, scripted_eng
 
     scripted_engine.before = wait
     with ThreadPoolExecutor(1) as pool:
-        pending = pool.submit(client.post, "/transcribe", files={"file": ("a.wav", vowel_wav)})
+        pending = pool.submit(client.post, "/transcribe", files={"file": ("a.wav", spoken_wav)})
         try:
             assert listening.wait(WAIT_S)
             assert client.get("/health").status_code == 200
@@ -109,7 +111,7 @@ def test_the_server_answers_while_it_transcribes(client, vowel_wav, scripted_eng
         assert pending.result(WAIT_S).status_code == 200
 
 
-def test_recordings_take_turns(client, vowel_wav, scripted_engine):
+def test_recordings_take_turns(client, spoken_wav, scripted_engine):
     meeting = threading.Barrier(2)
     met = []
 
@@ -122,7 +124,7 @@ def test_recordings_take_turns(client, vowel_wav, scripted_engine):
 
     scripted_engine.before = look_around
     with ThreadPoolExecutor(3) as pool:
-        answers = list(pool.map(lambda _: client.post("/transcribe", files={"file": ("a.wav", vowel_wav)}), range(3)))
+        answers = list(pool.map(lambda _: client.post("/transcribe", files={"file": ("a.wav", spoken_wav)}), range(3)))
     assert [answer.status_code for answer in answers] == [200, 200, 200]
     assert not met
 
