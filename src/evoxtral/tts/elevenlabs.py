@@ -9,19 +9,15 @@ headers: messages call them by number.
 """
 
 import asyncio
-import contextlib
-import email.utils
 import hashlib
 import itertools
 import logging
 import os
-import random
 import re
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -29,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoxtral.errors import AudioError, EvoxtralError, VoiceError
+from evoxtral.retries import backoff_s, retry_after_s
 from evoxtral.tags import parse
 from evoxtral.tts.engine import PaidSpeech, Speech, Voice
 
@@ -57,9 +54,6 @@ _STABILITIES = (0.0, 0.5, 1.0)
 # What the smallest plan allows; the first answer tells the key's own limit.
 _INITIAL_CONCURRENCY = 2
 
-_FIRST_DELAY_S = 1.0
-_MAX_DELAY_S = 60.0
-_MAX_RETRY_AFTER_S = 300.0
 _MAX_ATTEMPTS = 8
 # So many texts in a row for which every attempt failed: the service is down.
 _MAX_GIVEN_UP_IN_A_ROW = 5
@@ -267,7 +261,7 @@ class ElevenLabsEngine:
         while failures < _MAX_ATTEMPTS:
             key = await self._acquire_key(text)
             failures += 1
-            pause_s = _delay_s(failures - 1)
+            pause_s = backoff_s(failures)
             try:
                 data = await self._request(key, text, voice_id, seed, receipt)
                 samples = self._decode(data, text)
@@ -395,7 +389,7 @@ class ElevenLabsEngine:
         message = self._redact(message)
         reason = f"{status or error.status_code}: {message}" if message else str(status or error.status_code)
         headers = {name.lower(): value for name, value in (error.headers or {}).items()}
-        retry_after_s = _retry_after_s(headers.get("retry-after"))
+        asked_s = retry_after_s(headers.get("retry-after"))
         if status == "voice_not_found" or error.status_code == 404:
             raise VoiceError(f"ElevenLabs has no voice {voice!r}: {message}", "name another voice or its id") from None
         if status in _KEY_PROBLEMS or error.status_code in (401, 402, 403):
@@ -409,10 +403,10 @@ class ElevenLabsEngine:
                 key.limit = max(1, key.in_use - 1)
             if not key.resting:
                 key.refusals += 1
-            self._rest(key, retry_after_s if retry_after_s is not None else _delay_s(key.refusals - 1))
+            self._rest(key, asked_s if asked_s is not None else backoff_s(max(1, key.refusals)))
             return reason, 0.0  # another key may be free at once
         if error.status_code in (408, 409, 425) or (error.status_code or 500) >= 500:
-            return reason, retry_after_s if retry_after_s is not None else pause_s
+            return reason, asked_s if asked_s is not None else pause_s
         raise EvoxtralError(f"ElevenLabs refuses the text: {reason}") from None
 
     def _set_aside(self, key: _Key, reason: str) -> None:
@@ -485,26 +479,6 @@ def _voice_id(voice: str) -> str:
     if _VOICE_ID.fullmatch(voice):
         return voice
     raise VoiceError(f"ElevenLabs has no voice {voice!r}", f"use {', '.join(STOCK_VOICES)}, or the id of a voice")
-
-
-def _delay_s(attempt: int) -> float:
-    """Exponential back-off: 1, 2, 4 ... up to 60 s, of which the later half is random."""
-    return min(_MAX_DELAY_S, _FIRST_DELAY_S * 2.0**attempt) * random.uniform(0.5, 1.0)
-
-
-def _retry_after_s(value: str | None) -> float | None:
-    """What a Retry-After header asks for: a number of seconds or a date; None if it says nothing of use."""
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        with contextlib.suppress(ValueError):
-            moment = email.utils.parsedate_to_datetime(value)
-            seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-            return min(max(seconds, 0.0), _MAX_RETRY_AFTER_S)
-        return None
-    return min(seconds, _MAX_RETRY_AFTER_S) if seconds >= 0 else None
 
 
 def _number(value: str | None) -> int | None:
