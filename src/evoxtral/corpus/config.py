@@ -21,7 +21,9 @@ class ScriptsConfig(_Section):
     Attributes:
         writer: "grammar" (offline), "openai" (any OpenAI-compatible endpoint) or "anthropic".
         model, base_url: the language model and its endpoint; unused by the grammar.
-        max_requests: budget of an LLM run; it stops, resumable, when that many requests were sent.
+        api_key_variable: environment variable that holds the endpoint's key; by default OPENAI_API_KEY or
+            ANTHROPIC_API_KEY.
+        max_requests, max_tokens: budget of an LLM run (tokens in and out); it stops, resumable, before it is exceeded.
         concurrency: LLM requests in flight at once.
     """
 
@@ -30,7 +32,9 @@ class ScriptsConfig(_Section):
     writer: Literal["grammar", "openai", "anthropic"] = "grammar"
     model: str | None = None
     base_url: str | None = None
+    api_key_variable: str | None = None
     max_requests: int | None = Field(default=None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1)
     concurrency: int = Field(default=4, ge=1)
 
 
