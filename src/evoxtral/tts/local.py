@@ -176,8 +176,7 @@ class LocalEngine:
             VoiceError: the voice is unknown or not installed, or the text has nothing to speak.
         """
         voice = voice or DEFAULT_VOICE
-        kind, _, name = voice.partition("/")
-        base = neural.load(kind, name, self._cache_folder)
+        base = self._base(voice)
         parsed = parse(text)
         for tag in parsed.tags:
             if not tag.known:
@@ -217,9 +216,12 @@ class LocalEngine:
             tags=_timed_tags(parsed, words, points, timeline.now_s),
         )
 
-    def _measure_speaker(self, voice: str) -> Speaker:
+    def _base(self, voice: str) -> neural.BaseVoice:
         kind, _, name = voice.partition("/")
-        plain = neural.load(kind, name, self._cache_folder).sample()
+        return neural.load(kind, name, self._cache_folder)
+
+    def _measure_speaker(self, voice: str) -> Speaker:
+        plain = self._base(voice).sample()
         return nonverbal.speaker_of(_levelled(plain), plain.sample_rate_hz)
 
     def _phrase(

@@ -1,0 +1,68 @@
+"""`evoxtral speak` as it is typed."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from evoxtral.cli.main import main
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(["speak", *map(str, arguments)])
+    return stop.value.code
+
+
+def test_text_becomes_a_file_and_the_voice_is_named_on_standard_error(tmp_path, capfd):
+    assert run("[whispers] Hello there.", "--voice", "espeak/carl", "--seed", 7, "--output", tmp_path / "out.wav") == 0
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "local/espeak" in err
+    assert "espeak/carl" in err
+    samples, rate_hz = soundfile.read(tmp_path / "out.wav")
+    assert rate_hz == 22_050
+    assert np.max(np.abs(samples)) > 0.01
+
+
+def test_a_file_and_standard_input_are_read(tmp_path, monkeypatch):
+    (tmp_path / "script.txt").write_text("[sad] So long.", encoding="utf-8")
+    assert run(tmp_path / "script.txt", "-o", tmp_path / "file.wav") == 0
+
+    class Input:
+        def __init__(self, path):
+            self.buffer = path.open("rb")
+
+    monkeypatch.setattr("sys.stdin", Input(tmp_path / "script.txt"))
+    assert run("-", "-o", tmp_path / "input.wav") == 0
+    assert run("[sad] So long.", "-o", tmp_path / "text.wav") == 0
+    assert (tmp_path / "file.wav").read_bytes() == (tmp_path / "text.wav").read_bytes()
+    assert (tmp_path / "input.wav").read_bytes() == (tmp_path / "text.wav").read_bytes()
+
+
+def test_voices_are_listed(capfd):
+    assert run("--list-voices") == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert any(line.startswith("espeak/amber ") for line in lines)
+    assert len(lines) >= 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["hi"], "--output"),
+        ([], "TEXT"),
+        (["", "-o", "x.wav"], "nothing to speak"),
+        (["hi", "--voice", "nobody", "-o", "x.wav"], "'nobody'"),
+        (["hi", "--engine", "festival", "-o", "x.wav"], "festival"),
+    ],
+)
+def test_wrong_use_says_why_and_ends_with_2(arguments, said, capfd, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(*arguments) == 2
+    assert said in capfd.readouterr().err
+    assert not (tmp_path / "x.wav").exists()
+
+
+def test_a_long_text_that_is_no_file_name_is_text(tmp_path):
+    assert run("word " * 80, "-o", tmp_path / "long.wav") == 0
+    assert soundfile.info(tmp_path / "long.wav").duration > 10
