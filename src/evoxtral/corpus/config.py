@@ -22,8 +22,9 @@ class ScriptsConfig(_Section):
         writer: "grammar" (offline), "openai" (any OpenAI-compatible endpoint) or "anthropic".
         model, base_url: the language model and its endpoint; unused by the grammar.
         api_key_variable: environment variable that holds the endpoint's key; by default OPENAI_API_KEY or
-            ANTHROPIC_API_KEY.
-        max_requests, max_tokens: budget of an LLM run (tokens in and out); it stops, resumable, before it is exceeded.
+            ANTHROPIC_API_KEY, and none where `base_url` is set.
+        max_requests, max_tokens: budget of an LLM run (tokens in and out); it stops, resumable, where the next
+            request would, by the mean so far, exceed it.
         concurrency: LLM requests in flight at once.
     """
 
