@@ -1,7 +1,7 @@
 "use client";
 
+import * as Slider from "@radix-ui/react-slider";
 import { Pause, Play } from "lucide-react";
-import { Slider } from "radix-ui";
 import { useEffect, useRef, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { clock } from "@/lib/format";

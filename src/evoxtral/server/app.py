@@ -32,7 +32,8 @@ def create_app(settings: Settings | None = None, *, engine: TranscriptionEngine 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.settings = settings
-        app.state.worker = Worker(engine or await to_thread.run_sync(load_engine, settings.model))
+        loaded = await to_thread.run_sync(load_engine, settings.model) if engine is None else engine
+        app.state.worker = Worker(loaded)
         yield
 
     app = FastAPI(
