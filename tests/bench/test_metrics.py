@@ -29,7 +29,7 @@ def presence(reference: str, hypothesis: str) -> dict[str, Matches]:
 
 
 def displacements(reference: str, hypothesis: str) -> list[int]:
-    return sorted(metrics.displacements(*pair(reference, hypothesis)))
+    return sorted(found.displacement for found in metrics.match_tags(*pair(reference, hypothesis)))
 
 
 class TestWordErrors:
@@ -103,7 +103,7 @@ class TestTypeMatches:
         assert metrics.type_matches(parse(reference), parse(hypothesis)) == (matched, most)
 
 
-class TestDisplacements:
+class TestMatchTags:
     @pytest.mark.parametrize(
         ("reference", "hypothesis", "expected"),
         [

@@ -13,11 +13,11 @@ from evoxtral.bench.alignment import align
 from evoxtral.bench.metrics import (
     Floats,
     character_errors,
-    displacements,
     emphasis_matches,
     legacy_emphasis_f1,
     legacy_false_tags,
     legacy_tag_f1,
+    match_tags,
     scope_overlap,
     tag_presence,
     type_matches,
@@ -54,8 +54,8 @@ def count_clip(reference: TaggedText, hypothesis: TaggedText, duration_s: float 
             counts[f"tag/reference/{name}"] = matches.reference
             counts[f"tag/hypothesis/{name}"] = matches.hypothesis
         counts["type/matched"], counts["type/most"] = type_matches(reference, hypothesis)
-        for displacement in displacements(reference, hypothesis, alignment):
-            name = f"displacement/{displacement}"
+        for pair in match_tags(reference, hypothesis, alignment):
+            name = f"displacement/{pair.displacement}"
             counts[name] = counts.get(name, 0) + 1
     else:
         counts["plain/words"] = len(reference.words)

@@ -72,42 +72,67 @@ def type_matches(reference: TaggedText, hypothesis: TaggedText) -> tuple[int, in
     return (expected & written).total(), max(expected.total(), written.total())
 
 
-def displacements(reference: TaggedText, hypothesis: TaggedText, alignment: Alignment) -> list[int]:
-    """How many reference words too late (positive) or too early each matched tag of the hypothesis stands.
+@dataclass(frozen=True, slots=True)
+class TagPair:
+    """A tag of the reference and one of the hypothesis, by index, and how many words too late (+) the latter stands."""
+
+    reference: int
+    hypothesis: int
+    displacement: int
+
+
+def match_tags(reference: TaggedText, hypothesis: TaggedText, alignment: Alignment) -> list[TagPair]:
+    """Tags of one name matched one to one, in the order of the reference.
 
     Hypothesis gaps are projected onto reference gaps through the alignment of the words (`Alignment.project_gap`);
-    where the projection is a range, the displacement is the distance to its nearest end. Tags of one name are matched
-    one to one so that the sum of absolute displacements is least (Kuhn 1955, the Hungarian method), and among such
-    matchings so that most are exact.
+    where the projection is a range, the displacement is the distance to its nearest end. The matching makes the sum of
+    absolute displacements least (Kuhn 1955, the Hungarian method), and among such matchings most are exact. As many
+    tags of a name are matched as both texts have.
     """
-    found = []
-    expected = _gaps_by_name(reference)
-    for name, gaps in _gaps_by_name(hypothesis).items():
-        if name in expected:
-            ranges = [alignment.project_gap(gap) for gap in gaps]
-            distances = np.array([[_distance(gap, *bounds) for bounds in ranges] for gap in expected[name]])
-            # The addition sums to less than 1 over a matching, so it only decides between equal sums of distances.
-            found += _match(distances, np.abs(distances) + (distances != 0) / (distances.size + 1))
-    return found
+    expected, written = _indices_by_name(reference), _indices_by_name(hypothesis)
+    pairs = []
+    for name in expected.keys() & written.keys():
+        distances = tag_distances(reference, expected[name], hypothesis, written[name], alignment)
+        # The addition sums to less than 1 over a matching, so it only decides between equal sums of distances.
+        cost = np.abs(distances) + (distances != 0) / (distances.size + 1)
+        pairs += [
+            TagPair(expected[name][row], written[name][column], int(distances[row, column]))
+            for row, column in least_cost_matching(cost)
+        ]
+    return sorted(pairs, key=lambda pair: pair.reference)
 
 
-def _gaps_by_name(text: TaggedText) -> dict[str, list[int]]:
-    gaps: dict[str, list[int]] = {}
-    for tag in text.tags:
-        gaps.setdefault(tag.name, []).append(tag.gap)
-    return gaps
+def tag_distances(
+    reference: TaggedText,
+    reference_tags: Sequence[int],
+    hypothesis: TaggedText,
+    hypothesis_tags: Sequence[int],
+    alignment: Alignment,
+) -> NDArray[np.int64]:
+    """Signed displacements of hypothesis tags (columns) from reference tags (rows), in words."""
+    ranges = [alignment.project_gap(hypothesis.tags[index].gap) for index in hypothesis_tags]
+    gaps = [reference.tags[index].gap for index in reference_tags]
+    return np.array([[_distance(gap, *bounds) for bounds in ranges] for gap in gaps], dtype=np.int64)
+
+
+def least_cost_matching(cost: Floats) -> list[tuple[int, int]]:
+    """Row and column of each pair of the one-to-one matching, as large as it can be, whose summed cost is least."""
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(cost)
+    return list(zip(rows.tolist(), columns.tolist(), strict=True))
+
+
+def _indices_by_name(text: TaggedText) -> dict[str, list[int]]:
+    indices: dict[str, list[int]] = {}
+    for index, tag in enumerate(text.tags):
+        indices.setdefault(tag.name, []).append(index)
+    return indices
 
 
 def _distance(gap: int, first: int, last: int) -> int:
     """Signed distance from a gap to a range of gaps, 0 inside it."""
     return first - gap if first > gap else last - gap if last < gap else 0
-
-
-def _match(values: NDArray[np.int64], cost: Floats) -> list[int]:
-    from scipy.optimize import linear_sum_assignment
-
-    rows, columns = linear_sum_assignment(cost)
-    return [int(value) for value in values[rows, columns]]
 
 
 def scope_overlap(

@@ -48,9 +48,9 @@ class Prediction(BaseModel):
     Attributes:
         id: of the reference.
         text: tagged text.
-        model: name of the model as the user gave it; `model_digest`: SHA-256 over its files where they are local.
-        adapter: name of its adapter, if any.
-        options: what else decided the text, such as the engine and the language.
+        model: name of the model as the user gave it; `model_digest`: SHA-256 over its local files.
+        adapter: name of its adapter, if any; `engine`: the kind of engine that ran it.
+        options: what else decided the text, such as the language.
         time: when it was made, ISO 8601, UTC.
         compute_s: how long it took.
         audio_sha256: of the audio file.
@@ -64,6 +64,7 @@ class Prediction(BaseModel):
     model: str | None = None
     model_digest: str | None = None
     adapter: str | None = None
+    engine: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)
     time: str | None = None
     compute_s: float | None = None
@@ -81,7 +82,7 @@ def read_records(path: Path, kind: type[Record]) -> list[Record]:
         ScoreError: the file is missing or empty, a line is no such record, or an id occurs twice.
     """
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8").split("\n")  # not splitlines: JSON may hold other line separators
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise ScoreError(f"cannot read {path}: {reason}", 'give a file of JSON lines {"id", "text"}') from error
