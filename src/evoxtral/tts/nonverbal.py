@@ -332,7 +332,7 @@ def _clear_throat(s: _Sketch) -> None:
         s.breath(s.curve(0.03, level_db - 22.0, level_db - 6.0), tilt_db=(-1.0, -1.5), formant=(0.9, 0.9))
         count = len(s.curve(seconds, 0.0, 0.0))
         f0_hz = np.clip(s.between(52.0, 80.0) * (1 + 0.3 * s.rng.normal(size=count)), 45.0, 130.0)
-        scrape_db = 5.0 * np.sin(2 * np.pi * s.between(22.0, 38.0) * np.arange(count) * FRAME_S)
+        scrape_db = 8.0 * np.sin(2 * np.pi * s.between(22.0, 38.0) * np.arange(count) * FRAME_S)
         gain_db = (
             s.curve(seconds, level_db - 8.0, level_db, level_db - 1.0, level_db - 4.0, level_db - 20.0) + scrape_db
         )
@@ -361,7 +361,7 @@ def _cry(s: _Sketch) -> None:
         tremor_hz = s.between(6.0, 9.0)
         tremor = np.sin(2 * np.pi * tremor_hz * times_s + s.between(0, 6.0))
         fall_st = np.linspace(s.between(0.5, 2.0), -s.between(2.0, 5.0), count)
-        contour_st = fall_st + s.between(0.9, 1.6) * tremor + 0.5 * wander(count, 0.08, s.rng)
+        contour_st = fall_st + s.between(1.0, 1.7) * tremor + 0.5 * wander(count, 0.08, s.rng)
         f0_hz = s.f0_hz * height * s.between(0.9, 1.1) * 2 ** (contour_st / 12)
         onset_s = s.between(0.05, 0.09)
         s.breath(s.curve(onset_s, level_db - 24.0, level_db - 11.0), tilt_db=(0.5, 0.0))
