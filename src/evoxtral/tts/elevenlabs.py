@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from evoxtral.errors import AudioError, EvoxtralError, VoiceError
 from evoxtral.retries import backoff_s, retry_after_s
@@ -487,6 +488,8 @@ def _number(value: str | None) -> int | None:
 
 def _detail(body: Any) -> tuple[str | None, str]:
     """Status and message of an error body: `{"detail": {"status", "message"}}`, or whatever came instead."""
+    if isinstance(body, BaseModel):  # what older SDKs make of a 422
+        body = body.model_dump()
     detail = body.get("detail", body) if isinstance(body, dict) else body
     if isinstance(detail, dict):
         status = detail.get("status") or detail.get("code")
