@@ -6,9 +6,8 @@ Usage: python tests/studio/screenshot.py OUTPUT.png
 import sys
 from pathlib import Path
 
-from studio_browser import choose, chromium, evoxtral_serve, settle
+from studio_browser import EXAMPLE, choose, chromium, evoxtral_serve, settle
 
-EXAMPLE = Path(__file__).parents[2] / "examples/news.opus"
 WIDTH, HEIGHT, PIXELS_PER_POINT = 1040, 100, 1.5  # the height grows with the page
 
 

@@ -9,10 +9,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, sync_playwright
+
+EXAMPLE = Path(__file__).parents[2] / "examples/news.opus"
 
 START_LIMIT_S = 120  # only for a server that never starts
 
@@ -41,9 +44,9 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def evoxtral_serve() -> Iterator[str]:
-    """Run `evoxtral serve` with the packaged model on a free port; yields its address once it says that it serves."""
-    command = [sys.executable, "-c", "from evoxtral.cli.main import main; main()", "serve", "--port", "0"]
+def evoxtral_serve(*options: str) -> Iterator[str]:
+    """Run `evoxtral serve` on a free port; yields its address once it says that it serves."""
+    command = [sys.executable, "-m", "evoxtral.cli.main", "serve", "--port", "0", *options]
     environment = os.environ | {"OMP_NUM_THREADS": "2"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, text=True) as process:
         try:

@@ -50,6 +50,7 @@ def test_silence_is_said_to_be_silence(page, clip_file, scripted_engine):
     scripted_engine.text = ""
     choose(page, clip_file)
     expect(page.get_by_text("Nothing was said in this recording.")).to_be_visible()
+    expect(page.get_by_text("No tags", exact=True)).to_be_visible()
 
 
 def test_the_text_and_the_json_can_be_taken_away(page, clip_file, scripted_engine):

@@ -17,7 +17,7 @@ export function Studio() {
   return (
     <MotionConfig reducedMotion="user">
       <div className="mx-auto flex min-h-dvh max-w-4xl flex-col px-4 sm:px-8">
-        <header className="flex items-center justify-between py-5">
+        <header className="flex items-center justify-between gap-6 py-5">
           <p className="font-medium font-serif text-xl">
             <span aria-hidden className="text-emotion">
               [
@@ -27,8 +27,8 @@ export function Studio() {
               ]
             </span>
           </p>
-          <div className="flex items-center gap-2">
-            {health && <span className="text-muted text-sm">model {health.model}</span>}
+          <div className="flex min-w-0 items-center gap-2">
+            {health && <span className="truncate text-muted text-sm">model {health.model}</span>}
             <ThemeToggle />
           </div>
         </header>

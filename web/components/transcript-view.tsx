@@ -32,7 +32,7 @@ export function TranscriptView({
           <h1 ref={heading} tabIndex={-1} className="truncate font-medium text-lg outline-none">
             {file.name}
           </h1>
-          <p className="text-muted text-sm">
+          <p className="text-muted text-sm [overflow-wrap:anywhere]">
             {transcript.words.length} words · {transcript.tags.length} tags · model {transcript.model}
           </p>
         </div>
