@@ -68,12 +68,12 @@ class ValidationConfig(_Section):
     """When a clip is set aside.
 
     Attributes:
-        listener: model that transcribes each clip back; None checks the signal only.
+        listener: model that transcribes each clip back; "none" checks the signal only.
         max_wer: highest word error rate (normalised text) of the listener's transcript.
-        workers: processes that measure clips; None takes all cores.
+        workers: threads that read and measure clips beside the listener; None chooses by the cores.
     """
 
-    listener: str | None = "edge"
+    listener: str = "edge"
     max_wer: float = Field(default=0.5, gt=0)
     workers: int | None = Field(default=None, ge=1)
 

@@ -92,6 +92,8 @@ class Journal(Generic[Record]):
     def append(self, records: Iterable[Record]) -> None:
         """Add records; when this returns they are on disk."""
         content = b"".join(record.model_dump_json().encode() + b"\n" for record in records)
+        if not content:
+            return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         is_new = not self.path.exists()
         with self.path.open("ab+") as file:

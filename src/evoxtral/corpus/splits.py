@@ -4,11 +4,11 @@ Drawn from the scripts alone, before or after they are spoken, so that synthesis
 their own. Knows nothing of audio.
 """
 
-import hashlib
+import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from evoxtral.corpus.config import DatasetConfig
+from evoxtral.corpus.config import CorpusConfig, DatasetConfig, SynthesisConfig
 from evoxtral.corpus.records import Script, SliceType
 from evoxtral.corpus.similarity import Encoder
 from evoxtral.errors import CorpusError
@@ -18,10 +18,10 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"
 
 
 def draw_splits(scripts: Sequence[Script], config: DatasetConfig) -> dict[str, str]:
-    """The split of each script, by id: each slice divided by the configured shares.
+    """The split of each script, by id: of each slice, taken in the given order, every so-manieth script.
 
-    Scripts that say the same words, however they are tagged, share a split. Which scripts are drawn depends on their
-    ids and the seed only, not on their order.
+    Scripts keep their splits when others are appended. Scripts that say the same words, however they are tagged, share
+    the split of the first.
 
     Raises:
         CorpusError: the shares leave nothing to train on.
@@ -29,22 +29,32 @@ def draw_splits(scripts: Sequence[Script], config: DatasetConfig) -> dict[str, s
     if config.validation + config.test >= 1:
         raise CorpusError("validation and test together take every script", "lower their shares in corpus.yaml")
     encoder = Encoder()
-    same_words: dict[str, list[Script]] = defaultdict(list)
-    for script in sorted(scripts, key=lambda script: script.id):
-        same_words[encoder.encode(strip_tags(script.tagged_text))].append(script)
-    by_slice: dict[SliceType, list[list[Script]]] = defaultdict(list)
-    for group in same_words.values():
-        by_slice[group[0].slice_type].append(group)
-
-    splits: dict[str, str] = {}
-    for groups in by_slice.values():
-        groups.sort(key=lambda group: hashlib.sha256(f"{config.seed}:{group[0].id}".encode()).digest())
-        test = round(len(groups) * config.test)
-        validation = test + round(len(groups) * config.validation)
-        for index, group in enumerate(groups):
-            split = TEST if index < test else VALIDATION if index < validation else TRAIN
-            splits.update((script.id, split) for script in group)
+    split_of_words: dict[str, str] = {}
+    draws: dict[SliceType, Iterator[str]] = {}
+    splits = {}
+    for script in scripts:
+        words = encoder.encode(strip_tags(script.tagged_text))
+        if words not in split_of_words:
+            draw = draws.setdefault(script.slice_type, _draw(config, script.slice_type))
+            split_of_words[words] = next(draw)
+        splits[script.id] = split_of_words[words]
     return splits
+
+
+def _draw(config: DatasetConfig, kind: SliceType) -> Iterator[str]:
+    """Splits in their shares, without end: systematic sampling from a random start, exact to within one script."""
+    rng = random.Random(f"{config.seed}:{kind}")
+    shares = {TEST: config.test, VALIDATION: config.validation}
+    owed = {split: rng.random() * share for split, share in shares.items()}
+    while True:
+        for split, share in shares.items():
+            owed[split] += share
+        neediest = max(owed, key=lambda split: owed[split])
+        if owed[neediest] >= 1:
+            owed[neediest] -= 1
+            yield neediest
+        else:
+            yield TRAIN
 
 
 def may_speak(voice: str, split: str, config: DatasetConfig) -> bool:
@@ -52,3 +62,32 @@ def may_speak(voice: str, split: str, config: DatasetConfig) -> bool:
     if not config.holdout_voices:
         return True
     return (voice in config.holdout_voices) == (split == TEST)
+
+
+def divide_by_voices(
+    scripts: Sequence[Script], voices: Sequence[str], config: CorpusConfig
+) -> list[tuple[list[Script], SynthesisConfig]]:
+    """Parts of the scripts, each with the synthesis configuration that lets only voices speak it that may.
+
+    Args:
+        voices: all that are to be used; held-out ones are added.
+
+    Raises:
+        CorpusError: every voice is held out.
+    """
+    held_out = config.dataset.holdout_voices
+    if not held_out:
+        return [(list(scripts), config.synthesis)]
+    others = tuple(voice for voice in voices if voice not in held_out)
+    if not others:
+        raise CorpusError("every voice is held out for the test", "name more voices")
+    splits = draw_splits(scripts, config.dataset)
+    parts: dict[tuple[str, ...], list[Script]] = defaultdict(list)
+    for script in scripts:
+        parts[held_out if splits[script.id] == TEST else others].append(script)
+    # The limit on a voice's share is one on the whole corpus.
+    limit = config.synthesis.max_voice_share * len(scripts)
+    return [
+        (part, config.synthesis.model_copy(update={"voices": speakers, "max_voice_share": min(1.0, limit / len(part))}))
+        for speakers, part in parts.items()
+    ]

@@ -86,11 +86,14 @@ def write_scripts(
     *,
     seed: int = 0,
     existing: Sequence[Script] = (),
-    on_script: Callable[[Script], None] | None = None,
+    on_script: Callable[[Script], None] = lambda script: None,
 ) -> list[Script]:
     """Write the scripts that bring a corpus to `count`, counting the existing ones; new ones only are returned.
 
     The same arguments give the same scripts.
+
+    Args:
+        on_script: gets each script as soon as it is written.
 
     Raises:
         CorpusError: no text could be found for a brief that is new enough.
@@ -103,10 +106,8 @@ def write_scripts(
         while (name := f"{WRITER}-{number:06d}") in taken:
             number += 1
         taken.add(name)
-        script = writer.write(brief, name)
-        scripts.append(script)
-        if on_script is not None:
-            on_script(script)
+        scripts.append(writer.write(brief, name))
+        on_script(scripts[-1])
     return scripts
 
 
