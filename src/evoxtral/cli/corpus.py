@@ -20,7 +20,23 @@ if TYPE_CHECKING:
 _FOLDER = click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 
 
-@click.group()
+class _Group(click.Group):
+    """Says in one line what the disk or the operating system refused."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from evoxtral.errors import CorpusError
+
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise CorpusError(
+                f"{error.filename or 'a file'}: {error.strerror or error}", "mend that; the same command resumes"
+            ) from error
+
+
+@click.group(cls=_Group)
 def command() -> None:
     """Make training data: scripts, speech, dataset.
 
@@ -102,22 +118,31 @@ def import_(folder: Path, sources: tuple[Path, ...], domain: str) -> None:
 @click.option("--dry-run", is_flag=True, help="Print what would be made and what it would cost.")
 def synthesize(folder: Path, holdout_voices: tuple[str, ...], dry_run: bool, **options: Any) -> None:
     """Speak the scripts that have no clip yet."""
+    from evoxtral.corpus.splits import divide_by_voices
     from evoxtral.corpus.synthesis import plan, progress_bar
     from evoxtral.corpus.synthesis import synthesize as speak
+    from evoxtral.tts import load_speech_engine
 
     corpus, config = _open(folder, synthesis=options, dataset={"holdout_voices": holdout_voices})
-    if dry_run:
-        made = plan(corpus, config.synthesis)
-        click.echo(f"{len(made.to_make)} of {len(made.takes)} clips to make, {made.characters:,} characters to pay")
-        return
-    with progress_bar() as show:
-        report = speak(corpus, config.synthesis, on_progress=show)
-    click.echo(f"{folder}: {report.done} of {report.total} clips, {report.made} made now", err=True)
-    for clip, reason in report.failures.items():
-        click.echo(f"{clip}: {reason}", err=True)
-    if report.stopped:
-        click.echo(f"stopped: {report.stopped}", err=True)
-    if report.failures or report.stopped:
+    voices = config.synthesis.voices
+    if config.dataset.holdout_voices and not voices:
+        engine = load_speech_engine(config.synthesis.engine, **config.synthesis.engine_options)
+        voices = tuple(voice.name for voice in engine.voices())
+    failed = False
+    for part, settings in divide_by_voices(corpus.read_scripts(), voices, config):
+        if dry_run:
+            made = plan(corpus, settings, scripts=part)
+            click.echo(f"{len(made.to_make)} of {len(made.takes)} clips to make, {made.characters:,} characters to pay")
+            continue
+        with progress_bar() as show:
+            report = speak(corpus, settings, scripts=part, on_progress=show)
+        click.echo(f"{folder}: {report.done} of {report.total} clips, {report.made} made now", err=True)
+        for clip, reason in report.failures.items():
+            click.echo(f"{clip}: {reason}", err=True)
+        if report.stopped:
+            click.echo(f"stopped: {report.stopped}", err=True)
+        failed = failed or bool(report.failures or report.stopped)
+    if failed:
         sys.exit(1)
 
 

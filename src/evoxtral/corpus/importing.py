@@ -68,6 +68,7 @@ def import_scripts(
                 continue
             if script.id in ids:
                 raise CorpusError(f"{file}: the id {script.id!r} is taken", "rename it, or import into a new folder")
+            report.unknown_tags.update(tag.name for tag in parse(script.tagged_text).tags if not tag.known)
             ids.add(script.id)
             texts.add(script.tagged_text)
             report.scripts.append(script)
@@ -110,7 +111,6 @@ def _script(item: Any, file: Path, domain: Domain, report: ImportReport) -> Scri
         return None
     text = " ".join(text.split())
     tags = parse(text).tags
-    report.unknown_tags.update(tag.name for tag in tags if not tag.known)
     report.renamed_tags.update(
         written for tag in tags if tag.known and (written := re.sub(r"\s+", " ", tag.text[1:-1].strip())) != tag.name
     )

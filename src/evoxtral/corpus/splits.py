@@ -45,7 +45,7 @@ def _draw(config: DatasetConfig, kind: SliceType) -> Iterator[str]:
     """Splits in their shares, without end: systematic sampling from a random start, exact to within one script."""
     rng = random.Random(f"{config.seed}:{kind}")
     shares = {TEST: config.test, VALIDATION: config.validation}
-    owed = {split: rng.random() * share for split, share in shares.items()}
+    owed = {split: rng.random() if share else 0.0 for split, share in shares.items()}
     while True:
         for split, share in shares.items():
             owed[split] += share
