@@ -142,9 +142,6 @@ class Expander:
 
     def expand(self, template: str) -> Phrase:
         """Expand a template; text as in the middle of a sentence, spaces not yet tidied."""
-        suffix = _PERSON_SUFFIX.search(template)
-        if suffix:
-            return Phrase(self._sequence(_compile(template[: suffix.start()])).text, suffix.group(1))
         return self._sequence(_compile(template))
 
     def sentence(self, template: str) -> str:
@@ -156,17 +153,22 @@ class Expander:
         return self.sentence(self.rng.choice(self.rules[name]))
 
     def _sequence(self, sequence: _Sequence) -> Phrase:
-        if len(sequence) == 1 and isinstance(sequence[0], _Reference):
-            return self._reference(sequence[0])  # a rule that only names another passes its person on
         parts = []
+        person = None  # of the last part: "my neighbour <name>", "a (smith/m|nun/f)", "my aunt/f"
         for part in sequence:
             if isinstance(part, str):
-                parts.append(part)
-            elif isinstance(part, _Choice):
-                parts.append(self._sequence(self.rng.choice(part.options)).text)
+                suffix = _PERSON_SUFFIX.search(part) if part is sequence[-1] else None
+                person = suffix.group(1) if suffix else None
+                parts.append(part[: suffix.start()] if suffix else part)
             else:
-                parts.append(self._reference(part).text)
-        return Phrase("".join(parts))
+                phrase = (
+                    self._sequence(self.rng.choice(part.options))
+                    if isinstance(part, _Choice)
+                    else self._reference(part)
+                )
+                person = phrase.person
+                parts.append(phrase.text)
+        return Phrase("".join(parts), person)
 
     def _reference(self, reference: _Reference) -> Phrase:
         attribute = reference.attribute
