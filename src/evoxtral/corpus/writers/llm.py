@@ -45,7 +45,7 @@ _SHOWN_WORDS = 4
 _CHARACTERS_PER_TOKEN = 4
 
 _WORD_LIMITS: Mapping[EdgeCase | None, tuple[int, int]] = {
-    None: (4, 70),
+    None: (3, 70),
     EdgeCase.VERY_SHORT: (1, 4),
     EdgeCase.VERY_LONG: (80, 120),
 }
