@@ -17,7 +17,8 @@ def built_studio() -> None:
     assert (STUDIO_FOLDER / "index.html").is_file(), "the Studio is not built: run `make studio`"
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while playwright runs, its event loop occupies the thread, and other rooms' tests need theirs.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as browser:
         yield browser
