@@ -497,7 +497,7 @@ class _Composer:
                 line.words[0] = f"{first}... {first}" if first == "I" or "stammers" in line.names() else f"{first}..."
 
 
-_QUESTION_TAILS = frozenset(("Right", "Isn't it", "Don't you think", "Okay", "Or not", "Am I wrong", "No"))
+_QUESTION_TAILS = frozenset(("Right", "Don't you think", "Okay", "Yes", "Understand"))
 
 
 def _join(lines: Sequence[_Line]) -> str:

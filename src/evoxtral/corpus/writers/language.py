@@ -37,10 +37,15 @@ _IRREGULAR = {  # base: past, participle
     "sing": ("sang", "sung"), "sleep": ("slept", "slept"), "spend": ("spent", "spent"),
     "split": ("split", "split"), "swim": ("swam", "swum"), "take": ("took", "taken"), "teach": ("taught", "taught"),
     "throw": ("threw", "thrown"), "understand": ("understood", "understood"), "wake": ("woke", "woken"),
+    "babysit": ("babysat", "babysat"), "hang": ("hung", "hung"), "mistake": ("mistook", "mistaken"),
+    "outrun": ("outran", "outrun"), "overdraw": ("overdrew", "overdrawn"),
+    "overwrite": ("overwrote", "overwritten"), "proofread": ("proofread", "proofread"), "quit": ("quit", "quit"),
+    "shrink": ("shrank", "shrunk"), "sink": ("sank", "sunk"), "sit": ("sat", "sat"), "slide": ("slid", "slid"),
+    "sweep": ("swept", "swept"),
     "wear": ("wore", "worn"), "win": ("won", "won"), "write": ("wrote", "written"), "rewrite": ("rewrote", "rewritten"),
 }  # fmt: skip
 # One syllable, one vowel, one consonant: stop, plan, stir. The last letter doubles before -ed and -ing.
-_DOUBLING = re.compile(r"[^aeiou]*[aeiou][bdgmnprt]|cancel|travel")
+_DOUBLING = re.compile(r"[^aeiou]*[aeiou][bdgmnprt]|cancel|label|hiccup|transfer")
 _PRONOUNS = {
     "m": {"he": "he", "him": "him", "his": "his", "is": "is", "was": "was", "has": "has", "does": "does"},
     "f": {"he": "she", "him": "her", "his": "her", "is": "is", "was": "was", "has": "has", "does": "does"},
