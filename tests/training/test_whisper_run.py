@@ -18,9 +18,9 @@ def write_recipe(path: Path, corpus: Path, base: Path, **changes: Any) -> Path:
         "data": {"train": [{"path": str(corpus)}], "validation": [{"path": str(corpus)}]},
         "lora": {"rank": 64, "alpha": 128, "adapt_encoder": True, "dropout": 0.0},
         "optimisation": {
-            "learning_rate": 5e-3,
+            "learning_rate": 3e-3,
             "batch_size": 4,
-            "epochs": 150,
+            "epochs": 60,
             "warmup": 0.1,
             "neftune_alpha": 0,
             "precision": "float32",
@@ -41,4 +41,4 @@ def test_run_ends_in_an_exported_model_that_writes_the_trained_texts(
     recipe = load_recipe(write_recipe(tmp_path / "tiny.yaml", corpus, tiny_whisper))
     record = run_recipe(recipe, report=print)
     print((recipe.output / "predictions.jsonl").read_text())
-    assert record.stages["sft"]["metrics"]["eval_wer"] == 0
+    assert record.stages["sft"]["metrics"]["validation"]["wer"] == 0

@@ -32,6 +32,7 @@ def save_adapter(model: Any, base: str, folder: Path) -> None:
     with written_whole(folder) as unfinished:
         # Embeddings are never adapted; told so, peft need not ask the hub whether they have grown.
         model.save_pretrained(unfinished, save_embedding_layers=False)
+        (unfinished / "README.md").unlink()  # a form to fill in; the hub room writes the real card
 
 
 def load_adapter(family: Family, folder: Path) -> Any:

@@ -60,7 +60,7 @@ class Optimisation(_Section):
         neftune_alpha: noise on token embeddings (arXiv 2310.05914); 0 for none.
         precision: "bf16" is autocast over float32 weights (Whisper), and bf16 weights of the frozen base (Voxtral).
         checkpointing: recompute activations in the backward pass, to save memory.
-        workers: data loader processes on each device; None takes what the machine has, up to 12.
+        workers: data loader processes on each device; None takes what the machine has, up to 8.
     """
 
     learning_rate: float = Field(1e-4, gt=0)

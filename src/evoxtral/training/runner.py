@@ -26,7 +26,8 @@ from evoxtral.training.scoring import Scorer, quick_scores
 from evoxtral.training.windows import Window, WindowPlan
 
 Report = Callable[[str], None]
-_MOST_WORKERS = 12
+# Each worker holds two batches ahead in shared memory (60 MB each for 64 windows of 30 s).
+_MOST_WORKERS = 8
 _LOGS_A_RUN = 100
 # What published checkpoints take, for plans made without loading one.
 _MAX_WINDOW_S = {"whisper": 30.0, "voxtral": None}
@@ -203,11 +204,8 @@ def _sft(recipe: Recipe, scorer: Scorer, report: Report) -> dict[str, Any]:
         optim="adamw_torch_fused",
         neftune_noise_alpha=choice.neftune_alpha or None,
         bf16=choice.precision == "bf16",
-        gradient_checkpointing=choice.checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False} if choice.checkpointing else None,
         use_cpu=not on_gpu,
         dataloader_num_workers=workers,
-        dataloader_prefetch_factor=4 if workers else None,
         dataloader_pin_memory=on_gpu,
         eval_strategy="steps" if validation and recipe.evaluation.every_steps else "no",
         eval_steps=recipe.evaluation.every_steps,
@@ -223,6 +221,7 @@ def _sft(recipe: Recipe, scorer: Scorer, report: Report) -> dict[str, Any]:
         remove_unused_columns=False,
         label_names=["labels"],
         ddp_find_unused_parameters=False,
+        **({"gradient_checkpointing": True} if choice.checkpointing else {}),
     )
     clock = WallClock(None if choice.max_minutes is None else choice.max_minutes * 60)
     changes = recipe.augmentation
@@ -252,7 +251,9 @@ def _sft(recipe: Recipe, scorer: Scorer, report: Report) -> dict[str, Any]:
         "trained_parameters": trainable,
     }
     if validation:
-        metrics |= trainer.evaluate()
+        if trainer.evaluated_step != result.global_step:
+            trainer.evaluate()
+        metrics["validation"] = trainer.scores
     if _is_first_process():
         if validation:
             _write_predictions(recipe.output / "predictions.jsonl", trainer.predictions)

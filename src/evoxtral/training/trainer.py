@@ -115,6 +115,8 @@ class SpeechTrainer(Trainer):  # type: ignore[misc]
 
     Attributes:
         predictions: (reference, hypothesis) of each validation window at the last evaluation.
+        scores: what the scorer gave for them.
+        evaluated_step: the step at which that was.
     """
 
     def __init__(
@@ -135,6 +137,8 @@ class SpeechTrainer(Trainer):  # type: ignore[misc]
         self.family = family
         self.clock = clock
         self.predictions: list[tuple[str, str]] = []
+        self.scores: dict[str, float] = {}
+        self.evaluated_step = -1
         self._warmup = warmup
         self._augmentation = augmentation
         self._scorer = scorer
@@ -214,8 +218,10 @@ class SpeechTrainer(Trainer):  # type: ignore[misc]
 
             pairs = sorted(gather_object(pairs))
         self.predictions = [(windows[index].text, text) for index, text in pairs]
+        self.evaluated_step = self.state.global_step
         scores = self._scorer(*zip(*self.predictions, strict=True))
-        metrics = {f"{metric_key_prefix}_{name}": float(value) for name, value in scores.items()}
+        self.scores = {name: float(value) for name, value in scores.items()}
+        metrics = {f"{metric_key_prefix}_{name}": float(value) for name, value in self.scores.items()}
         metrics[f"{metric_key_prefix}_runtime"] = time.monotonic() - started_s
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)

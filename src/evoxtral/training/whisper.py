@@ -49,6 +49,9 @@ class WhisperFamily:
             self.tokenizer: Any = WhisperTokenizerFast.from_pretrained(base)
         except (OSError, ValueError) as error:
             raise missing_base(base, error) from error
+        # Published checkpoints forbid brackets and an empty text at generation, whatever config `generate` is given.
+        generation = self.model.generation_config
+        generation.suppress_tokens = generation.begin_suppress_tokens = generation.forced_decoder_ids = None
         # 30 s for every published checkpoint.
         self.max_window_s: float | None = self._extractor.chunk_length
         self._features = LogMel(self._extractor)
@@ -98,7 +101,7 @@ class WhisperFamily:
         features = self._input_features(samples, None)
         prompt = torch.tensor(self.prompt, device=samples.device).expand(len(samples), -1)
         config = GenerationConfig(
-            max_new_tokens=min(max_new_tokens, self.model.config.max_target_positions - len(self.prompt)),
+            max_length=min(len(self.prompt) + max_new_tokens, self.model.config.max_target_positions),
             do_sample=False,
             eos_token_id=self._end,
             pad_token_id=self._end,
