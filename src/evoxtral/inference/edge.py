@@ -158,19 +158,21 @@ class EdgeEngine:
         results = self._whisper.generate(
             self._view(encoded),
             [prompt] * len(encoded),
-            max_length=min(_MAX_TOKENS, len(prompt) + _MAX_TOKENS_EXTRA + int(longest_s * _MAX_TOKENS_PER_S)),
+# CTranslate2 writes at most half of this many tokens.
+            max_length=min(_MAX_TOKENS, 2 * (_MAX_TOKENS_EXTRA + int(longest_s * _MAX_TOKENS_PER_S))),
             return_scores=True,
             return_no_speech_prob=True,
-            suppress_tokens=[],  # Whisper's usual list holds "[", without which no tag can be written
+            suppress_tokens=[],  # Whisper's usual list holds "[", without which no tag can be written,
+            suppress_blank=False,  # and this one the end at once, without which silence gets words
             **options,
         )
         hypotheses = []
         for result in results:
-            tokens = [token for token in result.sequences_ids[0] if token < self._end_of_text]
-            # The score is the mean over the tokens without the end token, whose probability it counts.
-            mean = result.scores[0] * len(result.sequences_ids[0]) / (len(result.sequences_ids[0]) + 1)
-            text = self._tokenizer.decode(tokens).strip()
-            hypotheses.append(Hypothesis(text, float(mean), float(result.no_speech_prob)))
+            written = result.sequences_ids[0]
+            # The score is a mean that counts the end token's probability but not the token; of no tokens it is none.
+            mean = float(result.scores[0]) * len(written) / (len(written) + 1) if written else None
+            text = self._tokenizer.decode([token for token in written if token < self._end_of_text]).strip()
+            hypotheses.append(Hypothesis(text, mean, float(result.no_speech_prob)))
         return hypotheses
 
     @staticmethod

@@ -21,8 +21,11 @@ MARGIN_S = 1.5
 LONG_SILENCE_S = 4.0
 # A cut falls into a pause of at least this length if there is one.
 MIN_PAUSE_S = 0.16
-# After a cut this much of the pause is left before the next speech, so that its onset is whole.
-ONSET_S = 0.2
+# After a cut this much of the pause is left before the next sound, so that its onset is whole.
+ONSET_S = 0.1
+# Frames this close to the quietest of a pause are as quiet; nothing is quieter than silence.
+QUIET_RANGE_DB = 6.0
+SILENCE_DB = -70.0
 # A window with less speech than this holds none: single frames are noise that the detector took for speech.
 MIN_SPEECH_S = 0.12
 
@@ -146,24 +149,23 @@ class _Cutter:
     def _best_cut(self, packed: NDArray[np.intp]) -> int:
         """Where in the kept frames the next window begins: in the best pause of the window's second half.
 
-        A long pause is better than a short one and a late one better than an early one; the cut comes shortly
-        before the speech that follows, so that the pause is heard whole by the window that it ends. Where nobody
-        pauses, the cut falls into the quietest moment.
+        A long pause is better than a short one and a late one better than an early one. Where nobody pauses, the cut
+        falls into the quietest moment.
         """
-        speech = self._speech[packed[: self._max_frames + 1]]
         earliest, latest = self._max_frames // 2, self._max_frames
-        edges = np.flatnonzero(np.diff(np.concatenate([[True], speech, [True]]).astype(np.int8)))
+        speech = self._speech[packed[: latest + 1]]
+        levels = np.array([_level_db(self._frame(int(frame))) for frame in packed[earliest : latest + 1]])
+        edges = np.flatnonzero(np.diff(np.concatenate([[True], speech[earliest:], [True]]).astype(np.int8)))
         best: tuple[float, int] | None = None
         for start, end in zip(edges[::2], edges[1::2], strict=True):
-            pause_s = float(end - start) * FRAME_S
-            at = min(int(end) - min(round(ONSET_S / FRAME_S), int(end - start) // 2), latest)
-            if pause_s >= MIN_PAUSE_S and at >= earliest:
-                best = max(best or (0.0, 0), (min(pause_s, 0.5) + at / latest, at))
+            at, quiet_s = _cut_in_pause(levels[start:end])
+            if quiet_s >= MIN_PAUSE_S:
+                score = min(quiet_s, 0.5) + (earliest + start + at) / latest
+                best = max(best or (0.0, 0), (score, int(earliest + start + at)))
         if best is not None:
             return best[1]
-        frames = packed[earliest:latest]
-        energy = np.array([np.square(self._frame(int(frame))).sum() for frame in frames])
-        return earliest + int(np.argmin(np.convolve(energy, np.ones(3), mode="same")[1:-1])) + 1
+        smooth = np.convolve(levels[:-1], np.ones(3), mode="valid")
+        return earliest + int(np.argmin(smooth)) + 1
 
     def _frame(self, index: int) -> NDArray[np.float32]:
         return self._samples[index * FRAME_SAMPLES : (index + 1) * FRAME_SAMPLES]
@@ -185,3 +187,22 @@ class _Cutter:
             self._samples = self._samples[frames * FRAME_SAMPLES :].copy()
             self._speech = self._speech[frames:].copy()
             self._first += frames
+
+
+def _level_db(samples: NDArray[np.float32]) -> float:
+    return float(10 * np.log10(max(np.square(samples).mean() if len(samples) else 0.0, 10 ** (SILENCE_DB / 10))))
+
+
+def _cut_in_pause(levels_db: NDArray[np.float64]) -> tuple[int, float]:
+    """Where to cut a pause, given the level of each of its frames; and how many seconds are quiet around there.
+
+    The detector misses soft onsets, breaths and laughs: the cut comes where it is as quiet as it gets, and as late as
+    it stays so, so that the pause is heard whole by the window that it ends.
+    """
+    quiet = levels_db <= levels_db.min() + QUIET_RANGE_DB
+    ends = np.flatnonzero(quiet & ~np.append(quiet[1:], False))
+    starts = np.flatnonzero(quiet & ~np.append(False, quiet[:-1]))
+    lengths = ends - starts + 1
+    longest = int(np.argmax(lengths))
+    onset = min(round(ONSET_S / FRAME_S), int(lengths[longest]) // 2)
+    return int(ends[longest]) + 1 - onset, float(lengths[longest]) * FRAME_S
