@@ -77,10 +77,20 @@ def test_the_same_corpus_gives_the_same_set_and_replaces_an_earlier_one(corpus, 
 def test_what_is_no_set_is_refused(corpus, tmp_path):
     with pytest.raises(ScoreError, match=r"references.jsonl is missing"):
         load_testset(tmp_path)
-    with pytest.raises(ScoreError, match="no clips in its test split"):
-        export_testset(tmp_path, tmp_path / "set")
     with pytest.raises(ScoreError, match="fits into 10 bytes"):
         export_testset(corpus, tmp_path / "set", max_bytes=10)
+
+
+def test_a_corpus_without_test_clips_is_refused(corpus, tmp_path):
+    clips = [clip for clip in CorpusFolder(corpus).read_clips() if clip.split == "train"]
+    CorpusFolder(tmp_path).append_clips(clips)
+    with pytest.raises(ScoreError, match="no clips in its test split"):
+        export_testset(tmp_path, tmp_path / "set")
+
+
+def test_a_file_of_references_is_a_set_too(corpus, tmp_path):
+    testset = export_testset(corpus, tmp_path)
+    assert load_testset(tmp_path / "references.jsonl") == testset
 
 
 def test_missing_audio_is_named(corpus, tmp_path):

@@ -17,7 +17,7 @@ NO_TAGS, MOST_FREQUENT, TEXT_ONLY = "no_tags", "most_frequent_tag", "text_only"
 # Share of the training texts on which the text-only tagger chooses its threshold.
 _TUNING_SHARE = 0.2
 # More texts teach a bag of words little and take minutes.
-_MOST_TEXTS = 4000
+_MOST_TEXTS = 2000
 _THRESHOLDS = tuple(step / 50 for step in range(1, 40))
 
 
@@ -61,7 +61,7 @@ class TextTagger:
 
     A tag is written where its probability exceeds one threshold for all tags, the one with the best F1 (presence, all
     tags) on the last fifth of the training texts; then all texts are learnt from
-    (at most 4,000).
+    (at most 2,000).
 
     Raises:
         ImportError: scikit-learn is not installed.

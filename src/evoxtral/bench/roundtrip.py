@@ -29,6 +29,7 @@ from evoxtral.tags import TAG_TYPES, insert_tags, parse, plain_text, strip_tags
 from evoxtral.tts.engine import SpeechEngine
 
 Progress = Callable[[int, int], None]
+_RESULTS = "roundtrip.jsonl"
 
 
 class Condition(StrEnum):
@@ -197,8 +198,8 @@ def round_trip(
     """
     from evoxtral.audio import SAMPLE_RATE_HZ, load_audio, resample, write_audio
 
-    journal = Journal(folder / "roundtrip.jsonl", SpokenClip)
-    known = {(clip.id, clip.condition): clip for clip in journal.read()}
+    journal = Journal(folder / _RESULTS, SpokenClip)
+    known = {(clip.id, clip.condition): clip for clip in read_round_trip(folder).clips}
     voices = {one.name for one in engine.voices()}
     wrong_tags = _wrong_tags({reference.id: reference.text for reference in testset.references}, seed)
     wanted = [
@@ -245,6 +246,12 @@ def round_trip(
     if on_progress is not None:
         on_progress(len(wanted), len(wanted))
     return RoundTrip(tuple(clips))
+
+
+def read_round_trip(folder: Path) -> RoundTrip:
+    """The results that `round_trip` kept in a folder; of a clip and condition the last."""
+    clips = Journal(folder / _RESULTS, SpokenClip).read()
+    return RoundTrip(tuple({(clip.id, clip.condition): clip for clip in clips}.values()))
 
 
 def _is_still_right(clip: SpokenClip, text: str, seed: int, engine: str, voice: str | None) -> bool:

@@ -20,6 +20,7 @@ from random import Random
 from evoxtral.bench.records import Prediction, Reference, read_records
 from evoxtral.corpus.folder import CorpusFolder, write_atomically
 from evoxtral.corpus.records import Clip
+from evoxtral.corpus.splits import TEST, TRAIN
 from evoxtral.errors import ScoreError
 
 PACKAGED_FOLDER = Path(__file__).parent / "testset"
@@ -28,7 +29,7 @@ PACKAGED_FOLDER = Path(__file__).parent / "testset"
 _REFERENCES, _TRAINING, _AUDIO = "references.jsonl", "training.jsonl", "audio"
 MAX_AUDIO_BYTES = 8_000_000
 # Enough texts for the floors; more would only make the set larger.
-_MAX_TRAINING_TEXTS = 4000
+_MAX_TRAINING_TEXTS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +62,21 @@ class TestSet:
         return path
 
 
-def load_testset(folder: Path | None = None) -> TestSet:
+def load_testset(path: Path = PACKAGED_FOLDER) -> TestSet:
     """Read a benchmark set; by default the one that ships.
 
+    Args:
+        path: its folder, or a file of references, beside which audio and training texts lie.
+
     Raises:
-        ScoreError: the folder is no benchmark set, or one of its files is malformed.
+        ScoreError: it is no benchmark set, or one of its files is malformed.
     """
-    folder = PACKAGED_FOLDER if folder is None else folder
-    if not (folder / _REFERENCES).is_file():
-        raise ScoreError(f"{folder} is no benchmark set: {_REFERENCES} is missing", "name a folder that holds one")
-    references = read_records(folder / _REFERENCES, Reference)
-    training = folder / _TRAINING
+    references = path if path.is_file() else path / _REFERENCES
+    if not references.is_file():
+        raise ScoreError(f"{path} is no benchmark set: {_REFERENCES} is missing", "name a folder that holds one")
+    training = references.parent / _TRAINING
     texts = tuple(line.text for line in read_records(training, Prediction)) if training.is_file() else None
-    return TestSet(folder, tuple(references), texts)
+    return TestSet(references.parent, tuple(read_records(references, Reference)), texts)
 
 
 def export_testset(corpus_folder: Path, out: Path, max_bytes: int = MAX_AUDIO_BYTES, *, seed: int = 0) -> TestSet:
@@ -82,28 +85,28 @@ def export_testset(corpus_folder: Path, out: Path, max_bytes: int = MAX_AUDIO_BY
     The same corpus, size and seed give the same set.
 
     Args:
-        corpus_folder: a corpus whose splits are drawn.
+        corpus_folder: a corpus with spoken clips.
         out: folder to write; files of an earlier set in it are replaced.
         max_bytes: size of all audio files together.
 
     Raises:
         ScoreError: the corpus has no test split, or not one clip fits.
     """
-    corpus = CorpusFolder(corpus_folder)
-    set_aside = {entry.id for entry in corpus.read_set_aside()}
-    clips = [clip for clip in corpus.read_clips() if clip.id not in set_aside]
-    test = [clip for clip in clips if clip.split == "test"]
-    if not test:
-        raise ScoreError(f"{corpus_folder} has no clips in its test split", "run evoxtral corpus build first")
+    from evoxtral.corpus.dataset import assign
 
-    written = _write_clips(corpus, _deal(test, seed), out, max_bytes)
+    corpus = CorpusFolder(corpus_folder)
+    clips = assign(corpus, corpus.read_scripts(), corpus.read_config()).clips
+    if not clips[TEST]:
+        raise ScoreError(f"{corpus_folder} has no clips in its test split", "synthesise the corpus first")
+
+    written = _write_clips(corpus, _deal(clips[TEST], seed), out, max_bytes)
     if not written:
         raise ScoreError(f"no clip of {corpus_folder} fits into {max_bytes} bytes", "allow more bytes")
     for stale in set((out / _AUDIO).iterdir()) - {out / clip.audio for clip in written if clip.audio}:
         stale.unlink()
     _write_lines(out / _REFERENCES, [reference.model_dump(exclude_none=True) for reference in written])
 
-    training = list({clip.script_id: clip.tagged_text for clip in clips if clip.split == "train"}.items())
+    training = list({clip.script_id: clip.tagged_text for clip in clips[TRAIN]}.items())
     Random(seed).shuffle(training)
     _write_lines(out / _TRAINING, [{"id": id, "text": text} for id, text in training[:_MAX_TRAINING_TEXTS]])
     return load_testset(out)

@@ -1,0 +1,269 @@
+"""`evoxtral bench`: run, score, compare and report from the command line.
+
+Knows options and files; what is measured, and how, stands in `evoxtral.bench`.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from evoxtral.bench.records import Prediction
+    from evoxtral.bench.roundtrip import RoundTrip
+    from evoxtral.bench.scoring import Report
+    from evoxtral.bench.testset import TestSet
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+_test_set = click.option(
+    "--test-set", type=click.Path(exists=True, path_type=Path), help="Benchmark set; by default the one that ships."
+)
+_allow_missing = click.option(
+    "--allow-missing", is_flag=True, help="Score missing hypotheses as empty, and ignore superfluous ones."
+)
+_format = click.option(
+    "--format", "kind", type=click.Choice(["markdown", "json"]), default="markdown", show_default=True
+)
+_resamples = click.option("--resamples", default=1000, show_default=True, help="Bootstrap resamples of scripts.")
+_seed = click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+_wandb = click.option("--wandb", "project", metavar="PROJECT", help="Also log to this Weights & Biases project.")
+
+
+@click.group()
+def command() -> None:
+    """Measure tagged transcription: words, tags, their places, and what is made up."""
+
+
+@command.command()
+@_test_set
+@click.option("--model", default="edge", show_default=True, help="Built-in name, folder or hub id.")
+@click.option("--adapter", help="LoRA adapter: folder or hub id.")
+@click.option("--language", default="en", show_default=True)
+@click.option("-o", "--output-dir", type=_FOLDER, help="For predictions and report.  [default: bench-MODEL]")
+@click.option("--round-trip", is_flag=True, help="Speak the transcripts again and compare the sound (slow).")
+@click.option("--engine", type=click.Choice(["local", "elevenlabs"]), default="local", show_default=True)
+@click.option("--voice", help="Voice of the round trip.  [default: each recording's own, where the engine has it]")
+@_format
+@_resamples
+@_seed
+@_wandb
+def run(
+    test_set: Path | None,
+    model: str,
+    adapter: str | None,
+    language: str,
+    output_dir: Path | None,
+    round_trip: bool,
+    engine: str,
+    voice: str | None,
+    kind: str,
+    resamples: int,
+    seed: int,
+    project: str | None,
+) -> None:
+    """Transcribe a benchmark set, score the predictions and write a report.
+
+    Predictions are kept in the output folder: the same command goes on after a kill, and scores anew without the model.
+    """
+    from evoxtral.bench.running import run_model
+
+    testset = _load(test_set)
+    folder = output_dir or Path(f"bench-{Path(model).name}")
+    with _progress("Transcribing") as tell:
+        predictions = run_model(
+            testset,
+            folder / "predictions.jsonl",
+            model=model,
+            adapter=adapter,
+            language=language,
+            on_progress=tell,
+        )
+    spoken = None
+    if round_trip:
+        from evoxtral.bench.roundtrip import round_trip as speak_again
+        from evoxtral.tts import load_speech_engine
+
+        hypotheses = {prediction.id: prediction.text for prediction in predictions}
+        with _progress("Speaking") as tell:
+            result = speak_again(testset, hypotheses, load_speech_engine(engine), folder, voice=voice, on_progress=tell)
+        spoken = result, folder
+    scores = _score(testset, predictions, resamples=resamples, seed=seed, floors=True)
+    _publish(folder, scores, predictions, testset, spoken, project=project)
+    _print(scores, predictions, kind)
+
+
+@command.command()
+@click.option("--reference", type=_FILE, required=True, help='JSON lines {"id", "text"}: what was said.')
+@click.option("--hypothesis", type=_FILE, required=True, help='JSON lines {"id", "text"}: what a system wrote.')
+@_allow_missing
+@click.option("--floors", is_flag=True, help="Also score the floors, learnt from training.jsonl beside the references.")
+@_format
+@_resamples
+@_seed
+def score(
+    reference: Path, hypothesis: Path, allow_missing: bool, floors: bool, kind: str, resamples: int, seed: int
+) -> None:
+    """Score tagged texts of any system against references; no model or audio is needed."""
+    testset, predictions = _load(reference), _read(hypothesis)
+    scores = _score(testset, predictions, allow_missing=allow_missing, resamples=resamples, seed=seed, floors=floors)
+    _print(scores, predictions, kind)
+
+
+@command.command()
+@click.argument("hypotheses", nargs=-1, type=_FILE, required=True)
+@click.option("--reference", type=_FILE, help="References.  [default: those of the benchmark set that ships]")
+@_allow_missing
+@_format
+@_resamples
+@_seed
+def compare(
+    hypotheses: tuple[Path, ...], reference: Path | None, allow_missing: bool, kind: str, resamples: int, seed: int
+) -> None:
+    """Put HYPOTHESES, files of predictions, side by side; the first is the baseline of differences and p-values."""
+    from evoxtral.bench.report import comparison_table
+    from evoxtral.bench.scoring import compare as compare_systems
+
+    systems = {
+        name: {prediction.id: prediction.text for prediction in _read(path)}
+        for name, path in zip(_distinct_names(hypotheses), hypotheses, strict=True)
+    }
+    comparison = compare_systems(
+        _load(reference).references, systems, allow_missing=allow_missing, resamples=resamples, seed=seed
+    )
+    if kind == "json":
+        click.echo(json.dumps(comparison.to_json(), indent=1, ensure_ascii=False))
+    else:
+        click.echo(comparison_table(comparison), nl=False)
+
+
+@command.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@_test_set
+@_allow_missing
+@_resamples
+@_seed
+@_wandb
+def report(
+    folder: Path, test_set: Path | None, allow_missing: bool, resamples: int, seed: int, project: str | None
+) -> None:
+    """Write the report of FOLDER anew: from its predictions.jsonl, and its round trip if it has one.
+
+    Predictions of any system will do: JSON lines {"id", "text"}.
+    """
+    testset, predictions = _load(test_set), _read(folder / "predictions.jsonl")
+    spoken = None
+    if (folder / "roundtrip.jsonl").exists():
+        from evoxtral.bench.roundtrip import read_round_trip
+
+        spoken = read_round_trip(folder), folder
+    scores = _score(testset, predictions, allow_missing=allow_missing, resamples=resamples, seed=seed, floors=True)
+    _publish(folder, scores, predictions, testset, spoken, project=project)
+
+
+@command.command()
+@click.argument("corpus", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("output", type=_FOLDER)
+@click.option("--max-bytes", default=8_000_000, show_default=True, help="Size of all audio together.")
+@click.option("--seed", default=0, show_default=True, help="Which clips are taken.")
+def export(corpus: Path, output: Path, max_bytes: int, seed: int) -> None:
+    """Make a benchmark set of the test split of CORPUS: Opus clips, references, and training texts for the floors."""
+    from evoxtral.bench.testset import export_testset
+
+    testset = export_testset(corpus, output, max_bytes, seed=seed)
+    minutes = sum(reference.duration_s or 0 for reference in testset.references) / 60
+    click.echo(f"{output}: {len(testset.references)} clips, {minutes:.1f} minutes", err=True)
+
+
+def _load(path: Path | None) -> "TestSet":
+    from evoxtral.bench.testset import load_testset
+
+    return load_testset() if path is None else load_testset(path)
+
+
+def _read(path: Path) -> "list[Prediction]":
+    from evoxtral.bench.records import Prediction, read_records
+
+    return read_records(path, Prediction)
+
+
+def _score(
+    testset: "TestSet",
+    predictions: "Sequence[Prediction]",
+    *,
+    floors: bool,
+    resamples: int,
+    seed: int,
+    allow_missing: bool = False,
+) -> "Report":
+    from evoxtral.bench.scoring import score as score_texts
+    from evoxtral.bench.testset import PACKAGED_FOLDER
+    from evoxtral.errors import ScoreError
+
+    texts = testset.training_texts
+    if floors and texts is None and (PACKAGED_FOLDER / "training.jsonl").is_file():
+        texts = _load(None).training_texts
+    if floors and texts is None:
+        raise ScoreError("the floors have no texts to learn from", "put training.jsonl beside the references")
+    return score_texts(
+        testset.references,
+        {prediction.id: prediction.text for prediction in predictions},
+        allow_missing=allow_missing,
+        resamples=resamples,
+        seed=seed,
+        floor_texts=texts if floors else None,
+    )
+
+
+def _publish(
+    folder: Path,
+    scores: "Report",
+    predictions: "Sequence[Prediction]",
+    testset: "TestSet",
+    spoken: "tuple[RoundTrip, Path] | None",
+    *,
+    project: str | None,
+) -> None:
+    from evoxtral.bench.report import describe_system, write_report
+
+    system = describe_system(predictions)
+    write_report(folder, scores, system, testset=testset, spoken=spoken)
+    if project is not None:
+        from evoxtral.bench.tracking import log_to_wandb
+
+        log_to_wandb(scores, system, project=project, html=folder / "report.html", testset=testset)
+    click.echo(f"report: {folder / 'report.html'}", err=True)
+
+
+def _print(scores: "Report", predictions: "Sequence[Prediction]", kind: str) -> None:
+    from evoxtral.bench.report import describe_system, markdown_summary
+
+    if kind == "json":
+        click.echo(json.dumps(scores.to_json(), indent=1, ensure_ascii=False))
+    else:
+        click.echo(markdown_summary(scores, describe_system(predictions)), nl=False)
+
+
+def _distinct_names(paths: Sequence[Path]) -> list[str]:
+    """Short names for files: their own where they differ, else with the folder."""
+    for names in ([path.stem for path in paths], [f"{path.parent.name}/{path.stem}" for path in paths]):
+        if len(set(names)) == len(names):
+            return names
+    raise click.UsageError("The files of hypotheses need different names, or folders with different names.")
+
+
+@contextmanager
+def _progress(description: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error, if that is a terminal; yields what to tell how many are done, and how many there are."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns: Any = (TextColumn(description), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("", total=None)
+        yield lambda done, total: progress.update(bar, completed=done, total=total)
