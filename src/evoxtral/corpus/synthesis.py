@@ -617,7 +617,7 @@ def progress_bar() -> Iterator[Callable[[SynthesisReport], None]]:
         bar = progress.add_task("", total=None, note="")
 
         def show(report: SynthesisReport) -> None:
-            notes = [f"{report.clips_per_s:.1f} clips/s"]
+            notes = [f"{report.clips_per_s:.1f} clips/s"] if report.made else []
             if report.characters:
                 notes.append(f"{report.characters:,} characters")
             if report.failures:
