@@ -53,16 +53,13 @@ def command(
     if output_dir is None and len(inputs) > 1 and output_format not in ("txt", "json"):
         raise click.UsageError(f"several recordings as {output_format} need --output-dir")
 
+    from evoxtral.inference.formats import without_tags
     from evoxtral.inference.loading import load_engine
     from evoxtral.inference.pipeline import transcribe
 
     engine = load_engine(model, adapter)
     formats = FORMATS if output_format == "all" else (output_format,)
-    output: _Output
-    if output_dir is None:
-        output = _StandardOutput(output_format, plain, len(inputs))
-    else:
-        output = _Files(output_dir, formats, plain)
+    output: _Output = _Files(output_dir, formats) if output_dir else _StandardOutput(output_format, len(inputs))
     failed = 0
     bar = _ProgressBar(len(inputs))
     for number, item in enumerate(inputs):
@@ -76,7 +73,7 @@ def command(
                 on_progress=bar.follow(number, item.path),
             )
             bar.hide()
-            output.write(item, transcript)
+            output.write(item, without_tags(transcript) if plain else transcript)
         except EvoxtralError as error:
             bar.hide()
             failed += 1
@@ -97,16 +94,15 @@ class _Output(Protocol):
 class _StandardOutput(_Output):
     """Text, with a heading for each of several recordings; a JSON object, or a list for several."""
 
-    def __init__(self, output_format: str, plain: bool, inputs: int) -> None:
+    def __init__(self, output_format: str, inputs: int) -> None:
         self._format = output_format
-        self._plain = plain
         self._several = inputs > 1
         self._written = 0
 
     def write(self, item: "Input", transcript: "Transcript") -> None:
         from evoxtral.inference.formats import WRITERS
 
-        text = WRITERS[self._format](transcript, plain=self._plain)
+        text = WRITERS[self._format](transcript)
         if self._several and self._format == "json":
             text = ("[\n" if self._written == 0 else ",\n") + json.dumps(transcript.to_json(), ensure_ascii=False)
         elif self._several:
@@ -129,10 +125,9 @@ class _StandardOutput(_Output):
 class _Files(_Output):
     """Files named by their recordings, each whole or not there, written as soon as its recording is done."""
 
-    def __init__(self, folder: Path, formats: tuple[str, ...], plain: bool) -> None:
+    def __init__(self, folder: Path, formats: tuple[str, ...]) -> None:
         self._folder = folder
         self._formats = formats
-        self._plain = plain
 
     def write(self, item: "Input", transcript: "Transcript") -> None:
         from evoxtral.errors import EvoxtralError
@@ -143,7 +138,7 @@ class _Files(_Output):
             partial = path.with_name(f".{path.name}.{os.getpid()}.part")
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                partial.write_bytes(WRITERS[name](transcript, plain=self._plain).encode())
+                partial.write_bytes(WRITERS[name](transcript).encode())
                 partial.replace(path)
             except OSError as error:
                 partial.unlink(missing_ok=True)

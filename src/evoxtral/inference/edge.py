@@ -158,7 +158,7 @@ class EdgeEngine:
         results = self._whisper.generate(
             self._view(encoded),
             [prompt] * len(encoded),
-# CTranslate2 writes at most half of this many tokens.
+            # CTranslate2 writes at most half of this many tokens.
             max_length=min(_MAX_TOKENS, 2 * (_MAX_TOKENS_EXTRA + int(longest_s * _MAX_TOKENS_PER_S))),
             return_scores=True,
             return_no_speech_prob=True,

@@ -5,11 +5,11 @@ Each writer is a function from a transcript to a string that ends in a line brea
 
 import json
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
-from evoxtral.inference.transcript import Transcript, TranscriptSegment
-from evoxtral.tags import Category, TaggedText, parse
+from evoxtral.inference.transcript import Transcript
+from evoxtral.tags import Category, parse
 
 # Subtitle conventions, as broadcasters' guides have them: two lines of 42 characters, no more than seven seconds,
 # and shown long enough to be read at 17 characters a second where the next subtitle leaves the time.
@@ -41,39 +41,47 @@ class Cue:
     speaker: str | None = None
 
 
-def to_txt(transcript: Transcript, *, plain: bool = False) -> str:
-    """The text alone, a paragraph for each speaker's turn where speakers are known."""
+def without_tags(transcript: Transcript) -> Transcript:
+    """The same transcript as plain text: no tags, no emphasis; words keep their times."""
+    parsed = parse(transcript.text)
+    segments = [replace(segment, text=segment.plain_text) for segment in transcript.segments if segment.plain_text]
+    words = [
+        replace(word, word=part.plain, emphasis=False)
+        for word, part in zip(transcript.words, parsed.words, strict=True)
+    ]
+    return replace(transcript, text=transcript.plain_text, segments=tuple(segments), words=tuple(words), tags=())
+
+
+def to_txt(transcript: Transcript) -> str:
+    """The text alone; where speakers are known, a paragraph for each one's turn."""
     if not any(segment.speaker for segment in transcript.segments):
-        return (transcript.plain_text if plain else transcript.text) + "\n"
+        return transcript.text + "\n"
     turns: list[tuple[str | None, list[str]]] = []
     for segment in transcript.segments:
-        text = segment.plain_text if plain else segment.text
-        if not text:
-            continue
         if not turns or turns[-1][0] != segment.speaker:
             turns.append((segment.speaker, []))
-        turns[-1][1].append(text)
+        turns[-1][1].append(segment.text)
     return "".join(f"{speaker}: {' '.join(texts)}\n" if speaker else f"{' '.join(texts)}\n" for speaker, texts in turns)
 
 
-def to_json(transcript: Transcript, *, plain: bool = False) -> str:
-    """The object of `Transcript.to_json`, which holds tagged and plain text alike."""
+def to_json(transcript: Transcript) -> str:
+    """The object of `Transcript.to_json`."""
     return json.dumps(transcript.to_json(), ensure_ascii=False, indent=2) + "\n"
 
 
-def to_srt(transcript: Transcript, *, plain: bool = False) -> str:
+def to_srt(transcript: Transcript) -> str:
     """SubRip subtitles."""
     blocks = []
-    for number, cue in enumerate(cues(transcript, plain=plain), start=1):
+    for number, cue in enumerate(cues(transcript), start=1):
         lines = _with_speaker(cue)
         blocks.append(f"{number}\n{_clock(cue.start_s, ',')} --> {_clock(cue.end_s, ',')}\n" + "\n".join(lines) + "\n")
     return "\n".join(blocks)
 
 
-def to_vtt(transcript: Transcript, *, plain: bool = False) -> str:
+def to_vtt(transcript: Transcript) -> str:
     """WebVTT subtitles (https://www.w3.org/TR/webvtt1/); speakers in voice spans."""
     blocks = ["WEBVTT\n"]
-    for cue in cues(transcript, plain=plain):
+    for cue in cues(transcript):
         text = "\n".join(line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for line in cue.lines)
         if cue.speaker is not None:
             text = f"<v {cue.speaker}>{text}"
@@ -81,92 +89,93 @@ def to_vtt(transcript: Transcript, *, plain: bool = False) -> str:
     return "\n".join(blocks)
 
 
-def to_tsv(transcript: Transcript, *, plain: bool = False) -> str:
+def to_tsv(transcript: Transcript) -> str:
     """A table of segments: start and end in milliseconds, speaker (if any is known), text."""
     has_speakers = any(segment.speaker for segment in transcript.segments)
     rows = [["start", "end", *(["speaker"] if has_speakers else []), "text"]]
     for segment in transcript.segments:
-        text = segment.plain_text if plain else segment.text
-        if text:
-            times = [str(round(segment.start_s * 1000)), str(round(segment.end_s * 1000))]
-            rows.append([*times, *([segment.speaker or ""] if has_speakers else []), " ".join(text.split())])
+        times = [str(round(segment.start_s * 1000)), str(round(segment.end_s * 1000))]
+        rows.append([*times, *([segment.speaker or ""] if has_speakers else []), " ".join(segment.text.split())])
     return "".join("\t".join(row) + "\n" for row in rows)
 
 
-Writer = Callable[..., str]
+Writer = Callable[[Transcript], str]
 WRITERS: Mapping[str, Writer] = {"txt": to_txt, "json": to_json, "srt": to_srt, "vtt": to_vtt, "tsv": to_tsv}
 
 
-def cues(transcript: Transcript, *, plain: bool = False) -> list[Cue]:
+def cues(transcript: Transcript) -> list[Cue]:
     """Cut a transcript into subtitles, which end with its sentences, clauses and pauses as far as their size allows.
 
     Needs the times of the words; where there are none, a subtitle is a whole segment with the segment's times.
     """
+    if any(word.start_s is None for word in transcript.words):
+        return [
+            Cue(segment.start_s, segment.end_s, _lines(segment.text), segment.speaker)
+            for segment in transcript.segments
+        ]
+    source = " ".join(segment.text for segment in transcript.segments)
+    items = _items(source, transcript)
     found: list[Cue] = []
-    word = tag = 0
+    start = position = 0
     for segment in transcript.segments:
-        parsed = parse(segment.text)
-        words = transcript.words[word : word + len(parsed.words)]
-        tags = transcript.tags[tag : tag + len(parsed.tags)]
-        word += len(parsed.words)
-        tag += len(parsed.tags)
-        if any(item.start_s is None for item in words):
-            found += _whole_segment(segment, plain=plain)
-            continue
-        items = sorted(
-            [
-                _Item(part.start, part.end, time.start_s or 0.0, time.end_s or 0.0, None)
-                for part, time in zip(parsed.words, words, strict=True)
-            ]
-            + [
-                _Item(part.start, part.end, time.start_s or 0.0, time.end_s or 0.0, part.category or "unknown")
-                for part, time in zip(parsed.tags, tags, strict=True)
-            ],
-            key=lambda item: item.start,
-        )
-        if plain:
-            items = [item for item in items if item.tag is None]
-        found += _fill(_Piece(segment, parsed, items, plain))
+        end = start + len(segment.text)
+        first = position
+        while position < len(items) and items[position].start < end:
+            position += 1
+        found += _fill(_Piece(source[start:end], start, items[first:position]), segment.speaker)
+        start = end + 1
     return _stretched(found, transcript.duration_s)
 
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A word, or a tag of the category `tag`: its characters in the segment's text, and its times."""
+    """A word, or a tag of the category `tag`: its characters in the text, and its times.
+
+    `ends_sentence` is known of words only.
+    """
 
     start: int
     end: int
     start_s: float
     end_s: float
-    tag: str | None
+    tag: str | None = None
+    ends_sentence: bool = False
+
+
+def _items(source: str, transcript: Transcript) -> list[_Item]:
+    """The words and tags of a transcript in the order of its text."""
+    parsed = parse(source)
+    items = [
+        _Item(tag.start, tag.end, time.start_s or 0.0, time.end_s or 0.0, tag.category or "unknown")
+        for tag, time in zip(parsed.tags, transcript.tags, strict=True)
+    ]
+    for index, (word, timed) in enumerate(zip(parsed.words, transcript.words, strict=True)):
+        ends = parsed.sentence_ends[index] == index + 1
+        items.append(_Item(word.start, word.end, timed.start_s or 0.0, timed.end_s or 0.0, None, ends))
+    return sorted(items, key=lambda item: item.start)
 
 
 class _Piece:
-    """A segment to be cut into subtitles; a subtitle holds its items `first` to `last` (exclusive)."""
+    """A segment to be cut into subtitles; a subtitle holds its items `first` to `last` (exclusive).
 
-    def __init__(self, segment: TranscriptSegment, parsed: TaggedText, items: list[_Item], plain: bool) -> None:
-        self.segment = segment
+    Args:
+        source: the segment's text, which begins with character `offset` of the whole text.
+    """
+
+    def __init__(self, source: str, offset: int, items: list[_Item]) -> None:
         self.items = items
-        self._plain = plain
-        self._parsed = parsed
+        for item in items:
+            if item.tag is not None:
+                start, end = item.start - offset, item.end - offset
+                source = source[:start] + source[start:end].replace(" ", _GLUE) + source[end:]
+        self._source = source
+        self._offset = offset
 
     def text(self, first: int, last: int) -> str:
-        """The text of these items with the punctuation after them, spaces inside tags glued."""
-        start = self.items[first].start if first else 0
-        end = self.items[last].start if last < len(self.items) else len(self._parsed.source)
-        text = self._parsed.source[start:end]
-        if self._plain:
-            return " ".join(self._plain_words(start, end))
-        for item in reversed(self.items[first:last]):
-            if item.tag is not None:
-                glued = text[item.start - start : item.end - start].replace(" ", _GLUE)
-                text = text[: item.start - start] + glued + text[item.end - start :]
-        return " ".join(text.split())
-
-    def _plain_words(self, start: int, end: int) -> Iterator[str]:
-        for word in self._parsed.words:
-            if start <= word.start < end:
-                yield word.plain
+        """The text of these items with the punctuation between and after them, spaces inside tags glued."""
+        start = self.items[first].start - self._offset if first else 0
+        end = self.items[last].start - self._offset if last < len(self.items) else len(self._source)
+        return " ".join(self._source[start:end].split())
 
     def start_s(self, first: int, last: int) -> float:
         # A tag that colours words is heard with them and not by itself.
@@ -183,13 +192,13 @@ class _Piece:
         item, after = self.items[last - 1], self.items[last]
         if item.tag in (Category.EMOTION, Category.DELIVERY):
             return _COST_AFTER_COLOURING_TAG
-        between = self._parsed.source[item.start : after.start].rstrip()
-        if between[-1:] in tuple(".!?…\"”'") and any(mark in between for mark in ".!?…"):
+        if item.ends_sentence or (item.tag and last > 1 and self.items[last - 2].ends_sentence):
             return 0.0
-        return _COST_AFTER_CLAUSE if between[-1:] in tuple(",;:—–-") or item.tag else _COST_INSIDE_CLAUSE
+        between = self._source[item.start - self._offset : after.start - self._offset].rstrip()
+        return _COST_AFTER_CLAUSE if item.tag or between[-1:] in tuple(",;:—–-…") else _COST_INSIDE_CLAUSE
 
 
-def _fill(piece: _Piece) -> list[Cue]:
+def _fill(piece: _Piece, speaker: str | None) -> list[Cue]:
     """The cheapest way to cut a segment into subtitles that are small enough, by dynamic programming."""
     count = len(piece.items)
     best: list[tuple[float, int]] = [(0.0, 0)] + [(float("inf"), 0)] * count
@@ -203,20 +212,16 @@ def _fill(piece: _Piece) -> list[Cue]:
             cost = best[first][0] + _COST_CUE + piece.cost_of_end(last)
             if cost < best[last][0]:
                 best[last] = (cost, first)
+    if count == 0:
+        return []
     bounds = [count]
     while bounds[-1] > 0:
         bounds.append(best[bounds[-1]][1])
     found = []
     for first, last in zip(bounds[:0:-1], bounds[-2::-1], strict=True):
         lines = _lines(piece.text(first, last))
-        if lines:
-            found.append(Cue(piece.start_s(first, last), piece.end_s(first, last), lines, piece.segment.speaker))
+        found.append(Cue(piece.start_s(first, last), piece.end_s(first, last), lines, speaker))
     return found
-
-
-def _whole_segment(segment: TranscriptSegment, *, plain: bool) -> list[Cue]:
-    text = segment.plain_text if plain else segment.text
-    return [Cue(segment.start_s, segment.end_s, _lines(text), segment.speaker)] if text else []
 
 
 def _lines(text: str) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from evoxtral.audio import SAMPLE_RATE_HZ, AudioReader, open_audio
 from evoxtral.errors import AudioError, ModelError
 from evoxtral.inference.engine import AlignedToken, Aligner, TranscriptionEngine
 from evoxtral.inference.gates import heard_text
-from evoxtral.inference.timing import SegmentRange, TimedSpan, split_segments, time_events, time_words
+from evoxtral.inference.timing import SegmentRange, TimedSpan, plain_part, split_segments, time_events, time_words
 from evoxtral.inference.transcript import Transcript, TranscriptSegment, TranscriptTag, TranscriptWord
 from evoxtral.inference.windows import Window, cut_windows
 from evoxtral.tags import Category, TaggedText, parse
@@ -43,7 +43,7 @@ class HeardWindow:
         parsed: the same, parsed.
         words: one a word of `parsed`.
         events: one a tag of `parsed`: where a sound or pause is heard; None for tags that colour words.
-        segments: the text cut where its speaker pauses.
+        segments: the text cut where its speaker pauses, each with its time.
     """
 
     window: Window
@@ -51,7 +51,7 @@ class HeardWindow:
     parsed: TaggedText
     words: tuple[TimedSpan, ...] | None
     events: tuple[TimedSpan | None, ...]
-    segments: tuple[TranscriptSegment, ...]
+    segments: tuple[tuple[SegmentRange, TimedSpan], ...]
 
 
 def transcribe(
@@ -179,7 +179,7 @@ def _hear(window: Window, text: str, tokens: list[AlignedToken] | None) -> Heard
         times = time_events(parsed, local, tokens, duration_s)
         words = [_place(window, span) for span in local]
         events = [None if span is None else _place(window, span) for span in times]
-    segments = [_segment(window, parsed, segment, words, events) for segment in split_segments(parsed, words)]
+    segments = [(segment, _time_segment(window, segment, words, events)) for segment in split_segments(parsed, words)]
     return HeardWindow(window, text, parsed, None if words is None else tuple(words), tuple(events), tuple(segments))
 
 
@@ -189,22 +189,16 @@ def _place(window: Window, span: TimedSpan) -> TimedSpan:
     return TimedSpan(start_s, max(start_s, window.time_in_recording(span.end_s, is_end=True)), span.confidence)
 
 
-def _segment(
+def _time_segment(
     window: Window,
-    parsed: TaggedText,
     segment: SegmentRange,
     words: Sequence[TimedSpan] | None,
     events: Sequence[TimedSpan | None],
-) -> TranscriptSegment:
-    text = parsed.source[segment.start : segment.end].strip()
-    if words is None:
-        start_s, end_s = window.start_s, window.end_s
-    else:
-        heard = [*words[segment.first_word : segment.last_word]]
-        heard += [event for event in events[segment.first_tag : segment.last_tag] if event is not None]
-        start_s = min((span.start_s for span in heard), default=window.start_s)
-        end_s = max((span.end_s for span in heard), default=window.end_s)
-    return TranscriptSegment(round(start_s, _DIGITS), round(end_s, _DIGITS), text, parse(text).plain_text)
+) -> TimedSpan:
+    heard = [] if words is None else [*words[segment.first_word : segment.last_word]]
+    heard += [event for event in events[segment.first_tag : segment.last_tag] if event is not None]
+    start_s = min((span.start_s for span in heard), default=window.start_s)
+    return TimedSpan(start_s, max((span.end_s for span in heard), default=window.end_s))
 
 
 def _join(
@@ -228,6 +222,15 @@ def _join(
                 after = spans[scope.first_word] if scope.first_word < len(spans) else None
                 at_s = after.start_s if after is not None else heard[-1].window.end_s
                 times[scope.tag] = TimedSpan(at_s, at_s)
+    segments: list[TranscriptSegment] = []
+    offset = 0
+    for window in heard:
+        for segment, span in window.segments:
+            start, end = offset + segment.start, offset + segment.end
+            plain = plain_part(parsed, start, end)
+            start_s, end_s = round(span.start_s, _DIGITS), round(span.end_s, _DIGITS)
+            segments.append(TranscriptSegment(start_s, end_s, text[start:end].strip(), plain))
+        offset += len(window.text) + 1
     words = [
         TranscriptWord(word.text, *_rounded(span), word.emphasis, None, _confidence(span))
         for word, span in zip(parsed.words, spans, strict=True)
@@ -244,7 +247,7 @@ def _join(
         duration_s=round(duration_s, _DIGITS),
         text=text,
         plain_text=parsed.plain_text,
-        segments=tuple(segment for window in heard for segment in window.segments),
+        segments=tuple(segments),
         words=tuple(words),
         tags=tuple(tags),
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evoxtral.inference.engine import AlignedToken
-from evoxtral.tags import Category, TaggedText, Word
+from evoxtral.tags import Category, TaggedText, Word, strip_tags
 
 # A pause between two words that is at least so long parts two segments.
 SEGMENT_PAUSE_S = 0.7
@@ -122,6 +122,17 @@ def split_segments(parsed: TaggedText, words: Sequence[TimedSpan] | None) -> lis
         SegmentRange(start[0], end[0], start[1], end[1], start[2], end[2])
         for start, end in zip(starts, ends, strict=True)
     ]
+
+
+def plain_part(parsed: TaggedText, start: int, end: int) -> str:
+    """The plain text of a part of a text, where what is stressed is judged by the whole of it."""
+    pieces: list[str] = []
+    position = start
+    for word in parsed.words:
+        if word.emphasis and start <= word.start < end:
+            pieces += (parsed.source[position : word.start], word.plain)
+            position = word.end
+    return strip_tags("".join([*pieces, parsed.source[position:end]])).strip()
 
 
 def _core(word: Word) -> tuple[int, int]:
