@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 from studio_browser import chromium, serve_app
 
 from evoxtral.server.app import create_app
 from evoxtral.server.settings import STUDIO_FOLDER, Settings
 
 MAX_UPLOAD_BYTES = 2**20
+
+# Only for a test that has failed already: a busy machine may take its time.
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="session", autouse=True)

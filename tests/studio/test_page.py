@@ -116,7 +116,9 @@ def test_a_file_that_is_too_large_is_not_even_sent(page):
 def test_a_page_that_does_not_know_the_limit_shows_the_servers_413(browser, address):
     page = browser.new_page()
     page.route("**/health", lambda route: route.abort())
-    page.goto(address)
+    with page.expect_event("requestfailed"):
+        page.goto(address)
+    page.unroute("**/health")
     choose(page, {"name": "long.wav", "mimeType": "audio/wav", "buffer": bytes(3 * 2**20)})
     notice = page.get_by_role("alert").filter(has_text="limit of 1 MiB")
     expect(notice).to_contain_text("--max-upload-mib")
