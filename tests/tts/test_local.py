@@ -49,7 +49,11 @@ def test_the_words_after_crying_are_tearful_to_the_end_of_the_sentence():
 
 def test_punctuation_between_words_reaches_the_voice_and_brackets_do_not():
     assert phrases('Well — no, (really) "yes".')[0][0].startswith("Well — no,")
-    assert phrases("a very " * 60)[0][0].count("very") == 20
+
+
+def test_sentences_without_end_are_cut_preferably_at_commas():
+    assert [len(words.split()) for words, _, _ in phrases("on and " * 45)] == [40, 40, 10]
+    assert [len(words.split()) for words, _, _ in phrases("on and on, " * 20)] == [21, 21, 18]
 
 
 def test_word_and_tag_times_are_in_order_and_in_the_sound():
@@ -197,6 +201,11 @@ def test_there_are_no_clicks_at_the_joins():
     assert len(quiet) >= 3
 
 
+def test_a_text_of_hours_is_refused():
+    with pytest.raises(VoiceError, match="at most 50000"):
+        speak("word " * 10_001)
+
+
 def test_wrong_voices_and_engines_are_named():
     with pytest.raises(VoiceError, match="espeak/nobody"):
         speak("hi", voice="espeak/nobody")
@@ -225,3 +234,11 @@ def test_recordings_can_give_the_sounds():
     bell, sigh = (cut(speech, tag.start_s, tag.end_s) for tag in speech.tags)
     assert bell == pytest.approx(0.123, abs=0.005)
     assert measures.voiced_fraction(sigh, speech.sample_rate_hz) < 0.1
+
+
+def test_endless_words_and_phrases_are_bounded(caplog):
+    with caplog.at_level(logging.WARNING, logger="evoxtral.tts.local"):
+        assert phrases("x" * 30_000) == [("x" * 100, None, None)]
+    assert "30000 characters" in caplog.text
+    longest = max(len(words) for words, _, _ in phrases(("supercalifragilistic" * 4 + " ") * 30))
+    assert longest <= 500

@@ -24,7 +24,11 @@ from evoxtral.tts.espeak import PlainSpeech
 from evoxtral.tts.nonverbal import SPEECH_RMS, BurstSource, RecordedBursts, Speaker, SynthesisedBursts
 
 DEFAULT_VOICE = "espeak/amber"
+MAX_CHARACTERS = 50_000  # about an hour of speech
 MAX_PHRASE_WORDS = 40
+MAX_PHRASE_CHARACTERS = 400
+MAX_WORD_CHARACTERS = 100  # longer ones are no words; their rest is not spoken
+_CLAUSE_ENDS = ",;:—–-"
 _ROOM_TONE_RMS = 1.2e-4  # -78 dBFS: inaudible, but not digital silence
 _PEAK = 0.97
 
@@ -74,26 +78,32 @@ def plan(text: str | TaggedText) -> list[Phrase | Point | Hesitation]:
     for index, tag in enumerate(parsed.tags):
         if tag.category in (Category.NON_VERBAL, Category.PAUSE):
             events.setdefault(tag.gap, []).append(Point(index, tag))
-            if tag.name == "crying" and tag.gap < count:
-                # The rest of the sentence is spoken in tears, unless it has an emotion of its own.
-                for word in range(tag.gap, parsed.sentence_ends[tag.gap]):
-                    emotions[word] = emotions[word] or "tearful"
+    # After crying, the rest of the sentence is spoken in tears, unless it has an emotion of its own.
+    cried_at = {tag.gap for tag in parsed.tags if tag.name == "crying"}
+    tears_end = 0
+    for word in range(count):
+        tears_end = parsed.sentence_ends[word] if word in cried_at else tears_end
+        if word < tears_end and emotions[word] is None:
+            emotions[word] = "tearful"
 
     items: list[Phrase | Point | Hesitation] = []
     spoken = _spoken_words(parsed)
-    first = 0
+    first = characters = 0
     for gap in range(count + 1):
         cut = (
             gap == count
             or gap in events
             or gap - first >= MAX_PHRASE_WORDS
+            or characters >= MAX_PHRASE_CHARACTERS
+            or (gap - first >= MAX_PHRASE_WORDS // 2 and spoken[gap - 1][-1] in _CLAUSE_ENDS)
             or (gap > 0 and parsed.sentence_ends[gap - 1] == gap)
             or (gap > first and (emotions[gap], deliveries[gap]) != (emotions[first], deliveries[first]))
         )
         if cut and gap > first:
             items.append(Phrase(first, gap, tuple(spoken[first:gap]), emotions[first], deliveries[first]))
-            first = gap
+            first, characters = gap, 0
         items.extend(events.get(gap, ()))
+        characters += len(spoken[gap]) if gap < count else 0
     return items
 
 
@@ -108,12 +118,16 @@ def _spoken_words(parsed: TaggedText) -> list[str]:
             position += 1
         if position < len(tag_starts):
             following = min(following, tag_starts[position])
-        after = " ".join(parsed.source[word.end : following].split())
+        plain = word.plain
+        if len(plain) > MAX_WORD_CHARACTERS:
+            _log.warning("of a word of %d characters only the first %d are spoken", len(plain), MAX_WORD_CHARACTERS)
+            plain = plain[:MAX_WORD_CHARACTERS]
+        after = " ".join(parsed.source[word.end : following].split())[:MAX_WORD_CHARACTERS]
         spaced = parsed.source[word.end : word.end + 1].isspace()
         if any(mark in after for mark in ".,;:!?…—–-"):
-            spoken.append(f"{word.plain} {after}" if spaced else word.plain + after)
+            spoken.append(f"{plain} {after}" if spaced else plain + after)
         else:
-            spoken.append(word.plain)
+            spoken.append(plain)
     return spoken
 
 
@@ -173,8 +187,13 @@ class LocalEngine:
         Unknown tags are left out with a warning in the log.
 
         Raises:
-            VoiceError: the voice is unknown or not installed, or the text has nothing to speak.
+            VoiceError: the voice is unknown or not installed, or the text is too long or has nothing to speak.
         """
+        if len(text) > MAX_CHARACTERS:
+            raise VoiceError(
+                f"the text has {len(text)} characters; the local voice speaks at most {MAX_CHARACTERS} at once",
+                "cut it into parts",
+            )
         voice = voice or DEFAULT_VOICE
         base = self._base(voice)
         parsed = parse(text)
@@ -263,7 +282,7 @@ class LocalEngine:
             slow = 1.0 / manner.rate
             if phrase.last in parsed.sentence_ends[phrase.last - 1 : phrase.last]:
                 timeline.silence(rng.uniform(0.26, 0.42) * slow)
-            elif phrase.spoken[-1][-1] in ",;:—–-":
+            elif phrase.spoken[-1][-1] in _CLAUSE_ENDS:
                 timeline.silence(rng.uniform(0.12, 0.2) * slow)
             else:
                 timeline.silence(rng.uniform(0.03, 0.07) * slow)
