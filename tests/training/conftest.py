@@ -88,6 +88,101 @@ def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_whisper(tmp_path_factory.mktemp("tiny-whisper"))
 
 
+# Voxtral's control tokens that a transcription request uses, by id; the ids of others do not matter here.
+CONTROLS = {0: "<unk>", 1: "<s>", 2: "</s>", 3: "[INST]", 4: "[/INST]", 11: "<pad>", 24: "[AUDIO]"}
+CONTROLS |= {25: "[BEGIN_AUDIO]", 34: "[TRANSCRIBE]"}
+SPECIALS = 64
+
+
+def save_tiny_voxtral(folder: Path) -> Path:
+    """Write a random Voxtral with the real audio front end and prompt, and a byte-level Tekken tokenizer."""
+    import mistral_common
+    from mistral_common.tokens.tokenizers.base import SpecialTokens
+    from transformers import (
+        GenerationConfig,
+        VoxtralConfig,
+        VoxtralForConditionalGeneration,
+        VoxtralProcessor,
+        WhisperFeatureExtractor,
+    )
+    from transformers.tokenization_mistral_common import MistralCommonBackend
+
+    folder.mkdir(parents=True, exist_ok=True)
+    packaged = Path(mistral_common.__file__).parent / "data" / "tekken_240911.json"
+    tekken = json.loads(packaged.read_text(encoding="utf-8"))
+    tekken["vocab"] = tekken["vocab"][:256]  # the single bytes
+    tekken["config"] |= {
+        "default_vocab_size": SPECIALS + 256,
+        "default_num_special_tokens": SPECIALS,
+        "num_vocab_tokens": 256,
+        "version": "v7",
+    }
+    others = [token.value for token in SpecialTokens if token.value not in CONTROLS.values()]
+    free = [rank for rank in range(SPECIALS) if rank not in CONTROLS]
+    controls = CONTROLS | dict(zip(free, others, strict=False))
+    tekken["special_tokens"] = [
+        {"rank": rank, "token_str": controls.get(rank, f"<SPECIAL_{rank}>"), "is_control": True}
+        for rank in range(SPECIALS)
+    ]
+    tekken["audio"] = {
+        "sampling_rate": RATE_HZ,
+        "frame_rate": 12.5,
+        "chunk_length_s": 30.0,
+        "audio_encoding_config": {"num_mel_bins": 128, "hop_length": 160, "window_size": 400},
+    }
+    tekken.pop("image", None)
+    tekken.pop("multimodal", None)
+    path = folder / "tekken.json"
+    path.write_text(json.dumps(tekken), encoding="utf-8")
+    processor = VoxtralProcessor(
+        WhisperFeatureExtractor(feature_size=128, sampling_rate=RATE_HZ),
+        MistralCommonBackend(tokenizer_path=str(path)),
+    )
+    torch.manual_seed(0)
+    model = VoxtralForConditionalGeneration(
+        VoxtralConfig(
+            audio_config={
+                "model_type": "voxtral_encoder",
+                "hidden_size": 16,
+                "intermediate_size": 64,  # four encoder frames make one audio token
+                "num_hidden_layers": 1,
+                "num_attention_heads": 1,
+                "num_mel_bins": 128,
+                "max_source_positions": 1500,
+                "initializer_range": 0.2,
+            },
+            text_config={
+                "model_type": "llama",
+                "vocab_size": SPECIALS + 256,
+                "hidden_size": 64,
+                "intermediate_size": 128,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 4,
+                "num_key_value_heads": 2,
+                "head_dim": 16,
+                "max_position_embeddings": 2048,
+                "bos_token_id": 1,
+                "eos_token_id": 2,
+                "pad_token_id": 11,
+                # Embeddings and output layer stay frozen: as usually initialised, so small a model could never be
+                # sure of a token.
+                "initializer_range": 0.2,
+            },
+            audio_token_id=24,
+            projector_hidden_act="gelu",
+        )
+    )
+    model.generation_config = GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=11)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_voxtral(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_voxtral(tmp_path_factory.mktemp("tiny-voxtral"))
+
+
 def tone(frequency_hz: float, duration_s: float) -> np.ndarray:
     seconds = np.arange(round(duration_s * RATE_HZ)) / RATE_HZ
     return (0.3 * np.sin(2 * np.pi * frequency_hz * seconds)).astype(np.float32)

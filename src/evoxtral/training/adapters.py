@@ -22,7 +22,13 @@ def add_adapter(family: Family, lora: Lora) -> Any:
         lora_dropout=lora.dropout,
         target_modules=family.lora_targets(lora),
     )
-    return get_peft_model(family.model, config)
+    model = get_peft_model(family.model, config)
+    for module in model.modules():
+        if hasattr(module, "cast_input_dtype_enabled"):
+            # Autocast brings input and weights together where it is on; casting to the adapter's float32 before that
+            # would keep every activation once more, at twice its size.
+            module.cast_input_dtype_enabled = False
+    return model
 
 
 def save_adapter(model: Any, base: str, folder: Path) -> None:

@@ -35,7 +35,7 @@ def augment(audio: torch.Tensor, settings: Augmentation) -> torch.Tensor:
     if settings.band_limit:
         audio = torch.where(_chosen(audio, settings.band_limit), _band_limited(audio), audio)
     if settings.gain:
-        gain = 10 ** (_uniform(audio, GAIN_DB) / 20)
+        gain = _factor(_uniform(audio, GAIN_DB))
         audio = torch.where(_chosen(audio, settings.gain), (audio * gain).clamp(-1, 1), audio)
     return audio
 
@@ -47,22 +47,27 @@ def _uniform(audio: torch.Tensor, limits: tuple[float, float]) -> torch.Tensor:
 
 
 def _chosen(audio: torch.Tensor, probability: float) -> torch.Tensor:
-    return torch.rand(audio.shape[0], 1, device=audio.device) < probability
+    return _uniform(audio, (0.0, 1.0)) < probability
+
+
+def _factor(decibels: torch.Tensor) -> torch.Tensor:
+    return torch.pow(10.0, decibels / 20)
 
 
 def _frequencies_hz(count: int, audio: torch.Tensor) -> torch.Tensor:
-    return torch.fft.rfftfreq(count, 1 / SAMPLE_RATE_HZ, device=audio.device)
+    frequencies: torch.Tensor = torch.fft.rfftfreq(count, 1 / SAMPLE_RATE_HZ, device=audio.device)
+    return frequencies
 
 
 def _with_noise(audio: torch.Tensor) -> torch.Tensor:
     count = audio.shape[1]
     slope = _uniform(audio, NOISE_SLOPE)
     frequencies = _frequencies_hz(count, audio).clamp(min=20.0)
-    noise = torch.fft.irfft(torch.fft.rfft(torch.randn_like(audio)) * frequencies**-slope, count)
+    noise: torch.Tensor = torch.fft.irfft(torch.fft.rfft(torch.randn_like(audio)) * frequencies**-slope, count)
     noise = noise / noise.std(dim=1, keepdim=True).clamp(min=1e-9)
     heard = audio.abs() > _SILENT
     energy = (audio.square() * heard).sum(dim=1, keepdim=True) / heard.sum(dim=1, keepdim=True).clamp(min=1)
-    return (audio + noise * energy.sqrt() * 10 ** (-_uniform(audio, SIGNAL_TO_NOISE_DB) / 20)).clamp(-1, 1)
+    return (audio + noise * energy.sqrt() * _factor(-_uniform(audio, SIGNAL_TO_NOISE_DB))).clamp(-1, 1)
 
 
 def _band_limited(audio: torch.Tensor) -> torch.Tensor:
@@ -71,17 +76,18 @@ def _band_limited(audio: torch.Tensor) -> torch.Tensor:
     # Butterworth-like magnitudes of order 4, without phase.
     low = 1 / (1 + (_uniform(audio, LOW_CUT_HZ) / frequencies.clamp(min=1e-3)) ** 8).sqrt()
     high = 1 / (1 + (frequencies / _uniform(audio, HIGH_CUT_HZ)) ** 8).sqrt()
-    return torch.fft.irfft(torch.fft.rfft(audio) * low * high, count)
+    limited: torch.Tensor = torch.fft.irfft(torch.fft.rfft(audio) * low * high, count)
+    return limited
 
 
 def _in_a_room(audio: torch.Tensor) -> torch.Tensor:
     tail = round(_TAIL_S * SAMPLE_RATE_HZ)
     seconds = torch.arange(tail, device=audio.device) / SAMPLE_RATE_HZ
     response = torch.randn(audio.shape[0], tail, device=audio.device)
-    response = response * 10 ** (-3 * seconds / _uniform(audio, REVERBERATION_S))
+    response = response * _factor(-60 * seconds / _uniform(audio, REVERBERATION_S))
     response[:, 0] = 0
-    response = response / response.norm(dim=1, keepdim=True) * 10 ** (_uniform(audio, REVERBERATION_DB) / 20)
+    response = response / response.norm(dim=1, keepdim=True) * _factor(_uniform(audio, REVERBERATION_DB))
     response[:, 0] = 1
     length = audio.shape[1] + tail
-    wet = torch.fft.irfft(torch.fft.rfft(audio, length) * torch.fft.rfft(response, length), length)
+    wet: torch.Tensor = torch.fft.irfft(torch.fft.rfft(audio, length) * torch.fft.rfft(response, length), length)
     return wet[:, : audio.shape[1]].clamp(-1, 1)

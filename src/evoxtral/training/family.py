@@ -15,7 +15,8 @@ from evoxtral.training.recipe import Augmentation, Lora, Recipe
 from evoxtral.training.windows import Window
 
 IGNORED = -100  # label of positions that carry no loss
-Batch = dict[str, torch.Tensor]
+Batch = dict[str, Any]
+"""Tensors that go to the device (`samples`, `input_ids`, `labels`), and what stays with the host (plain numbers)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +33,12 @@ class Family(Protocol):
     Attributes:
         max_window_s: no window may be longer; None where any length goes.
         model: the pretrained model, without adapters.
+        tokenizer: turns text into ids and back.
     """
 
     max_window_s: float | None
     model: Any
+    tokenizer: Any
 
     def lora_targets(self, lora: Lora) -> str:
         """The regular expression that full names of adapted modules match."""
@@ -51,6 +54,14 @@ class Family(Protocol):
 
     def transcribe(self, model: Any, batch: Batch, max_new_tokens: int) -> list[str]:
         """Write greedily what each window of a batch says; the batch's labels are not looked at."""
+        ...
+
+    def checkpoint_activations(self) -> None:
+        """From now on recompute activations of trained layers in the backward pass."""
+        ...
+
+    def compile(self) -> None:
+        """From now on run each layer compiled: one graph serves all layers of a kind."""
         ...
 
     def save_processor(self, folder: Path) -> None:
@@ -70,7 +81,8 @@ def load_family(recipe: Recipe) -> Family:
         return WhisperFamily(recipe.base_source, language=recipe.language)
     from evoxtral.training.voxtral import VoxtralFamily
 
-    return VoxtralFamily(recipe.base_source, language=recipe.language)
+    dtype = torch.bfloat16 if recipe.optimisation.precision == "bf16" else torch.float32
+    return VoxtralFamily(recipe.base_source, language=recipe.language, dtype=dtype)
 
 
 def missing_base(base: str, error: Exception) -> ModelError:
@@ -79,6 +91,12 @@ def missing_base(base: str, error: Exception) -> ModelError:
         f"{base}: cannot be loaded as a pretrained model: {' '.join(str(error).split())[:300]}",
         "set base to a hub id, or base_folder to a folder in Hugging Face format",
     )
+
+
+def checkpoint_activations(model: Any) -> None:
+    """Turn on activation checkpointing, under the name that this version of transformers has for it."""
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
 
 
 def pad_rows(rows: Sequence[Sequence[int]], fill: int) -> torch.Tensor:

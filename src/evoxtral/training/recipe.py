@@ -31,8 +31,8 @@ class Source(_Section):
 
     path: str
     split: str = "train"
-    repeat: float = Field(1.0, gt=0)
-    limit: int | None = Field(None, ge=1)
+    repeat: float = Field(default=1.0, gt=0)
+    limit: int | None = Field(default=None, ge=1)
 
 
 class Data(_Section):
@@ -43,8 +43,8 @@ class Data(_Section):
 class Lora(_Section):
     """Low-rank adapters (arXiv 2106.09685). `adapt_encoder` is for the Whisper family only."""
 
-    rank: int = Field(64, ge=1)
-    alpha: float = Field(128, gt=0)
+    rank: int = Field(default=64, ge=1)
+    alpha: float = Field(default=128, gt=0)
     dropout: Probability = 0.05
     adapt_encoder: bool = False
 
@@ -63,20 +63,20 @@ class Optimisation(_Section):
         workers: data loader processes on each device; None takes what the machine has, up to 8.
     """
 
-    learning_rate: float = Field(1e-4, gt=0)
-    batch_size: int = Field(8, ge=1)
-    accumulation: int = Field(1, ge=1)
-    epochs: float = Field(1.0, gt=0)
-    max_steps: int | None = Field(None, ge=1)
-    max_minutes: float | None = Field(None, gt=0)
+    learning_rate: float = Field(default=1e-4, gt=0)
+    batch_size: int = Field(default=8, ge=1)
+    accumulation: int = Field(default=1, ge=1)
+    epochs: float = Field(default=1.0, gt=0)
+    max_steps: int | None = Field(default=None, ge=1)
+    max_minutes: float | None = Field(default=None, gt=0)
     warmup: Probability = 0.05
-    weight_decay: float = Field(0.0, ge=0)
-    max_grad_norm: float = Field(1.0, gt=0)
-    neftune_alpha: float = Field(5.0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    neftune_alpha: float = Field(default=5.0, ge=0)
     precision: Literal["bf16", "float32"] = "bf16"
     checkpointing: bool = False
     compile: bool = False
-    workers: int | None = Field(None, ge=0)
+    workers: int | None = Field(default=None, ge=0)
 
 
 class Packing(_Section):
@@ -104,15 +104,15 @@ class Augmentation(_Section):
 class Evaluation(_Section):
     """Transcription of the validation clips during the run; also at its end."""
 
-    every_steps: int | None = Field(None, ge=1)
-    batch_size: int = Field(32, ge=1)
-    max_new_tokens: int = Field(200, ge=1)
-    samples: int = Field(8, ge=0, description="how many predictions are logged with their audio")
+    every_steps: int | None = Field(default=None, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    max_new_tokens: int = Field(default=200, ge=1)
+    samples: int = Field(default=8, ge=0)
 
 
 class Checkpoints(_Section):
-    every_steps: int = Field(500, ge=1)
-    keep: int = Field(2, ge=1)
+    every_steps: int = Field(default=500, ge=1)
+    keep: int = Field(default=2, ge=1)
 
 
 class Export(_Section):

@@ -31,6 +31,7 @@ _MOST_WORKERS = 8
 _LOGS_A_RUN = 100
 # What published checkpoints take, for plans made without loading one.
 _MAX_WINDOW_S = {"whisper": 30.0, "voxtral": None}
+_PACKED_S = 30.0
 # A resumed stage continues only a run that these sections shaped alike.
 _SHAPING = ("family", "base", "language", "seed", "data", "lora", "optimisation", "packing", "augmentation")
 
@@ -129,7 +130,9 @@ def _plan_windows(recipe: Recipe, clips: list[TrainingClip], max_window_s: float
         clips,
         recipe.packing,
         seed=recipe.seed,
-        max_window_s=max_window_s,
+        window_s=max_window_s or _PACKED_S,
+        # Voxtral's sequences grow with their audio and text; Whisper's windows are all of one length.
+        grouped=_windows_per_step(recipe, processes) if recipe.family == "voxtral" else 1,
         epochs=recipe.optimisation.epochs,
         max_windows=None if most is None else most * _windows_per_step(recipe, processes),
         speed_probability=recipe.augmentation.speed,
@@ -175,6 +178,10 @@ def _sft(recipe: Recipe, scorer: Scorer, report: Report) -> dict[str, Any]:
     torch.set_float32_matmul_precision("high")
     family = load_family(recipe)
     model = add_adapter(family, recipe.lora)
+    if choice.checkpointing:
+        family.checkpoint_activations()
+    if choice.compile:
+        family.compile()
     trainable, total = model.get_nb_trainable_parameters()
     report(f"{trainable:,} of {total:,} parameters are trained")
     clips, left_out = load_clips(recipe.data.train, max_clip_s=family.max_window_s)
@@ -219,9 +226,9 @@ def _sft(recipe: Recipe, scorer: Scorer, report: Report) -> dict[str, Any]:
         report_to="none" if recipe.tracker == "none" else recipe.tracker,
         run_name=recipe.name,
         remove_unused_columns=False,
+        logging_nan_inf_filter=False,  # would wait for the device at every step
         label_names=["labels"],
         ddp_find_unused_parameters=False,
-        **({"gradient_checkpointing": True} if choice.checkpointing else {}),
     )
     clock = WallClock(None if choice.max_minutes is None else choice.max_minutes * 60)
     changes = recipe.augmentation

@@ -3,6 +3,7 @@
 A scorer is any function from references and hypotheses (tagged texts, pairwise) to named figures.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
@@ -19,9 +20,6 @@ def quick_scores(references: Sequence[str], hypotheses: Sequence[str]) -> dict[s
 
     from evoxtral.tags import parse
 
-    spoken = jiwer.Compose(
-        [jiwer.ToLowerCase(), jiwer.RemovePunctuation(), jiwer.RemoveMultipleSpaces(), jiwer.Strip()]
-    )
     pairs = [
         (parse(reference), parse(hypothesis)) for reference, hypothesis in zip(references, hypotheses, strict=True)
     ]
@@ -36,10 +34,10 @@ def quick_scores(references: Sequence[str], hypotheses: Sequence[str]) -> dict[s
         if not wanted_tags:
             false_tags += written_tags.total()
             plain_words += len(reference.words)
-        text = spoken(reference.plain_text)
+        text = _spoken(reference.plain_text)
         if text:
             expected.append(text)
-            heard.append(spoken(hypothesis.plain_text))
+            heard.append(_spoken(hypothesis.plain_text))
     precision = matched / written if written else 1.0
     recall = matched / wanted if wanted else 1.0
     return {
@@ -49,3 +47,7 @@ def quick_scores(references: Sequence[str], hypotheses: Sequence[str]) -> dict[s
         "tag_f1": 2 * precision * recall / (precision + recall) if precision + recall else 0.0,
         "false_tags_per_100_words": 100 * false_tags / plain_words if plain_words else 0.0,
     }
+
+
+def _spoken(text: str) -> str:
+    return " ".join(re.findall(r"[\w']+", text.lower()))

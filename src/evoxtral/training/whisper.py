@@ -21,6 +21,7 @@ from evoxtral.training.family import (
     IGNORED,
     Batch,
     TokenLogits,
+    checkpoint_activations,
     missing_base,
     pad_rows,
     pad_samples,
@@ -119,6 +120,14 @@ class WhisperFamily:
         texts: list[str] = self.tokenizer.batch_decode(written[:, len(self.prompt) :], skip_special_tokens=True)
         return [text.strip() for text in texts]
 
+    def checkpoint_activations(self) -> None:
+        checkpoint_activations(self.model)
+
+    def compile(self) -> None:
+        for layers in (self.model.model.encoder.layers, self.model.model.decoder.layers):
+            for layer in layers:
+                layer.compile()
+
     def save_processor(self, folder: Path) -> None:
         self._extractor.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
@@ -127,4 +136,5 @@ class WhisperFamily:
         audio = to_whole_windows(samples, self._extractor.n_samples)
         if augmentation is not None:
             audio = augment(audio, augmentation)
-        return self._features.to(samples.device)(audio)
+        features: torch.Tensor = self._features.to(samples.device)(audio)
+        return features

@@ -5,6 +5,7 @@ way. The whole run is planned beforehand from one seed: window *i* is the same i
 and for every number of loader workers. Knows nothing of tokens or models.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -17,8 +18,9 @@ from evoxtral.training.recipe import Packing
 
 GAP_S: Final = (0.2, 1.2)
 EDGE_S: Final = (0.0, 0.6)
-EMPTY_S: Final = (1.0, 30.0)
+EMPTY_S: Final = (1.0, 30.0)  # but no longer than a window
 SPEED: Final = (0.9, 1.1)
+_GROUPS_SORTED: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class WindowPlan:
     with as many of the next clips as fit, up to a drawn length; the others hold one clip.
 
     Args:
-        max_window_s: no window of several clips is longer; None for one clip a window.
+        window_s: no window of several clips is longer.
+        grouped: so many windows that follow each other are of like length in audio and text, which spares padding.
         epochs: windows are planned for so many epochs, the last of which may be cut short.
         max_windows: at most so many windows; with `epochs` None, exactly so many.
         speed_probability: share of clips that are played faster or slower (by up to 10 %, with their pitch).
@@ -48,7 +51,8 @@ class WindowPlan:
         packing: Packing,
         *,
         seed: int,
-        max_window_s: float | None,
+        window_s: float = 30.0,
+        grouped: int = 1,
         epochs: float | None = 1.0,
         max_windows: int | None = None,
         speed_probability: float = 0.0,
@@ -58,7 +62,8 @@ class WindowPlan:
         self._clips = clips
         self._packing = packing
         self._seed = seed
-        self._max_window_s = max_window_s
+        self._window_s = window_s
+        self._grouped = grouped
         self._speed_probability = speed_probability
         self._members: list[tuple[int, ...]] = []
         self.windows_per_epoch = 0
@@ -88,9 +93,9 @@ class WindowPlan:
         start = 0
         while start < len(order):
             end = start + 1
-            if self._max_window_s is not None and random.random() < self._packing.probability:
+            if random.random() < self._packing.probability:
                 # The reserve leaves room for the silence around and for slower speech.
-                target_s = random.uniform(0.3, 1.0) * self._max_window_s
+                target_s = random.uniform(0.3, 1.0) * self._window_s
                 length_s = EDGE_S[1] * 2 + self._clips[order[start]].duration_s / SPEED[0]
                 while end < len(order):
                     length_s += GAP_S[1] + self._clips[order[end]].duration_s / SPEED[0]
@@ -101,7 +106,24 @@ class WindowPlan:
             start = end
         members += [()] * round(len(members) * self._packing.empty)
         random.shuffle(members)
-        return members
+        return self._group(members, random)
+
+    def _group(self, members: list[tuple[int, ...]], random: np.random.Generator) -> list[tuple[int, ...]]:
+        """Sort windows within chunks of the order, and take the groups of each chunk in a new order."""
+
+        def size(window: tuple[int, ...]) -> tuple[int, int]:
+            clips = [self._clips[index] for index in window]
+            return math.ceil(sum(clip.duration_s for clip in clips) / self._window_s), sum(len(c.text) for c in clips)
+
+        if self._grouped == 1:
+            return members
+        ordered: list[tuple[int, ...]] = []
+        for start in range(0, len(members), self._grouped * _GROUPS_SORTED):
+            chunk = sorted(members[start : start + self._grouped * _GROUPS_SORTED], key=size)
+            groups = [chunk[place : place + self._grouped] for place in range(0, len(chunk), self._grouped)]
+            for place in random.permutation(len(groups)):
+                ordered += groups[place]
+        return ordered
 
     def __len__(self) -> int:
         return len(self._members)
@@ -111,31 +133,28 @@ class WindowPlan:
         random = np.random.default_rng((self._seed, 1 << 32, index))
         members = self._members[index]
         if not members:
-            return Window(_nothing(random), "")
-        if not self._max_window_s or not self._packing.probability:
+            return Window(_nothing(random, self._window_s), "")
+        if not self._packing.probability:
             # Without packing, a window is its clip and nothing else.
             clip = self._clips[members[0]]
             return Window(self._spoken(clip, random), clip.text)
-        longest = round(self._max_window_s * SAMPLE_RATE_HZ)
         pieces: list[NDArray[np.int16]] = []
         for place, member in enumerate(members):
             pieces.append(_silence(random, GAP_S if place else EDGE_S))
             pieces.append(self._spoken(self._clips[member], random))
         pieces.append(_silence(random, EDGE_S))
         samples = np.concatenate(pieces)
-        if len(samples) > longest:
-            # A single clip of nearly a window's length: its surroundings give way, never its speech.
-            samples = pieces[1][:longest] if len(members) == 1 else samples[:longest]
+        if len(members) == 1 and len(samples) > self._window_s * SAMPLE_RATE_HZ:
+            # A clip of about a window's length or more: its surroundings give way, never its speech.
+            samples = pieces[1]
         texts = (self._clips[member].text.strip() for member in members)
         return Window(samples, " ".join(text for text in texts if text))
 
     def _spoken(self, clip: TrainingClip, random: np.random.Generator) -> NDArray[np.int16]:
         if random.random() >= self._speed_probability:
             return clip.samples
-        slowest = SPEED[0]
-        if self._max_window_s is not None:
-            # Slower speech may not leave the window.
-            slowest = max(slowest, min(1.0, clip.duration_s / self._max_window_s))
+        # Slower speech may not leave the window.
+        slowest = max(SPEED[0], min(1.0, clip.duration_s / self._window_s))
         count = round(len(clip.samples) / random.uniform(slowest, SPEED[1]))
         places = np.linspace(0, len(clip.samples) - 1, max(count, 1))
         return np.interp(places, np.arange(len(clip.samples)), clip.samples).astype(np.int16)
@@ -145,9 +164,9 @@ def _silence(random: np.random.Generator, range_s: tuple[float, float]) -> NDArr
     return np.zeros(round(random.uniform(*range_s) * SAMPLE_RATE_HZ), dtype=np.int16)
 
 
-def _nothing(random: np.random.Generator) -> NDArray[np.int16]:
+def _nothing(random: np.random.Generator, window_s: float) -> NDArray[np.int16]:
     """A window without speech: silence, or white or brownish noise of a drawn level."""
-    count = round(random.uniform(*EMPTY_S) * SAMPLE_RATE_HZ)
+    count = round(min(random.uniform(*EMPTY_S), window_s) * SAMPLE_RATE_HZ)
     level = 10 ** (random.uniform(-80, -25) / 20)
     if random.random() < 0.2:
         return np.zeros(count, dtype=np.int16)

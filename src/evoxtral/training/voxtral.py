@@ -1,0 +1,165 @@
+"""The Voxtral family: Voxtral-Mini-3B, Voxtral-Small-24B and any checkpoint of their classes, audio of any length.
+
+Knows Voxtral's transcription request, targets, features and module names; nothing of schedules, checkpoints or data
+sources. The audio tower is frozen: no adapter touches it, and it runs without a graph.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from transformers import GenerationConfig, VoxtralForConditionalGeneration, VoxtralProcessor
+
+from evoxtral.training.augment import augment
+from evoxtral.training.clips import SAMPLE_RATE_HZ
+from evoxtral.training.family import (
+    IGNORED,
+    Batch,
+    TokenLogits,
+    checkpoint_activations,
+    missing_base,
+    pad_rows,
+    pad_samples,
+)
+from evoxtral.training.features import LogMel, to_whole_windows
+from evoxtral.training.recipe import Augmentation, Lora
+from evoxtral.training.windows import Window
+
+# Without "language_model" the attention projections of the audio tower, which have the same names, would match too.
+TARGETS: Final = (
+    r".*language_model\.(model\.)?layers\.\d+\.(self_attn\.(q|k|v|o)_proj|mlp\.(gate|up|down)_proj)"
+    r"|.*multi_modal_projector\.linear_[12]"
+)
+_CHUNK_S: Final = 30
+
+
+class VoxtralFamily:
+    """A Voxtral checkpoint for training.
+
+    Args:
+        base: folder or hub id.
+        language: ISO 639-1 code that the transcription request names; None lets the model find it.
+        dtype: of the frozen weights.
+    """
+
+    max_window_s: float | None = None
+
+    def __init__(self, base: str, *, language: str | None = "en", dtype: torch.dtype = torch.bfloat16) -> None:
+        try:
+            self.model: Any = VoxtralForConditionalGeneration.from_pretrained(base, dtype=dtype)
+            self._processor: Any = VoxtralProcessor.from_pretrained(base)
+        except (OSError, ValueError) as error:
+            raise missing_base(base, error) from error
+        self.tokenizer: Any = self._processor.tokenizer
+        self._features = LogMel(self._processor.feature_extractor)
+        self._end: int = self.tokenizer.eos_token_id
+        self._padding: int = self.tokenizer.pad_token_id
+        self._chunk_samples = _CHUNK_S * SAMPLE_RATE_HZ
+        request = self._processor.apply_transcription_request(
+            audio=[np.zeros(SAMPLE_RATE_HZ, dtype=np.float32)],
+            model_id=base,
+            language=language,
+            sampling_rate=SAMPLE_RATE_HZ,
+            format=["WAV"],
+        )
+        ids: list[int] = request["input_ids"][0].tolist()
+        audio = self.model.config.audio_token_id
+        first = ids.index(audio)
+        self._chunk_tokens = ids.count(audio)
+        self._head, self._tail = ids[:first], ids[first + self._chunk_tokens :]
+
+    def lora_targets(self, lora: Lora) -> str:
+        return TARGETS
+
+    def prompt(self, samples: int) -> list[int]:
+        """The model's own transcription request for audio of so many samples: 375 audio tokens for each 30 s begun."""
+        audio = [self.model.config.audio_token_id] * self._chunk_tokens
+        return [*self._head, *(audio * self._chunks(samples)), *self._tail]
+
+    def encode_target(self, text: str) -> list[int]:
+        """Token ids of a target with its end token. Tags are plain text, and so is what looks like a control token."""
+        tokens: list[int] = self.tokenizer.encode(text.strip(), add_special_tokens=False)
+        return [*tokens, self._end]
+
+    def collate(self, windows: Sequence[Window]) -> Batch:
+        inputs, labels = [], []
+        for window in windows:
+            prompt, target = self.prompt(len(window.samples)), self.encode_target(window.text)
+            # Position i predicts token i + 1: the prompt's last token predicts the first of the text.
+            inputs.append([*prompt, *target[:-1]])
+            labels.append([IGNORED] * (len(prompt) - 1) + target)
+        return {
+            "samples": pad_samples(windows),
+            "chunks": [self._chunks(len(window.samples)) for window in windows],
+            "input_ids": pad_rows(inputs, self._padding),
+            "labels": pad_rows(labels, IGNORED),
+        }
+
+    def token_logits(self, model: Any, batch: Batch, augmentation: Augmentation | None) -> TokenLogits:
+        labels = batch["labels"]
+        # Logits over 131,072 tokens are made only from where the shortest prompt ends.
+        first = len(self._head) + self._chunk_tokens * min(batch["chunks"]) + len(self._tail) - 1
+        kept = torch.arange(first, labels.shape[1], device=labels.device)
+        # No mask is needed for padding on the right: attention is causal, and padded positions carry no loss.
+        logits = model(
+            input_ids=batch["input_ids"],
+            input_features=self._input_features(batch, augmentation),
+            logits_to_keep=kept,
+            use_cache=False,
+        ).logits
+        return TokenLogits(logits.flatten(0, 1), labels[:, first:].flatten())
+
+    @torch.no_grad()
+    def transcribe(self, model: Any, batch: Batch, max_new_tokens: int) -> list[str]:
+        prompts = [self.prompt(chunks * self._chunk_samples) for chunks in batch["chunks"]]
+        longest = max(len(prompt) for prompt in prompts)
+        missing = torch.tensor([longest - len(prompt) for prompt in prompts])
+        ids = torch.tensor([[self._padding] * (longest - len(prompt)) + prompt for prompt in prompts])
+        heard = torch.arange(longest) >= missing[:, None]
+        device = batch["samples"].device
+        written = model.generate(
+            input_ids=ids.to(device),
+            attention_mask=heard.long().to(device),
+            input_features=self._input_features(batch, None),
+            generation_config=GenerationConfig(
+                max_length=longest + max_new_tokens,
+                do_sample=False,
+                bos_token_id=self.tokenizer.bos_token_id,
+                eos_token_id=self._end,
+                pad_token_id=self._padding,
+            ),
+        )
+        texts: list[str] = self.tokenizer.batch_decode(written[:, longest:], skip_special_tokens=True)
+        return [text.strip() for text in texts]
+
+    def checkpoint_activations(self) -> None:
+        # The frozen tower keeps no activations anyway.
+        checkpoint_activations(self.model.model.language_model)
+
+    def compile(self) -> None:
+        for layers in (self.model.model.audio_tower.layers, self.model.model.language_model.layers):
+            for layer in layers:
+                layer.compile()
+
+    def save_processor(self, folder: Path) -> None:
+        self._processor.save_pretrained(folder)
+
+    def _chunks(self, samples: int) -> int:
+        return max(1, -(-samples // self._chunk_samples))
+
+    def _input_features(self, batch: Batch, augmentation: Augmentation | None) -> torch.Tensor:
+        """Features of shape (30 s chunks of all rows, bands, 3000).
+
+        The loudest point of a whole recording sets the floor of each of its chunks, as the model's processor does it.
+        """
+        samples, chunks = batch["samples"], batch["chunks"]
+        features = self._features.to(samples.device)
+        rows = []
+        for row, count in zip(samples, chunks, strict=True):
+            audio = to_whole_windows(row[None, : count * self._chunk_samples], count * self._chunk_samples)
+            if augmentation is not None:
+                audio = augment(audio, augmentation)
+            rows.append(torch.cat(features(audio).chunk(count, dim=2)))
+        return torch.cat(rows)
