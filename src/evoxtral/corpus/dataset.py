@@ -317,23 +317,32 @@ def plot_composition(clips: Sequence[Clip], path: Path) -> None:
 # --- Hub ------------------------------------------------------------------------------------------------------------
 
 
-def push(corpus: CorpusFolder, repository: str, *, private: bool = True) -> str:
+def push(
+    corpus: CorpusFolder,
+    repository: str,
+    *,
+    private: bool = True,
+    endpoint: str | None = None,
+    token: str | None = None,
+) -> str:
     """Upload the built dataset to the Hugging Face Hub; returns its address.
+
+    Args:
+        endpoint, token: the Hub and the right to write there; None leaves both to the environment.
 
     Raises:
         CorpusError: nothing was built, or the Hub refuses.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
     if not (corpus.dataset_path / "README.md").exists():
         raise CorpusError(f"{corpus.path} has no dataset yet", f"build it: evoxtral corpus build {corpus.path}")
-    api = HfApi()
+    api = HfApi(endpoint=endpoint, token=token)
     try:
         address = api.create_repo(repository, repo_type="dataset", private=private, exist_ok=True)
         api.upload_folder(repo_id=repository, repo_type="dataset", folder_path=corpus.dataset_path)
-    except (HfHubHTTPError, LocalTokenNotFoundError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except Exception as error:  # the Hub's own errors, and those of whichever HTTP library its client uses
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise CorpusError(
             f"the Hub did not take {repository}: {reason}", "set HF_TOKEN to a token that may write, or: hf auth login"
         ) from error

@@ -6,6 +6,7 @@ reason go to `set_aside.jsonl`. Knows an engine that listens and nothing of the 
 """
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -44,6 +45,8 @@ _MAX_CLIPPED_SHARE = 0.001
 _END_S = 0.02
 _SPEECH_PERCENTILE = 80
 _MIN_FADE_DB = 6.0
+
+_ELLIPSIS = re.compile(r"\.{2,}|…")  # which the normaliser would take for a word's end
 
 
 class Measurement(BaseModel):
@@ -158,7 +161,7 @@ def count_errors(spoken: str, heard: str) -> tuple[int, int]:
     """Word errors between two plain texts, both normalised as Whisper's authors do, and the number of spoken words."""
     import jiwer
 
-    reference, hypothesis = (" ".join(_normalizer()(text).split()) for text in (spoken, heard))
+    reference, hypothesis = (" ".join(_normalizer()(_ELLIPSIS.sub(" ", text)).split()) for text in (spoken, heard))
     if not reference:
         return len(hypothesis.split()), 0
     output = jiwer.process_words(reference, hypothesis)

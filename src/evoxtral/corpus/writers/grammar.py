@@ -32,7 +32,7 @@ _MAX_DRAWS = 60
 _MAX_WORDS = 70
 
 # The mood of a text that suits a tag.
-_MOODS = {
+_SUITING_MOODS = {
     "excited": ("excited",),
     "sad": ("sad",),
     "angry": ("angry",),
@@ -49,7 +49,7 @@ _MOODS = {
     "stammers": ("nervous",),
     "pause": ("neutral", "calm", "sad", "nervous"),
 }
-_ALL_MOODS = ("excited", "sad", "angry", "nervous", "calm", "frustrated", "funny", "shock", "secret")
+MOODS = ("excited", "sad", "angry", "nervous", "calm", "frustrated", "funny", "shock", "secret")
 _SUITING_SHARE = 0.64
 _NEUTRAL_SHARE = 0.24  # the rest is of a mood that contradicts the tag
 _QUIET_TAGS = frozenset(("sad", "calm", "whispers", "nervous", "stammers"))
@@ -130,7 +130,7 @@ class GrammarWriter:
         for draw in range(_MAX_DRAWS):
             rng = random.Random(f"{self._seed}:{script_id}:{draw}")
             situation = self._choose_situation(rng, brief.domain)
-            text = _Composer(brief, situation, rng, draw).compose()
+            text = Composer(brief, situation, rng, draw).compose()
             if text is None or self._index.has_similar(text, _MAX_SIMILARITY):
                 continue
             self._used[situation.name] += 1
@@ -229,10 +229,10 @@ def _is_held(tag: str) -> bool:
     return CANONICAL[tag].category in (Category.EMOTION, Category.DELIVERY)
 
 
-class _Composer:
+class Composer:
     """Writes one text for one brief."""
 
-    def __init__(self, brief: Brief, situation: Situation, rng: random.Random, draw: int) -> None:
+    def __init__(self, brief: Brief, situation: Situation, rng: random.Random, draw: int = 0) -> None:
         self._brief = brief
         self._situation = situation
         self._rng = rng
@@ -244,12 +244,12 @@ class _Composer:
         for kind in ("good", "bad", "do"):
             rules[kind] = rules[f"{theme}.{kind}"]
         rules["topic"] = (situation.topic,)
-        self._language = Expander(rules, rng)
+        self.language = Expander(rules, rng)
         for key, template in situation.names:
-            self._language.bound[key] = self._language.expand(template)
+            self.language.bound[key] = self.language.expand(template)
         # A small cast: whoever is named again is mostly somebody the text has named before.
-        cast = [phrase for phrase in self._language.bound.values() if phrase.person]
-        cast.append(self._language.expand("<person>"))
+        cast = [phrase for phrase in self.language.bound.values() if phrase.person]
+        cast.append(self.language.expand("<person>"))
         self._cast = tuple(phrase.text for phrase in cast)
         rules["person"] = (*(f"{phrase.text}/{phrase.person}" for phrase in cast), "<anyone>")
 
@@ -309,14 +309,14 @@ class _Composer:
     def _sentence(self, mood: str) -> _Line:
         """A sentence of a mood that this text does not hold yet; from the situation or for any situation."""
         own = [line for line in self._situation.sentences.get(mood, ()) if line not in self._spent]
-        shared = [line for line in self._language.rules[mood] if line not in self._spent]
+        shared = [line for line in self.language.rules[mood] if line not in self._spent]
         drawn: list[tuple[int, str, str]] = []
         # Many tags need many sentences: the shortest of several keeps the whole speakable.
         wanted = 1 + max(0, len(self._brief.tags) - 3) // 2 + self._draw // 10
         for _ in range(20):
             pool = own if own and self._rng.random() < 0.62 else shared
             template = self._rng.choice(pool)
-            text = self._language.sentence(template)
+            text = self.language.sentence(template)
             if _is_sensible(text, self._cast):
                 drawn.append((len(text.split()), text, template))
             if len(drawn) == wanted:
@@ -332,13 +332,13 @@ class _Composer:
         starts_freely = self._openers < 2 and text.split()[0].strip(",.!?").lower() not in _word_list("openers")
         if draw < 0.14 and starts_freely:
             self._openers += 1
-            return f"{self._language.rule('opener').rstrip('.')}, {_lower_first(text)}"
+            return f"{self.language.rule('opener').rstrip('.')}, {_lower_first(text)}"
         if draw < 0.22 and mood in ("neutral", "calm", "sad", "secret", "funny") and text.endswith("."):
-            tail = self._language.rule("tail.question" if rng.random() < 0.35 else "tail.statement").rstrip(".")
+            tail = self.language.rule("tail.question" if rng.random() < 0.35 else "tail.statement").rstrip(".")
             return f"{text[:-1]}, {_lower_first(tail)}{'?' if tail in _QUESTION_TAILS else '.'}"
         if 0.22 < draw < 0.26 and starts_freely:
             self._openers += 1
-            turn = self._language.rule("turn").rstrip(".")
+            turn = self.language.rule("turn").rstrip(".")
             return f"{turn}, {_lower_first(text)}"
         return text
 
@@ -348,16 +348,16 @@ class _Composer:
             return self._rng.choice(("ambiguous", "ambiguous", "neutral", self._contrary(tag)))
         draw = self._rng.random()
         if draw < _SUITING_SHARE:
-            return self._rng.choice(_MOODS[tag])
+            return self._rng.choice(_SUITING_MOODS[tag])
         return "neutral" if draw < _SUITING_SHARE + _NEUTRAL_SHARE else self._contrary(tag)
 
     def _contrary(self, tag: str) -> str:
-        return self._rng.choice([mood for mood in _ALL_MOODS if mood not in _MOODS[tag]])
+        return self._rng.choice([mood for mood in MOODS if mood not in _SUITING_MOODS[tag]])
 
     def _untagged_sentence(self) -> _Line:
         if self._brief.tags or self._rng.random() >= _PLAIN_MOOD_SHARE:
             return self._sentence("neutral")
-        return _soften(self._sentence(self._rng.choice(_ALL_MOODS)), self._rng)
+        return _soften(self._sentence(self._rng.choice(MOODS)), self._rng)
 
     # tags
 
@@ -416,8 +416,9 @@ class _Composer:
             line = self._untagged_sentence()
             if lines and total + len(line.words) > words * 1.25 + 4:
                 break
-            # Not behind the last line where that ends in a tag: such a tag is meant to be the end.
-            lines.insert(self._rng.randint(0, len(lines)), line)
+            # Not behind a last line that ends in a tag: people also end on a laugh or a sigh.
+            is_closed = bool(lines) and bool(lines[-1].tags.get(len(lines[-1].words)))
+            lines.insert(self._rng.randint(0, len(lines) - is_closed), line)
         return lines
 
     # edge cases
@@ -425,7 +426,7 @@ class _Composer:
     def _very_short(self) -> list[_Line]:
         tags = self._brief.tags
         rule = "short.mood" if tags and self._rng.random() < 0.6 else "short.neutral"
-        line = _Line(self._language.rule(rule).split()[:4])
+        line = _Line(self.language.rule(rule).split()[:4])
         if line.words[-1][-1] == ",":
             line.words[-1] = line.words[-1][:-1] + "."
         for tag in tags:

@@ -57,7 +57,10 @@ _PRONOUNS = {
 _SUBJECTS = {"I": "i", "we": "w", "you": "y", "they": "p"}
 _FORMS = frozenset(("base", "past", "pres", "pp", "ing"))
 _PERSON_SUFFIX = re.compile(r"/([mfiwyp])$")
-_AN = re.compile(r"\b(a) (?=(?:[ai]|e(?!u)|o(?!ne\b|nce\b)|u(?!ni|se|su|ti|ku|ro)|hour|honest)[a-z])", re.IGNORECASE)
+_AN = re.compile(
+    r"\b(a) (?=(?:hour|honest|heir|[ai][a-z]|e(?!u)[a-z]|o(?!ne\b|nce\b)[a-z]|u(?!ni|se|su|ti|ku|ro)[a-z]))",
+    re.IGNORECASE,
+)
 
 
 class TemplateError(ValueError):

@@ -1,0 +1,273 @@
+"""The dataset, read back by `datasets` as anyone would."""
+
+import base64
+import io
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+from evoxtral.corpus.config import CorpusConfig, DatasetConfig
+from evoxtral.corpus.dataset import assign, build, push
+from evoxtral.corpus.folder import CorpusFolder, SetAside
+from evoxtral.corpus.records import Clip, Domain, Script, SliceType
+from evoxtral.errors import CorpusError
+from evoxtral.tags import parse
+
+datasets = pytest.importorskip("datasets")
+
+RATE_HZ = 16_000
+VOICES = ("a", "b", "held")
+CONFIG = CorpusConfig(name="test-corpus", dataset=DatasetConfig(validation=0.1, test=0.2, holdout_voices=("held",)))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> CorpusFolder:
+    """Forty scripts, each spoken by all three voices; a clip is told by its length and its one value. Built."""
+    corpus = CorpusFolder(tmp_path_factory.mktemp("made"))
+    corpus.audio_path.mkdir(parents=True)
+    kinds = list(SliceType)
+    scripts = [
+        Script(
+            id=f"s{number:02}",
+            tagged_text=f"[giggles] Number {number} is SO big. [clears throat]" if number % 4 else f"Just {number}.",
+            slice_type=kinds[number % 5],
+            domain=list(Domain)[number % 8],
+            writer="test",
+        )
+        for number in range(40)
+    ]
+    corpus.append_scripts(scripts)
+    clips = []
+    for index, (script, voice) in enumerate((script, voice) for script in scripts for voice in VOICES):
+        samples = np.full(800 + index, (index + 1) / 1024, np.float32)
+        name = f"{script.id}-{voice}"
+        soundfile.write(corpus.audio_path / f"{name}.flac", samples, RATE_HZ)
+        clips.append(
+            Clip(
+                id=name,
+                script_id=script.id,
+                tagged_text=script.tagged_text,
+                audio=f"audio/{name}.flac",
+                duration_s=len(samples) / RATE_HZ,
+                voice=voice,
+                engine="test/engine",
+                seed=index,
+                slice_type=script.slice_type,
+                domain=script.domain,
+            )
+        )
+    corpus.append_clips(clips)
+    build(corpus, CONFIG)
+    return corpus
+
+
+@pytest.fixture
+def corpus(made: CorpusFolder, tmp_path: Path) -> CorpusFolder:
+    """The same, to be changed."""
+    return CorpusFolder(shutil.copytree(made.path, tmp_path / "corpus"))
+
+
+@pytest.fixture(autouse=True)
+def cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+def load(corpus: CorpusFolder, **options: Any) -> Any:
+    return datasets.load_dataset(str(corpus.dataset_path), **options)
+
+
+def test_the_dataset_holds_what_the_clips_are(made: CorpusFolder) -> None:
+    clips = {clip.id: clip for clip in made.read_clips()}
+    found = load(made)
+    assert set(found) == {"train", "validation", "test"}
+    assert found["train"].features["audio"] == datasets.Audio(sampling_rate=RATE_HZ)
+    rows = 0
+    for part in found.values():
+        for row in part.cast_column("audio", datasets.Audio(decode=False)):
+            clip = clips[row["clip_id"]]
+            parsed = parse(clip.tagged_text)
+            assert row["tagged_text"] == clip.tagged_text
+            assert row["plain_text"] == parsed.plain_text
+            assert row["tag_list"] == [tag.name for tag in parsed.tags]
+            assert (row["slice_type"], row["domain"]) == (clip.slice_type, clip.domain)
+            assert (row["voice"], row["engine"], row["script_id"]) == (clip.voice, "test/engine", clip.script_id)
+            assert row["duration_s"] == pytest.approx(clip.duration_s)
+            samples, rate_hz = soundfile.read(io.BytesIO(row["audio"]["bytes"]))
+            assert (len(samples), rate_hz) == (800 + clip.seed, RATE_HZ)
+            assert samples[0] == pytest.approx((clip.seed + 1) / 1024, abs=1e-4)
+            rows += 1
+    assert rows == 32 * 2 + 8
+    assert ["laughs", "clears throat"] in [list(tags) for tags in found["train"]["tag_list"]]
+
+
+def test_no_text_and_no_held_out_voice_is_on_two_sides(made: CorpusFolder) -> None:
+    report = assign(made, made.read_scripts(), CONFIG)
+    found = load(made).remove_columns("audio")
+    texts = {split: set(part["plain_text"]) for split, part in found.items()}
+    assert not texts["train"] & texts["test"]
+    assert not texts["train"] & texts["validation"]
+    assert not texts["validation"] & texts["test"]
+    assert set(found["test"]["voice"]) == {"held"}
+    assert set(found["train"]["voice"]) == set(found["validation"]["voice"]) == {"a", "b"}
+    # Eight scripts of each slice: a fifth and a tenth of them, within one.
+    for kind in SliceType:
+        scripts = {
+            split: {row["script_id"] for row in part if row["slice_type"] == kind} for split, part in found.items()
+        }
+        assert len(scripts["test"]) in (1, 2)
+        assert len(scripts["validation"]) in (0, 1, 2)
+    in_dataset = sum(map(len, report.clips.values()))
+    assert in_dataset + report.left_out.total() == 120
+
+
+def test_it_streams_in_small_groups(made: CorpusFolder) -> None:
+    import pyarrow.parquet as pq
+
+    stream = load(made, split="train", streaming=True).cast_column("audio", datasets.Audio(decode=False))
+    assert next(iter(stream))["audio"]["bytes"][:4] == b"fLaC"
+    file = pq.ParquetFile(next((made.dataset_path / "data").glob("train-*.parquet")))
+    assert all(file.metadata.row_group(index).num_rows <= 64 for index in range(file.num_row_groups))
+
+
+def test_rejected_clips_stay_out_and_are_counted(corpus: CorpusFolder) -> None:
+    corpus.write_set_aside([SetAside(id="s00-a", reason="silent", detail="")])
+    report = build(corpus, CorpusConfig())
+    assert report.left_out["set aside by validation"] == 1
+    assert "s00-a" not in {clip.id for part in report.clips.values() for clip in part}
+    assert sum(map(len, report.clips.values())) == 119
+
+
+def test_clips_that_name_their_split_keep_it_and_need_no_script(corpus: CorpusFolder) -> None:
+    soundfile.write(corpus.audio_path / "human.wav", np.zeros((4_410, 2)), 44_100)
+    clip = corpus.read_clips()[0]
+    human = {"id": "human", "script_id": "human", "audio": "audio/human.wav", "voice": "someone"}
+    corpus.append_clips([clip.model_copy(update={**human, "split": "validation"})])
+    build(corpus, CorpusConfig())
+    validation = load(corpus, split="validation").cast_column("audio", datasets.Audio(decode=False))
+    (row,) = [row for row in validation if row["clip_id"] == "human"]
+    samples, rate_hz = soundfile.read(io.BytesIO(row["audio"]["bytes"]))
+    assert (rate_hz, samples.shape) == (RATE_HZ, (1_600,))
+
+
+def test_the_card_tells_the_measured_composition(made: CorpusFolder) -> None:
+    report = assign(made, made.read_scripts(), CONFIG)
+    card = (made.dataset_path / "README.md").read_text()
+    _, front, body = card.split("---\n", 2)
+    data = yaml.safe_load(front)
+    assert data["pretty_name"] == "test-corpus"
+    assert [entry["split"] for entry in data["configs"][0]["data_files"]] == ["train", "validation", "test"]
+    for split, clips in report.clips.items():
+        scripts = {clip.script_id for clip in clips}
+        assert f"| {split} | {len(clips)} | {len(scripts)} |" in body
+    assert "| test/engine | held | 8 |" in body
+    assert "held" in body.split("test split only: ")[1].split("\n")[0]
+    assert (made.dataset_path / "composition.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_a_dataset_is_replaced_as_a_whole(corpus: CorpusFolder) -> None:
+    before = (corpus.dataset_path / "README.md").read_bytes()
+    (corpus.dataset_path / "data" / "stale.parquet").write_bytes(b"")
+    trained_on = next(iter(assign(corpus, corpus.read_scripts(), CONFIG).clips["train"]))
+    broken = trained_on.model_copy(update={"id": "broken", "audio": "audio/broken.flac"})
+    (corpus.path / "audio" / "broken.flac").write_bytes(b"not audio")
+    corpus.append_clips([broken])
+    with pytest.raises(Exception, match=r"broken\.flac"):
+        build(corpus, CONFIG)
+    assert (corpus.dataset_path / "README.md").read_bytes() == before
+    corpus.write_set_aside([SetAside(id="broken", reason="unreadable", detail="")])
+    build(corpus, CONFIG)
+    assert not (corpus.dataset_path / "data" / "stale.parquet").exists()
+
+
+def test_a_corpus_without_clips_has_no_dataset(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="no clips"):
+        build(CorpusFolder(tmp_path), CorpusConfig())
+
+
+class _Hub(BaseHTTPRequestHandler):
+    """The requests of the Hub's API that an upload of small files makes."""
+
+    files: dict[str, bytes]
+    token = "hf_write"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        here = f"http://{self.headers['Host']}/datasets/me"
+        if self.headers["Authorization"] != f"Bearer {self.token}":
+            self._answer(401, {"error": "Invalid credentials"})
+        elif self.path == "/api/repos/create":
+            self._answer(200, {"url": f"{here}/{json.loads(body)['name']}"})
+        elif self.path == "/api/validate-yaml":
+            self._answer(200, {"errors": [], "warnings": []})
+        elif "/preupload/" in self.path:
+            asked = json.loads(body)["files"]
+            modes = [{"path": file["path"], "uploadMode": "regular", "shouldIgnore": False} for file in asked]
+            self._answer(200, {"files": modes})
+        else:
+            for operation in map(json.loads, body.splitlines()):
+                if operation["key"] == "file":
+                    self.files[operation["value"]["path"]] = base64.b64decode(operation["value"]["content"])
+            self._answer(200, {"commitUrl": f"{here}/it/commit/1", "commitOid": "1", "success": True})
+
+    def do_GET(self) -> None:
+        self._answer(200, {"id": "me/it", "sha": "0", "siblings": []})
+
+    def _answer(self, status: int, answer: dict[str, Any]) -> None:
+        content = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *args: Any) -> None:
+        """Keep the test's output clean."""
+
+
+@contextmanager
+def hub() -> Iterator[tuple[str, dict[str, bytes]]]:
+    files: dict[str, bytes] = {}
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Hub", (_Hub,), {"files": files}))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", files
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_an_upload_carries_the_whole_dataset(made: CorpusFolder) -> None:
+    with hub() as (address, files):
+        push(made, "me/it", endpoint=address, token="hf_write")
+    expected = {
+        path.relative_to(made.dataset_path).as_posix(): path.read_bytes()
+        for path in made.dataset_path.rglob("*")
+        if path.is_file()
+    }
+    assert files == expected
+
+
+def test_a_hub_that_refuses_is_told_in_one_line(made: CorpusFolder) -> None:
+    with hub() as (address, files), pytest.raises(CorpusError, match="did not take me/it") as error:
+        push(made, "me/it", endpoint=address, token="hf_read_only")
+    assert "HF_TOKEN" in str(error.value)
+    assert "hf_read_only" not in str(error.value)
+    assert "\n" not in str(error.value)
+    assert files == {}
+
+
+def test_nothing_is_pushed_before_it_is_built(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="no dataset yet"):
+        push(CorpusFolder(tmp_path), "me/it")

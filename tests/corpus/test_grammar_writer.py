@@ -1,0 +1,121 @@
+"""The offline writer: a thousand scripts pass every gate, the seed decides, and a corpus can grow."""
+
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from evoxtral.corpus.gates import GateReport, check
+from evoxtral.corpus.plan import EdgeCase, plan
+from evoxtral.corpus.records import Domain, Script, SliceType
+from evoxtral.corpus.writers.grammar import GrammarWriter, write_scripts
+from evoxtral.tags import Category, parse, tag_names
+
+
+@pytest.fixture(scope="module")
+def thousand() -> list[Script]:
+    return write_scripts(1_000, seed=20)
+
+
+@pytest.fixture(scope="module")
+def report(thousand: list[Script]) -> GateReport:
+    return check(thousand)
+
+
+def test_a_thousand_scripts_pass_every_gate(report: GateReport) -> None:
+    assert [gate for gate in report.gates if not gate.passed] == []
+
+
+def test_a_thousand_scripts_are_not_a_thousand_fillings_of_ten_templates(
+    thousand: list[Script], report: GateReport
+) -> None:
+    assert report.diversity.types > 2_500
+    assert report.diversity.distinct_2 > 0.4
+    assert report.diversity.distinct_3 > 0.6
+    # Templates show at the openings: how often do the commonest three first words come?
+    openings = Counter(
+        tuple(word.plain.lower().strip(".,!?") for word in parse(script.tagged_text).words[:3]) for script in thousand
+    )
+    assert openings.most_common(1)[0][1] <= 20
+    assert len(openings) > 700
+
+
+def test_texts_are_mostly_five_to_forty_five_words(thousand: list[Script]) -> None:
+    sizes = sorted(len(parse(script.tagged_text).words) for script in thousand)
+    assert sum(5 <= size <= 45 for size in sizes) > 700
+    assert sizes[0] <= 2
+    assert 80 <= sizes[-1] <= 130
+
+
+def test_plain_scripts_have_no_stress_and_no_ellipsis(thousand: list[Script]) -> None:
+    for script in thousand:
+        if script.slice_type is SliceType.PLAIN:
+            parsed = parse(script.tagged_text)
+            assert not parsed.emphasised, script.tagged_text
+            assert not parsed.ellipses, script.tagged_text
+
+
+def test_tags_stand_at_the_start_the_middle_and_the_end(thousand: list[Script]) -> None:
+    places: Counter[str] = Counter()
+    for script in thousand:
+        parsed = parse(script.tagged_text)
+        for tag in parsed.tags:
+            places["start" if tag.gap == 0 else "end" if tag.gap == len(parsed.words) else "middle"] += 1
+    shares = {place: count / places.total() for place, count in places.items()}
+    assert shares["start"] > 0.1
+    assert shares["end"] > 0.04
+    assert shares["middle"] > 0.4
+
+
+def test_every_tag_can_be_heard(thousand: list[Script]) -> None:
+    for script in thousand:
+        parsed = parse(script.tagged_text)
+        for scope in parsed.scopes:
+            assert scope.first_word < scope.last_word, script.tagged_text
+        for tag in parsed.tags:
+            assert tag.category is not Category.PAUSE or 0 < tag.gap < len(parsed.words), script.tagged_text
+
+
+def test_each_script_is_what_its_brief_asked_for() -> None:
+    writer = GrammarWriter(seed=5)
+    for index, brief in enumerate(plan(400, seed=5)):
+        text = writer.write(brief, f"s{index}").tagged_text
+        parsed = parse(text)
+        words, gaps = len(parsed.words), [tag.gap for tag in parsed.tags]
+        assert Counter(tag_names(text)) == Counter(brief.tags)
+        match brief.edge_case:
+            case EdgeCase.VERY_SHORT:
+                assert words <= 4, text
+            case EdgeCase.VERY_LONG:
+                assert 78 <= words <= 125, text
+            case EdgeCase.BACK_TO_BACK:
+                assert len(set(gaps)) == 1, text
+            case EdgeCase.BOUNDARY:
+                assert (gaps[0], gaps[-1]) == (0, words), text
+            case None:
+                assert 3 <= words <= 70, text
+
+
+def test_the_seed_decides_and_nothing_else() -> None:
+    program = (
+        "from evoxtral.corpus.writers.grammar import write_scripts\n"
+        "print([script.tagged_text for script in write_scripts(60, seed=9)])"
+    )
+    # Another process has other string hashes: no set's order may leak into the texts.
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    texts = [script.tagged_text for script in write_scripts(60, seed=9)]
+    assert printed.strip() == repr(texts)
+    others = [script.tagged_text for script in write_scripts(60, seed=10)]
+    assert not set(texts) & set(others)
+
+
+def test_a_corpus_grows_to_its_targets_without_repeating_itself(thousand: list[Script]) -> None:
+    first = write_scripts(300, seed=2)
+    more = write_scripts(1_000, seed=2, existing=first)
+    assert len({script.id for script in first + more}) == 1_000
+    assert [gate for gate in check(first + more).gates if not gate.passed] == []
+
+
+def test_domains_are_even(thousand: list[Script]) -> None:
+    assert Counter(script.domain for script in thousand) == dict.fromkeys(Domain, 125)

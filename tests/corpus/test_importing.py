@@ -1,0 +1,123 @@
+"""Foreign scripts: what is taken, what is renamed, what is reported."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evoxtral.corpus.importing import derive_slice, import_scripts
+from evoxtral.corpus.records import Domain, SliceType
+from evoxtral.errors import CorpusError
+from evoxtral.tags import parse
+
+
+def write(path: Path, items: Any) -> Path:
+    path.write_text(json.dumps(items, ensure_ascii=False), "utf-8")
+    return path
+
+
+def test_a_list_of_objects_is_imported_and_its_tags_are_reported(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "foreign.json",
+        [
+            {"tagged_text": "[Giggles] Well, that  was [sarcastic] great, [curious] was it?", "domain": "Podcast"},
+            {"tagged_text": "Nothing but words, and quite a few.", "id": "mine", "voice": "Rachel", "emotion": 3},
+            {"tagged_text": "Nothing but words, and quite a few."},
+            {"text": "no such field"},
+            "not an object",
+            {"tagged_text": "   "},
+            {
+                "tagged_text": "[sad] Oh no, it is the last one [sarcastic] again.",
+                "slice_type": "edge",
+                "domain": "opera",
+            },
+        ],
+    )
+    report = import_scripts([file], domain=Domain.ARGUMENT)
+    first, second, third = report.scripts
+    assert first.tagged_text == "[laughs] Well, that was [sarcastic] great, [curious] was it?"
+    assert (first.slice_type, first.domain, first.writer) == (SliceType.MODERATE, Domain.PODCAST, "import:foreign.json")
+    assert (second.id, second.voice, second.slice_type, second.domain) == (
+        "mine",
+        "Rachel",
+        SliceType.PLAIN,
+        Domain.ARGUMENT,
+    )
+    assert (third.slice_type, third.domain) == (SliceType.EDGE, Domain.ARGUMENT)
+    assert report.unknown_tags == {"sarcastic": 2, "curious": 1}
+    assert report.renamed_tags == {"Giggles": 1}
+    assert report.skipped == {"no tagged_text": 3, "the same text again": 1}
+
+
+def test_lines_and_folders_are_read_too(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "a.jsonl").write_text(
+        '\ufeff{"tagged_text": "One here, right at the start."}\n\n{"tagged_text": "Two."}\n'
+    )
+    write(folder / "deep" / "b.json", [{"tagged_text": "Three of them, down below."}])
+    (folder / "notes.txt").write_text("not a script")
+    report = import_scripts([folder])
+    assert [script.tagged_text for script in report.scripts] == [
+        "One here, right at the start.",
+        "Two.",
+        "Three of them, down below.",
+    ]
+
+
+def test_what_the_corpus_has_is_not_imported_again(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.json", [{"tagged_text": "Only once, please, and no more."}])
+    first = import_scripts([file]).scripts
+    again = import_scripts([file], existing=first)
+    assert again.scripts == []
+    assert again.skipped == {"the same text again": 1}
+
+
+def test_an_id_that_is_taken_is_an_error(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.json", [{"id": "x", "tagged_text": "First."}, {"id": "x", "tagged_text": "Second."}])
+    with pytest.raises(CorpusError, match="'x' is taken"):
+        import_scripts([file])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.json", b"{", "not JSON: line 1"),
+        ("a.json", b'{"tagged_text": "x"}', "holds no list"),
+        ("a.json", b"\xff\xfe", "not UTF-8"),
+        ("a.jsonl", b'{"tagged_text": "x"}\n{oops}\n', "not JSON"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CorpusError, match=message) as error:
+        import_scripts([tmp_path / name])
+    assert str(tmp_path / name) in error.value.message
+
+
+def test_a_folder_without_scripts_and_a_missing_file_are_named(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"no \.json"):
+        import_scripts([tmp_path])
+    with pytest.raises(CorpusError, match="nowhere"):
+        import_scripts([tmp_path / "nowhere.json"])
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("I went to the shop and came back.", SliceType.PLAIN),
+        ("I went [sighs] to the shop and came back.", SliceType.LIGHT),
+        ("[sad] I went [sighs] to the shop and came back.", SliceType.LIGHT),
+        ("[sad] I went [sighs] to the shop [pause] and came back.", SliceType.MODERATE),
+        ("[sad] I went [sighs] to [gasps] the shop [pause] and came back.", SliceType.MODERATE),
+        ("[sad] I [crying] went [sighs] to [gasps] the shop [pause] and came back.", SliceType.DENSE),
+        ("[sad] [crying] I went to the shop and came back.", SliceType.EDGE),
+        ("[sad] I went to the shop and came back. [crying]", SliceType.EDGE),
+        ("[gasps] Oh no, it's gone.", SliceType.EDGE),
+        ("word " * 79, SliceType.PLAIN),
+        ("word " * 80, SliceType.EDGE),
+    ],
+)
+def test_the_slice_follows_from_the_tags(text: str, kind: SliceType) -> None:
+    assert derive_slice(parse(text)) is kind
