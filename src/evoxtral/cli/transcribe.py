@@ -1,5 +1,6 @@
 """`evoxtral transcribe`: recordings in, transcripts out; standard output carries them and nothing else."""
 
+import contextlib
 import json
 import os
 import sys
@@ -141,7 +142,8 @@ class _Files(_Output):
                 partial.write_bytes(WRITERS[name](transcript).encode())
                 partial.replace(path)
             except OSError as error:
-                partial.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    partial.unlink()
                 raise EvoxtralError(f"{path}: cannot be written: {error.strerror}") from error
 
 

@@ -1,0 +1,170 @@
+"""`evoxtral transcribe` as a user runs it, with a tiny model that writes one text for whatever it hears."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner, Result
+
+from evoxtral.audio import SAMPLE_RATE_HZ, resample
+from evoxtral.cli.transcribe import command
+from evoxtral.tts import load_speech_engine
+from tiny_edge import save_tiny_edge
+
+TEXT = "[excited] It WORKS! [laughs]"
+PLAIN = "It works!"
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(save_tiny_edge(tmp_path_factory.mktemp("by-heart"), text=TEXT))
+
+
+@pytest.fixture(scope="session")
+def speech() -> np.ndarray:
+    spoken = load_speech_engine("local").speak("It really works.", voice="espeak/alan")
+    return resample(spoken.samples, spoken.sample_rate_hz, SAMPLE_RATE_HZ)
+
+
+@pytest.fixture
+def clip(speech: np.ndarray, tmp_path: Path) -> Callable[[str], str]:
+    def make(name: str) -> str:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, speech, SAMPLE_RATE_HZ)
+        return str(path)
+
+    return make
+
+
+def run(*arguments: str, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(command, list(arguments), input=stdin, standalone_mode=False)
+
+
+def test_one_recording_goes_to_standard_output_and_nothing_else_does(clip, model: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "evoxtral.cli.main", "transcribe", clip("a.wav"), "--model", model],
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.decode(), done.stderr.decode()) == (0, TEXT + "\n", "")
+
+
+def test_the_bar_is_on_a_terminals_standard_error_only(clip, model: str) -> None:
+    main, terminal = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "evoxtral.cli.main", "transcribe", clip("a.wav"), "--model", model],
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        check=True,
+    )
+    os.close(terminal)
+    with os.fdopen(main, "rb", closefd=True) as screen:
+        shown = screen.read1(65536) if hasattr(screen, "read1") else screen.read(65536)
+    assert done.stdout.decode() == TEXT + "\n"
+    assert b"a.wav" in shown
+
+
+def test_standard_input(clip, model: str) -> None:
+    result = run("-", "--model", model, "--format", "json", stdin=Path(clip("a.wav")).read_bytes())
+    assert result.return_value == 0
+    assert json.loads(result.stdout)["path"] == "-"
+
+
+def test_json_of_one_is_an_object_and_of_several_a_list(clip, model: str) -> None:
+    one = json.loads(run(clip("a.wav"), "--model", model, "--format", "json").stdout)
+    assert (one["text"], one["plain_text"], one["engine"], one["model"]) == (TEXT, PLAIN, "ctranslate2", model)
+    assert one["path"].endswith("a.wav")
+    assert [word["word"] for word in one["words"]] == ["It", "WORKS!"]
+    assert all(0 <= word["start_s"] <= word["end_s"] <= one["duration_s"] for word in one["words"])
+    assert [(tag["tag"], tag["gap"]) for tag in one["tags"]] == [("excited", 0), ("laughs", 2)]
+    several = json.loads(run(clip("a.wav"), clip("b.flac"), "--model", model, "--format", "json").stdout)
+    assert [Path(item["path"]).name for item in several] == ["a.wav", "b.flac"]
+    assert several[0] == one
+
+
+def test_several_texts_have_headings(clip, model: str) -> None:
+    a, b = clip("a.wav"), clip("b.wav")
+    assert run(a, b, "--model", model).stdout == f"==> {a} <==\n{TEXT}\n\n==> {b} <==\n{TEXT}\n"
+
+
+def test_plain_leaves_out_tags_and_emphasis(clip, model: str) -> None:
+    assert run(clip("a.wav"), "--model", model, "--plain").stdout == PLAIN + "\n"
+    assert "WORKS" not in run(clip("a.wav"), "--model", model, "--plain", "--format", "srt").stdout
+
+
+def test_a_folder_is_written_to_files_named_by_input(clip, model: str, tmp_path: Path) -> None:
+    clip("in/a.wav")
+    clip("in/deep/b.flac")
+    (tmp_path / "in" / "notes.txt").write_text("not a recording")
+    result = run(str(tmp_path / "in"), "--model", model, "--format", "all", "--output-dir", str(tmp_path / "out"))
+    assert (result.return_value, result.stdout) == (0, "")
+    written = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
+    suffixes = ("json", "srt", "tsv", "txt", "vtt")
+    assert written == [f"a.{suffix}" for suffix in suffixes] + [f"deep/b.{suffix}" for suffix in suffixes]
+    assert (tmp_path / "out" / "a.txt").read_text() == TEXT + "\n"
+    assert json.loads((tmp_path / "out" / "deep" / "b.json").read_text())["text"] == TEXT
+
+
+def test_what_fails_is_named_and_the_rest_is_done(clip, model: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.wav").write_bytes(b"nothing of the kind")
+    good = clip("good.wav")
+    result = run(str(tmp_path / "bad.wav"), good, str(tmp_path / "none.mp3"), "--model", model)
+    assert result.return_value == 1
+    assert result.stdout == f"==> {good} <==\n{TEXT}\n"
+    first, second = result.stderr.splitlines()
+    assert "bad.wav: is not audio" in first
+    assert "none.mp3: cannot be read" in second
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing of the kind"])
+def test_where_nothing_can_be_done_the_exit_code_is_2(content: bytes, model: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.wav").write_bytes(content)
+    result = run(str(tmp_path / "bad.wav"), "--model", model)
+    assert (result.return_value, result.stdout) == (2, "")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_silence_is_an_empty_transcript(model: str, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "silence.wav", np.zeros(3 * SAMPLE_RATE_HZ), SAMPLE_RATE_HZ)
+    result = run(str(tmp_path / "silence.wav"), "--model", model, "--format", "json")
+    transcript = json.loads(result.stdout)
+    assert (result.return_value, transcript["text"], transcript["words"], transcript["tags"]) == (0, "", [], [])
+
+
+def test_an_output_folder_that_cannot_be_written_is_named(clip, model: str, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file, not a folder")
+    result = run(clip("a.wav"), "--model", model, "--output-dir", str(tmp_path / "out" / "deeper"))
+    assert result.return_value == 2
+    assert "cannot be written" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Missing argument"),
+        (["{folder}"], "no audio or video in"),
+        (["a.wav", "--format", "doc"], "'doc' is not one of"),
+        (["a.wav", "--format", "all"], "needs --output-dir"),
+        (["a.wav", "b.wav", "--format", "srt"], "need --output-dir"),
+        (["a.wav", "--model", "no such model"], "no such model"),
+    ],
+)
+def test_wrong_use_exits_with_2(arguments: list[str], message: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "evoxtral.cli.main", "transcribe"]
+        + [argument.format(folder=tmp_path) for argument in arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
