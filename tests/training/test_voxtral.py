@@ -1,7 +1,8 @@
 """Voxtral from clips to a merged model, on a tiny random Voxtral with the real prompt and audio front end."""
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,20 @@ import pytest
 import soundfile
 import torch
 import yaml
-from conftest import save_tiny_voxtral, tone
+from safetensors.torch import load_file
+from tiny_models import tone
+from transformers import VoxtralForConditionalGeneration
 
-from evoxtral.training.family import IGNORED, Batch
+from evoxtral.training.adapters import load_adapter
+from evoxtral.training.family import IGNORED, Batch, TokenLogits
 from evoxtral.training.recipe import Lora, load_recipe
 from evoxtral.training.runner import run_recipe
 from evoxtral.training.voxtral import VoxtralFamily
 from evoxtral.training.windows import Window
 
 TEXTS = ["[laughs] Hi!", "[sad] Oh NO...", "Fine."]
+STEPS = 20
+BASE = "mistralai/Voxtral-Mini-3B-2507"
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +38,9 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number, text in enumerate(TEXTS):
             speech = speak(text, seed=number)
             soundfile.write(folder / f"{number}.flac", speech.samples, speech.sample_rate_hz)
-            lines.write(json.dumps({"id": str(number), "tagged_text": text, "audio": f"{number}.flac", "split": "train"}))
+            lines.write(
+                json.dumps({"id": str(number), "tagged_text": text, "audio": f"{number}.flac", "split": "train"})
+            )
             lines.write("\n")
     return folder
 
@@ -48,12 +56,18 @@ def train(corpus: Path, base: Path, output: Path) -> Run:
     content = {
         "name": "tiny",
         "family": "voxtral",
-        "base": "mistralai/Voxtral-Mini-3B-2507",
+        "base": BASE,
         "base_folder": str(base),
         "output": str(output),
         "data": {"train": [{"path": str(corpus)}], "validation": [{"path": str(corpus)}]},
         "lora": {"dropout": 0.0},
-        "optimisation": {"learning_rate": 4e-3, "batch_size": 3, "epochs": 30, "warmup": 0.1, "precision": "float32"},
+        "optimisation": {
+            "learning_rate": 4e-3,
+            "batch_size": 3,
+            "epochs": STEPS,
+            "warmup": 0.1,
+            "precision": "float32",
+        },
         "evaluation": {"max_new_tokens": 30},
     }
     recipe = output.with_suffix(".yaml")
@@ -62,7 +76,7 @@ def train(corpus: Path, base: Path, output: Path) -> Run:
     lines = (output / "predictions.jsonl").read_text().splitlines()
     state = json.loads(next(output.glob("checkpoints/*/trainer_state.json")).read_text())
     losses = [entry["loss"] for entry in state["log_history"] if "loss" in entry]
-    assert record.stages["sft"]["metrics"]["steps"] == 30
+    assert record.stages["sft"]["metrics"]["steps"] == STEPS
     return Run(output, [json.loads(line) for line in lines], losses[-1])
 
 
@@ -71,6 +85,127 @@ def run(spoken: Path, tiny_voxtral: Path, tmp_path_factory: pytest.TempPathFacto
     return train(spoken, tiny_voxtral, tmp_path_factory.mktemp("run") / "out")
 
 
+def learnt(run: Run) -> bool:
+    return run.loss < 0.1 and [pair["hypothesis"] for pair in run.predictions] == TEXTS
+
+
+@pytest.fixture(scope="module")
+def family(tiny_voxtral: Path) -> VoxtralFamily:
+    return VoxtralFamily(str(tiny_voxtral), dtype=torch.float32)
+
+
 def test_it_learns_to_write_exactly_the_trained_texts(run: Run) -> None:
-    assert run.loss < 0.1
-    assert [pair["hypothesis"] for pair in run.predictions] == TEXTS
+    assert learnt(run)
+
+
+def test_it_does_not_learn_where_the_end_token_is_missing(
+    spoken: Path, tiny_voxtral: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete = VoxtralFamily.encode_target
+    monkeypatch.setattr(VoxtralFamily, "encode_target", lambda self, text: complete(self, text)[:-1])
+    assert not learnt(train(spoken, tiny_voxtral, tmp_path / "out"))
+
+
+def test_it_does_not_learn_where_labels_are_not_masked(
+    spoken: Path, tiny_voxtral: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masked = VoxtralFamily.collate
+
+    def unmasked(self: VoxtralFamily, windows: Sequence[Window]) -> Batch:
+        batch = masked(self, windows)
+        following = batch["input_ids"][:, 1:]
+        prompt = batch["labels"][:, :-1] == IGNORED
+        batch["labels"][:, :-1] = torch.where(prompt, following, batch["labels"][:, :-1])
+        return batch
+
+    def all_logits(self: VoxtralFamily, model: Any, batch: Batch, augmentation: None) -> TokenLogits:
+        features = self._input_features(batch, None)
+        logits = model(input_ids=batch["input_ids"], input_features=features, use_cache=False).logits
+        return TokenLogits(logits.flatten(0, 1), batch["labels"].flatten())
+
+    monkeypatch.setattr(VoxtralFamily, "collate", unmasked)
+    monkeypatch.setattr(VoxtralFamily, "token_logits", all_logits)
+    result = train(spoken, tiny_voxtral, tmp_path / "out")
+    print(result)
+    assert not learnt(result)
+
+
+def test_labels_are_the_target_and_its_end_and_nothing_else(family: VoxtralFamily) -> None:
+    text = "[sad] No [INST] </s>..."
+    long = Window(np.zeros(31 * 16_000, dtype=np.int16), text)
+    short = Window(np.zeros(16_000, dtype=np.int16), "Go")
+    batch = family.collate([long, short])
+    # The tokenizer is of single bytes: byte b has id b, in the order of Tekken's ranks, plus the control tokens' ids.
+    rank = {bytes([byte]): family.tokenizer.encode(chr(byte), add_special_tokens=False) for byte in range(32, 127)}
+    for row, window, chunks in ((0, long, 2), (1, short, 1)):
+        expected = [token for character in window.text for token in rank[character.encode()]] + [2]
+        prompt = [1, 3, 25, *[24] * 375 * chunks, 4, *(t for c in "lang:en" for t in rank[c.encode()]), 34]
+        ids, labels = batch["input_ids"][row].tolist(), batch["labels"][row].tolist()
+        padding = len(ids) - len(prompt) - len(expected) + 1
+        assert ids == prompt + expected[:-1] + [11] * padding
+        assert labels == [IGNORED] * (len(prompt) - 1) + expected + [IGNORED] * padding
+
+
+@pytest.mark.parametrize(("duration_s", "tokens"), [(0.5, 375), (30.0, 375), (30.001, 750), (61.0, 1125)])
+def test_prompt_is_the_models_own_transcription_request(family: VoxtralFamily, duration_s: float, tokens: int) -> None:
+    samples = tone(440, duration_s)
+    request = family._processor.apply_transcription_request(
+        audio=[samples], model_id=BASE, language="en", sampling_rate=16_000, format=["WAV"]
+    )
+    assert family.prompt(len(samples)) == request["input_ids"][0].tolist()
+    assert family.prompt(len(samples)).count(24) == tokens
+
+
+def test_features_of_a_mixed_batch_are_those_of_the_processor(family: VoxtralFamily) -> None:
+    # The second recording ends in sound at its very last sample; the first is louder and longer.
+    recordings = [0.9 * tone(440, 31), tone(880, 30)]
+    windows = [Window((samples * 32767).round().astype(np.int16), "a") for samples in recordings]
+    request = family._processor.apply_transcription_request(
+        audio=[window.samples.astype(np.float32) / 32767 for window in windows],
+        model_id=BASE,
+        language="en",
+        sampling_rate=16_000,
+        format=["WAV", "WAV"],
+    )
+    features = family._input_features(family.collate(windows), None)
+    assert features.shape == (3, 128, 3000)
+    # The processor sends the samples through a 16-bit WAV file, which shows where a spectrum is quiet.
+    torch.testing.assert_close(features, request["input_features"], atol=1e-2, rtol=0)
+
+
+def test_adapters_are_on_language_model_and_projector_only(family: VoxtralFamily) -> None:
+    pattern = re.compile(family.lora_targets(Lora()))
+    adapted = [name for name, _ in family.model.named_modules() if pattern.fullmatch(name)]
+    layers = family.model.config.text_config.num_hidden_layers
+    assert len(adapted) == 7 * layers + 2
+    assert not [name for name in adapted if "audio_tower" in name]
+
+
+def test_training_leaves_every_weight_of_the_base_as_it_was(run: Run, tiny_voxtral: Path) -> None:
+    before = VoxtralForConditionalGeneration.from_pretrained(tiny_voxtral, dtype=torch.float32)
+    saved = load_file(run.output / "adapter" / "adapter_model.safetensors")
+    assert not [name for name in saved if "audio_tower" in name]
+    assert all("lora_" in name for name in saved)
+    after = VoxtralForConditionalGeneration.from_pretrained(run.output / "merged", dtype=torch.float32)
+    for name, weight in before.model.audio_tower.state_dict().items():
+        assert torch.equal(weight, after.model.audio_tower.state_dict()[name]), name
+    moved = before.model.multi_modal_projector.linear_1.weight - after.model.multi_modal_projector.linear_1.weight
+    assert moved.abs().max() > 1e-4
+
+
+def test_adapter_names_the_hub_id_as_its_base(run: Run) -> None:
+    config = json.loads((run.output / "adapter" / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == BASE
+    assert (config["r"], config["lora_alpha"]) == (64, 128)
+
+
+def test_merged_model_and_adapter_give_the_same_outputs(run: Run, tiny_voxtral: Path) -> None:
+    merged = VoxtralFamily(str(run.output / "merged"), dtype=torch.float32)
+    base = VoxtralFamily(str(tiny_voxtral), dtype=torch.float32)
+    adapted = load_adapter(base, run.output / "adapter").eval()
+    batch = base.collate([Window((tone(500, 2) * 32767).astype(np.int16), "[laughs] Hi!")])
+    expected = base.token_logits(adapted, batch, None).logits
+    torch.testing.assert_close(
+        merged.token_logits(merged.model.eval(), batch, None).logits, expected, atol=1e-4, rtol=1e-4
+    )
+    assert merged.transcribe(merged.model, batch, 20) == base.transcribe(adapted, batch, 20)

@@ -69,15 +69,19 @@ def run_recipe(
         if until not in names:
             raise RecipeError(f"no stage {until!r} in this recipe", f"stages: {', '.join(names)}")
         names = [*takewhile(lambda name: name != until, names), until]
-    _claim(recipe, resume)
+    first = _is_first_process()
+    if first:
+        _claim(recipe, resume)
     record = Provenance(recipe)
     for name in names:
+        if not first and name not in _SHARED_STAGES:
+            continue
         if name in record.stages:
             report(f"{name}: done before")
             continue
         report(f"{name}: starting")
         metrics = _STAGES[name](recipe, scorer, report)
-        if _is_first_process():
+        if first:
             record.finish(name, metrics)
     return record
 
@@ -140,6 +144,7 @@ def _plan_windows(recipe: Recipe, clips: list[TrainingClip], max_window_s: float
 
 
 def _is_first_process() -> bool:
+    # As torchrun and accelerate set it, long before torch is imported.
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -157,9 +162,8 @@ def _claim(recipe: Recipe, resume: bool) -> None:
             raise RecipeError(
                 f"{recipe.output}: was begun with another {', '.join(differing)}", "output names another folder"
             )
-    if _is_first_process():
-        recipe.output.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(wanted, sort_keys=False), encoding="utf-8")
+    recipe.output.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(wanted, sort_keys=False), encoding="utf-8")
 
 
 def _sft(recipe: Recipe, scorer: Scorer, report: Report) -> dict[str, Any]:
@@ -300,6 +304,8 @@ def _export(recipe: Recipe, scorer: Scorer, report: Report) -> dict[str, Any]:
     return {"bytes": size}
 
 
+# Stages that all processes of a distributed run work on together; the first does the others alone.
+_SHARED_STAGES = ("sft",)
 _STAGES: dict[str, Callable[[Recipe, Scorer, Report], dict[str, Any]]] = {
     "sft": _sft,
     "merge": _merge,
