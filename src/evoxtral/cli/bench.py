@@ -94,7 +94,7 @@ def run(
         spoken = result, folder
     scores = _score(testset, predictions, resamples=resamples, seed=seed, floors=True)
     _publish(folder, scores, predictions, testset, spoken, project=project)
-    _print(scores, predictions, kind)
+    click.echo((folder / ("scores.json" if kind == "json" else "summary.md")).read_text("utf-8"), nl=False)
 
 
 @command.command()
@@ -111,7 +111,12 @@ def score(
     """Score tagged texts of any system against references; no model or audio is needed."""
     testset, predictions = _load(reference), _read(hypothesis)
     scores = _score(testset, predictions, allow_missing=allow_missing, resamples=resamples, seed=seed, floors=floors)
-    _print(scores, predictions, kind)
+    if kind == "json":
+        click.echo(json.dumps(scores.to_json(), indent=1, ensure_ascii=False))
+    else:
+        from evoxtral.bench.report import describe_system, markdown_summary
+
+        click.echo(markdown_summary(scores, describe_system(predictions)), nl=False)
 
 
 @command.command()
@@ -202,20 +207,17 @@ def _score(
 ) -> "Report":
     from evoxtral.bench.scoring import score as score_texts
     from evoxtral.bench.testset import PACKAGED_FOLDER
-    from evoxtral.errors import ScoreError
 
     texts = testset.training_texts
     if floors and texts is None and (PACKAGED_FOLDER / "training.jsonl").is_file():
         texts = _load(None).training_texts
-    if floors and texts is None:
-        raise ScoreError("the floors have no texts to learn from", "put training.jsonl beside the references")
     return score_texts(
         testset.references,
         {prediction.id: prediction.text for prediction in predictions},
         allow_missing=allow_missing,
         resamples=resamples,
         seed=seed,
-        floor_texts=texts if floors else None,
+        floor_texts=(texts or ()) if floors else None,
     )
 
 
@@ -237,15 +239,6 @@ def _publish(
 
         log_to_wandb(scores, system, project=project, html=folder / "report.html", testset=testset)
     click.echo(f"report: {folder / 'report.html'}", err=True)
-
-
-def _print(scores: "Report", predictions: "Sequence[Prediction]", kind: str) -> None:
-    from evoxtral.bench.report import describe_system, markdown_summary
-
-    if kind == "json":
-        click.echo(json.dumps(scores.to_json(), indent=1, ensure_ascii=False))
-    else:
-        click.echo(markdown_summary(scores, describe_system(predictions)), nl=False)
 
 
 def _distinct_names(paths: Sequence[Path]) -> list[str]:

@@ -1,0 +1,138 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from evoxtral.audio import write_audio
+from evoxtral.bench import testset as testset_module
+from evoxtral.cli.main import main
+from evoxtral.tts import speak
+
+REFERENCES = [{"id": "a", "text": "[sad] It rained all day."}, {"id": "b", "text": "Plain words here."}]
+HYPOTHESES = [{"id": "a", "text": "[crying] It rained all day."}, {"id": "b", "text": "Plain words [laughs] here."}]
+
+
+@pytest.fixture
+def files(tmp_path) -> tuple[str, str]:
+    return write(tmp_path / "r.jsonl", REFERENCES), write(tmp_path / "h.jsonl", HYPOTHESES)
+
+
+def write(path: Path, lines: list[dict[str, object]]) -> str:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return str(path)
+
+
+def run(capsys, *args: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stop:
+        main(["bench", *args])
+    out = capsys.readouterr()
+    return int(stop.value.code or 0), out.out, out.err
+
+
+def test_score_as_json(capsys, files):
+    status, out, err = run(capsys, "score", "--reference", files[0], "--hypothesis", files[1], "--format", "json")
+    report = json.loads(out)
+    assert (status, err) == (0, "")
+    assert report["wer"]["value"] == 0
+    assert report["tags"]["f1"]["value"] == 0
+    assert report["tags"]["type_accuracy"]["value"] == 1
+    assert report["hallucination"]["per_100_words_plain"]["value"] == pytest.approx(100 / 3)
+    assert report["floors"] == {}
+
+
+def test_score_as_a_table(capsys, files):
+    status, out, _ = run(capsys, "score", "--reference", files[0], "--hypothesis", files[1])
+    assert status == 0
+    assert "| Tag F1 (tagged clips) | 0.00 " in out
+
+
+def test_score_with_floors_learns_beside_the_references(capsys, files, tmp_path):
+    write(tmp_path / "training.jsonl", [{"id": str(i), "text": f"[sad] It rained {i}."} for i in range(8)])
+    _, out, _ = run(capsys, "score", "--reference", files[0], "--hypothesis", files[1], "--floors", "--format", "json")
+    floors = json.loads(out)["floors"]
+    assert floors["no_tags"]["tags"]["f1"]["value"] == 0
+    assert floors["most_frequent_tag"]["tags"]["f1"]["value"] == 1
+
+
+def test_missing_ids_are_an_error_unless_allowed(capsys, files, tmp_path):
+    partial = write(tmp_path / "partial.jsonl", HYPOTHESES[:1])
+    status, out, err = run(capsys, "score", "--reference", files[0], "--hypothesis", partial)
+    assert (status, out) == (2, "")
+    assert "without hypothesis: b" in err
+    args = ("score", "--reference", files[0], "--hypothesis", partial, "--allow-missing", "--format", "json")
+    status, out, _ = run(capsys, *args)
+    assert (status, json.loads(out)["missing"]) == (0, ["b"])
+
+
+def test_compare(capsys, files, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    perfect = write(other / "h.jsonl", REFERENCES)
+    args = ("compare", files[1], perfect, "--reference", files[0], "--format", "json")
+    status, out, _ = run(capsys, *args)
+    comparison = json.loads(out)
+    assert status == 0
+    assert comparison["baseline"] == f"{tmp_path.name}/h"
+    assert comparison["differences"]["other/h"]["tags"]["f1"]["value"] == 1
+    assert "| difference |" in run(capsys, *args[:-2])[1]
+    assert run(capsys, "compare", files[1], files[1], "--reference", files[0])[0] == 2
+    assert run(capsys, "compare", files[1], "--reference", files[0])[0] == 2
+
+
+def test_run_and_report(capsys, tmp_path, monkeypatch, scripted_engine):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for line in REFERENCES:
+        speech = speak("Some words, spoken clearly for a test.", voice="espeak/amber")
+        write_audio(folder / f"{line['id']}.wav", speech.samples, speech.sample_rate_hz)
+    write(folder / "references.jsonl", [line | {"audio": f"{line['id']}.wav"} for line in REFERENCES])
+    write(folder / "training.jsonl", [{"id": str(i), "text": f"[sad] It rained {i}."} for i in range(8)])
+    scripted_engine.text = "[sad] It rained all day."
+    monkeypatch.setattr("evoxtral.inference.load_engine", lambda model, adapter: scripted_engine)
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+
+    output = tmp_path / "out"
+    args = (
+        "--test-set",
+        str(folder),
+        "--model",
+        str(model),
+        "-o",
+        str(output),
+        "--format",
+        "json",
+        "--resamples",
+        "20",
+    )
+    status, out, err = run(capsys, "run", *args)
+    assert status == 0
+    assert "report.html" in err
+    scores = json.loads(out)
+    assert scores["tags"]["f1"]["value"] == 1
+    assert scores["hallucination"]["per_100_words_plain"]["value"] == pytest.approx(100 / 3)
+    assert "text_only" in scores["floors"]
+    assert {path.name for path in output.iterdir()} == {
+        "predictions.jsonl",
+        "report.html",
+        "scores.json",
+        "summary.md",
+    }
+
+    # The report can be made anew from the predictions, and these scored without the model.
+    (output / "report.html").unlink()
+    assert run(capsys, "report", str(output), "--test-set", str(folder), "--resamples", "20")[:2] == (0, "")
+    assert json.loads((output / "scores.json").read_text()) == scores
+    reference = str(folder / "references.jsonl")
+    _, out, _ = run(
+        capsys, "score", "--reference", reference, "--hypothesis", str(output / "predictions.jsonl"), "--format", "json"
+    )
+    assert json.loads(out)["tags"]["f1"]["value"] == 1
+
+
+def test_a_missing_benchmark_set_is_named(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(testset_module.load_testset, "__defaults__", (tmp_path,))
+    status, _, err = run(capsys, "run", "-o", str(tmp_path / "out"))
+    assert status == 2
+    assert "is no benchmark set" in err
