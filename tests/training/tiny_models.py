@@ -176,7 +176,8 @@ def write_corpus(folder: Path, texts: list[str], *, split: str = "train", suffix
     with (folder / "clips.jsonl").open("a", encoding="utf-8") as lines:
         for number, text in enumerate(texts):
             audio = f"audio/{split}-{number}{suffix}"
-            soundfile.write(folder / audio, tone(300 * 1.6**number, 1 + 0.5 * number), RATE_HZ)
+            encoding = {"format": "OGG", "subtype": "OPUS"} if suffix == ".opus" else {}
+            soundfile.write(folder / audio, tone(300 * 1.6**number, 1 + 0.5 * number), RATE_HZ, **encoding)
             clip = {"id": f"{split}-{number}", "tagged_text": text, "audio": audio, "split": split, "voice": "tone"}
             lines.write(json.dumps(clip) + "\n")
     return folder

@@ -49,7 +49,7 @@ def resolve_model(name: str) -> Path | str:
             )
         return EDGE_FOLDER
     folder = Path(name).expanduser()
-    if folder.is_dir():
+    if name and folder.is_dir():
         if not any((folder / file).is_file() for file in _DESCRIPTIONS):
             raise ModelError(f"{folder}: holds no model", f"a model's folder has one of {', '.join(_DESCRIPTIONS)}")
         return folder

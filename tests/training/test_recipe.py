@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from evoxtral.errors import RecipeError
+from evoxtral.training.recipe import load_recipe
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+SMALLEST = {
+    "name": "a",
+    "family": "whisper",
+    "base": "openai/whisper-base",
+    "output": "runs/a",
+    "data": {"train": [{"path": "corpus"}]},
+}
+
+
+def write(folder: Path, **changes: object) -> Path:
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(SMALLEST | changes))
+    return path
+
+
+def test_defaults_are_those_of_the_specification(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path))
+    assert (recipe.lora.rank, recipe.lora.alpha, recipe.lora.dropout) == (64, 128, 0.05)
+    assert (recipe.optimisation.epochs, recipe.optimisation.neftune_alpha) == (1, 5)
+    assert recipe.optimisation.precision == "bf16"
+    assert recipe.base_source == "openai/whisper-base"
+
+
+def test_values_can_be_replaced_by_dotted_name(tmp_path: Path) -> None:
+    changes = {"optimisation.max_minutes": 3, "seed": 5, "base_folder": "/models/base"}
+    recipe = load_recipe(write(tmp_path), changes)
+    assert (recipe.optimisation.max_minutes, recipe.seed, recipe.base_source) == (3, 5, "/models/base")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lora": {"rank": 0}}, "lora.rank"),
+        ({"learning_rate": 1}, "learning_rate"),
+        ({"data": {"train": []}}, "data.train"),
+        ({"optimisation": {"warmup": 1.5}}, "optimisation.warmup"),
+        ({"family": "voxtral", "lora": {"adapt_encoder": True}}, "lora.adapt_encoder"),
+        ({"family": "voxtral", "export": {"quantization": "int8"}}, "CTranslate2 knows no Voxtral"),
+    ],
+)
+def test_what_breaks_a_rule_is_named(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(write(tmp_path, **changes))
+
+
+def test_unreadable_recipes_are_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="no such recipe"):
+        load_recipe(tmp_path / "missing.yaml")
+    (tmp_path / "list.yaml").write_text("- a\n")
+    with pytest.raises(RecipeError, match="mapping"):
+        load_recipe(tmp_path / "list.yaml")
+    (tmp_path / "broken.yaml").write_text("a: [")
+    with pytest.raises(RecipeError, match="not a readable YAML file"):
+        load_recipe(tmp_path / "broken.yaml")
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.name)
+def test_every_recipe_in_the_repository_is_valid_and_says_how_to_run_it(path: Path) -> None:
+    assert f"recipes/{path.name}" in path.read_text().splitlines()[0]
+    if "sweep" not in path.name:
+        load_recipe(path)
