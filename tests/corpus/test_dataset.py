@@ -20,6 +20,7 @@ from evoxtral.corpus.config import CorpusConfig, DatasetConfig
 from evoxtral.corpus.dataset import assign, build, push
 from evoxtral.corpus.folder import CorpusFolder, SetAside
 from evoxtral.corpus.records import Clip, Domain, Script, SliceType
+from evoxtral.corpus.splits import draw_splits
 from evoxtral.errors import CorpusError
 from evoxtral.tags import parse
 
@@ -271,3 +272,14 @@ def test_a_hub_that_refuses_is_told_in_one_line(made: CorpusFolder) -> None:
 def test_nothing_is_pushed_before_it_is_built(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="no dataset yet"):
         push(CorpusFolder(tmp_path), "me/it")
+
+
+def test_splits_are_those_that_synthesis_drew_whatever_order_clips_were_made_in(corpus: CorpusFolder) -> None:
+    clips = corpus.read_clips()
+    drawn = draw_splits(corpus.read_scripts(), CONFIG.dataset)
+    (corpus.path / "clips.jsonl").unlink()
+    corpus.append_clips(clips[::-2])  # half of the' clips, backwards
+    report = assign(corpus, corpus.read_scripts(), CONFIG)
+    for split, part in report.clips.items():
+        assert {drawn[clip.script_id] for clip in part} <= {split}
+    assert sum(map(len, report.clips.values())) > 10

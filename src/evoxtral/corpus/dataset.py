@@ -95,7 +95,10 @@ def assign(corpus: CorpusFolder, scripts: Sequence[Script], config: CorpusConfig
     all_clips = corpus.read_clips()
     rejected = {clip.id for clip in corpus.read_set_aside()}
     good = [clip for clip in all_clips if clip.id not in rejected]
-    splits = draw_splits(_scripts_of([clip for clip in good if clip.split is None], scripts), config.dataset)
+    # Over all scripts in their order, as synthesis drew them, whatever has been spoken so far.
+    known = {script.id for script in scripts}
+    others = _scripts_of([clip for clip in good if clip.split is None and clip.script_id not in known], ())
+    splits = draw_splits([*scripts, *others], config.dataset)
     report = DatasetReport(corpus.dataset_path, {split: [] for split in SPLITS})
     report.left_out["set aside by validation"] = len(all_clips) - len(good)
     for clip in good:

@@ -52,11 +52,8 @@ def write_missing(
             report.now += 1
             on_progress(report.now, max(config.count, report.now))
             if config.writer != "grammar" or len(portion) == _PORTION:  # what a model wrote was paid for
-                save()
-
-        def save() -> None:
-            corpus.append_scripts(portion)
-            portion.clear()
+                corpus.append_scripts(portion)
+                portion.clear()
 
         try:
             if config.writer == "grammar":
@@ -70,5 +67,7 @@ def write_missing(
                 report.given_up.update(given_up.reason for given_up in written.given_up)
                 report.stopped = written.stopped
         finally:
-            save()
+            # An interrupt may have come between writing a portion and forgetting it.
+            saved = {script.id for script in corpus.read_scripts()}
+            corpus.append_scripts(script for script in portion if script.id not in saved)
     return report

@@ -1,0 +1,149 @@
+"""`evoxtral corpus` as a user runs it: what it prints, its exit codes, and what an interruption leaves behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from evoxtral.cli.main import main
+from evoxtral.corpus.folder import CorpusFolder
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stop:
+        main(["corpus", *map(str, arguments)])
+    captured = capsys.readouterr()
+    assert isinstance(stop.value.code, int)
+    return stop.value.code, captured.out, captured.err
+
+
+def test_scripts_are_written_to_the_count_and_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "scripts", tmp_path / "c", "--count", 150, "--seed", 3)[0] == 0
+    assert yaml.safe_load((tmp_path / "c" / "corpus.yaml").read_text())["scripts"]["count"] == 150
+    code, out, _ = run(capsys, "check", tmp_path / "c", "--format", "json")
+    report = json.loads(out)
+    assert (code, report["passed"], report["scripts"]) == (0, True, 150)
+    # Options were remembered; a greater count adds to what is there.
+    first = CorpusFolder(tmp_path / "c").read_scripts()
+    assert run(capsys, "scripts", tmp_path / "c", "--count", 200)[0] == 0
+    assert CorpusFolder(tmp_path / "c").read_scripts()[:150] == first
+    code, out, err = run(capsys, "scripts", tmp_path / "c")
+    assert (code, out) == (0, "")
+    assert "200 scripts, 0 of them new" in err
+
+
+def test_a_missed_target_is_in_the_table_and_in_the_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [
+        {"tagged_text": "[laughs] One thing is like the other one."},
+        {"tagged_text": "One thing is like the other."},
+    ]
+    (tmp_path / "foreign.json").write_text(json.dumps(lines))
+    assert run(capsys, "import", tmp_path / "c", tmp_path / "foreign.json")[0] == 0
+    code, out, _ = run(capsys, "check", tmp_path / "c")
+    assert code == 1
+    (line,) = [line for line in out.splitlines() if "ROUGE-L" in line]
+    assert "MISSED" in line
+    assert "1 pairs" in line
+    assert any("unknown tags" in line and "ok" in line for line in out.splitlines())
+
+
+def test_an_import_reports_what_it_could_not_take(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "foreign.json").write_text(
+        json.dumps([{"tagged_text": "[giggles] Here we go [yodels] again."}, {"words": 1}])
+    )
+    code, out, err = run(capsys, "import", tmp_path / "c", tmp_path / "foreign.json", "--domain", "podcast")
+    assert (code, out) == (1, "")
+    assert "unknown tags, kept: yodels (1)" in err
+    assert "tags renamed: giggles (1)" in err
+    assert "skipped: no tagged_text (1)" in err
+    (script,) = CorpusFolder(tmp_path / "c").read_scripts()
+    assert (script.tagged_text, script.domain) == ("[laughs] Here we go [yodels] again.", "podcast")
+    (tmp_path / "none.json").write_text(json.dumps([{"words": 1}]))
+    assert run(capsys, "import", tmp_path / "c", tmp_path / "none.json")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["check", "{}"], "evoxtral corpus scripts"),
+        (["synthesize", "{}"], "evoxtral corpus scripts"),
+        (["validate", "{}", "--listener", "none"], "evoxtral corpus synthesize"),
+        (["build", "{}"], "no clips"),
+        (["scripts", "{}", "--writer", "openai"], "model"),
+        (["import", "{}", "{}/nothing.json"], "does not exist"),
+        (["scripts", "/dev/null/c"], "/dev/null"),
+    ],
+)
+def test_what_is_missing_is_said_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], hint: str
+) -> None:
+    code, out, err = run(capsys, *(argument.format(tmp_path) for argument in arguments))
+    assert (code, out) == (2, "")
+    assert hint in err
+    assert "Traceback" not in err
+
+
+def test_the_whole_way_from_scripts_to_a_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    datasets = pytest.importorskip("datasets")
+    folder = tmp_path / "c"
+    lines = [
+        {"tagged_text": text, "domain": "podcast"}
+        for text in (
+            "The last boat left at noon.",
+            "[whispers] Don't tell your brother about it.",
+            "We ate soup under a leaking roof.",
+            "[laughs] Nobody believed a single word!",
+            "Turn left behind the old mill.",
+            "[sighs] Another letter from the bank.",
+        )
+    ]
+    (tmp_path / "foreign.json").write_text(json.dumps(lines))
+    voices = ("espeak/amber", "espeak/carl", "espeak/flora", "espeak/glen", "espeak/hugh")
+    assert run(capsys, "import", folder, tmp_path / "foreign.json")[0] == 0
+    options = [option for voice in voices for option in ("--voice", voice)]
+    options += ["--holdout-voice", "espeak/oscar", "--holdout-voice", "espeak/ned", "--workers", "1"]
+    code, out, _ = run(capsys, "synthesize", folder, *options, "--dry-run")
+    assert code == 0
+    assert sum(int(line.split()[0]) for line in out.splitlines()) == 6
+    config = yaml.safe_load((folder / "corpus.yaml").read_text())
+    (folder / "corpus.yaml").write_text(yaml.safe_dump({**config, "dataset": {**config["dataset"], "test": 0.34}}))
+    assert run(capsys, "synthesize", folder)[0] == 0
+    assert run(capsys, "validate", folder, "--listener", "none")[0] == 0
+    code, out, err = run(capsys, "build", folder)
+    assert (code, out) == (0, f"{folder}/dataset\n")
+    test = datasets.load_dataset(str(folder / "dataset"), split="test", cache_dir=str(tmp_path / "cache"))
+    train = datasets.load_dataset(str(folder / "dataset"), split="train", cache_dir=str(tmp_path / "cache"))
+    assert set(test["voice"]) <= {"espeak/oscar", "espeak/ned"}
+    assert len(test) >= 1
+    assert set(train["voice"]) <= set(voices)
+    assert "left out" not in err
+
+
+def test_ctrl_c_keeps_what_is_written_and_the_same_command_resumes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "c"
+    program = "import sys; from evoxtral.cli.main import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", program, "corpus", "scripts", str(folder), "--count", "3000"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    path = folder / "scripts.jsonl"
+    while process.poll() is None and not (path.exists() and path.stat().st_size):
+        os.sched_yield()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert process.returncode == 130, err
+    assert err.strip() == "evoxtral: interrupted"
+    kept = CorpusFolder(folder).read_scripts()
+    assert 100 <= len(kept) < 3_000
+    wanted = len(kept) + 50
+    assert run(capsys, "scripts", folder, "--count", wanted)[0] == 0
+    scripts = CorpusFolder(folder).read_scripts()
+    assert scripts[: len(kept)] == kept
+    assert len({script.id for script in scripts}) == len(scripts) == wanted
