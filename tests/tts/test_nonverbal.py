@@ -41,6 +41,26 @@ def test_a_speaker_is_measured_at_their_pitch(speaker):
     assert 450 < hz[: len(hz) // 4][np.argmax(flattened[: len(hz) // 4])] < 1500
 
 
+def test_room_tone_is_like_the_quiet_moments_between_words():
+    rng = np.random.default_rng(0)
+    words = tone(120, 16_000, 3.75) * (np.sin(np.arange(60_000) / 4_000) > 0)
+    white = rng.normal(0, 0.002, 60_000)  # -54 dB of full scale
+    heard = {}
+    for colour, hum in (
+        ("none", np.zeros(60_000)),
+        ("white", white),
+        ("dark", np.convolve(white, np.ones(12) / np.sqrt(12), "same")),
+    ):
+        speaker = speaker_of((words + hum).astype(np.float32), 16_000)
+        heard[colour] = np.convolve(rng.normal(size=60_000), speaker.room, "same")
+    assert measures.rms_db(heard["none"]) == pytest.approx(-78.0, abs=2.0)
+    # The quietest moments of a noise are a little below its mean level.
+    assert -58.0 < measures.rms_db(heard["white"]) < -53.0
+    assert -62.0 < measures.rms_db(heard["dark"]) < -53.0
+    centroids = {colour: measures.spectral_centroid_hz(sound, 16_000) for colour, sound in heard.items()}
+    assert centroids["dark"] < 0.5 * centroids["white"]
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_laughs_are_voiced_bursts_three_to_six_a_second(speaker, seed):
     sound = burst("laughs", speaker, seed)

@@ -204,10 +204,10 @@ def _with_delivery(manner: Manner, delivery: str | None, rng: Rng) -> Manner:
             return replace(
                 manner,
                 rate=manner.rate * between(0.88, 0.96),
-                pitch_st=max(manner.pitch_st, 0.0) + between(5.0, 8.0),
+                pitch_st=max(manner.pitch_st, 0.0) + between(5.5, 8.5),
                 pitch_range=manner.pitch_range * between(1.0, 1.25),
                 gain_db=between(8.0, 11.0),
-                tilt_db=between(2.6, 3.8),
+                tilt_db=between(3.0, 4.2),
                 breath=0.0,
                 drive=between(0.6, 1.0),
                 rough=max(manner.rough, between(0.0, 0.2)),

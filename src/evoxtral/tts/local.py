@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import butter, sosfilt
+from scipy.signal import fftconvolve
 
 from evoxtral.errors import VoiceError
 from evoxtral.tags import Category, Tag, TaggedText, parse
-from evoxtral.tts import delivery, espeak, neural, nonverbal
+from evoxtral.tts import base_voices, delivery, nonverbal
 from evoxtral.tts.delivery import Samples, fade, rms
 from evoxtral.tts.engine import Speech, TimedTag, TimedWord, Voice
 from evoxtral.tts.espeak import PlainSpeech
@@ -29,7 +29,6 @@ MAX_PHRASE_WORDS = 40
 MAX_PHRASE_CHARACTERS = 400
 MAX_WORD_CHARACTERS = 100  # longer ones are no words; their rest is not spoken
 _CLAUSE_ENDS = ",;:—–-"
-_ROOM_TONE_RMS = 1.2e-4  # -78 dBFS: inaudible, but not digital silence
 _PEAK = 0.97
 
 _log = logging.getLogger(__name__)
@@ -177,9 +176,8 @@ class LocalEngine:
         self._speaker = functools.lru_cache(maxsize=64)(self._measure_speaker)
 
     def voices(self) -> Sequence[Voice]:
-        """espeak's voices and the installed neural ones."""
-        own = [Voice(f"espeak/{voice.name}", f"{voice.description} (espeak-ng)") for voice in espeak.VOICES.values()]
-        return own + neural.voices()
+        """Those of espeak-ng, and the neural and recorded ones that are installed."""
+        return base_voices.voices()
 
     def speak(self, text: str, *, voice: str | None = None, seed: int = 0) -> Speech:
         """Speak tagged text; the same text, voice and seed give the same samples.
@@ -195,7 +193,7 @@ class LocalEngine:
                 "cut it into parts",
             )
         voice = voice or DEFAULT_VOICE
-        base = self._base(voice)
+        base = base_voices.load(voice, self._cache_folder)
         parsed = parse(text)
         for tag in parsed.tags:
             if not tag.known:
@@ -225,7 +223,7 @@ class LocalEngine:
             else:
                 points[item.index] = self._non_verbal(item, speaker, timeline, rng)
         timeline.silence(0.2)
-        samples = self._finish(timeline, np.random.default_rng([*take, len(items)]))
+        samples = self._finish(timeline, speaker, np.random.default_rng([*take, len(items)]))
         return Speech(
             samples=samples,
             sample_rate_hz=speaker.sample_rate_hz,
@@ -235,19 +233,15 @@ class LocalEngine:
             tags=_timed_tags(parsed, words, points, timeline.now_s),
         )
 
-    def _base(self, voice: str) -> neural.BaseVoice:
-        kind, _, name = voice.partition("/")
-        return neural.load(kind, name, self._cache_folder)
-
     def _measure_speaker(self, voice: str) -> Speaker:
-        plain = self._base(voice).sample()
+        plain = base_voices.load(voice, self._cache_folder).sample()
         return nonverbal.speaker_of(_levelled(plain), plain.sample_rate_hz)
 
     def _phrase(
         self,
         phrase: Phrase,
         parsed: TaggedText,
-        base: neural.BaseVoice,
+        base: base_voices.BaseVoice,
         speaker: Speaker,
         timeline: _Timeline,
         words: list[TimedWord],
@@ -303,10 +297,10 @@ class LocalEngine:
         return start_s, end_s
 
     @staticmethod
-    def _finish(timeline: _Timeline, rng: np.random.Generator) -> Samples:
+    def _finish(timeline: _Timeline, speaker: Speaker, rng: np.random.Generator) -> Samples:
+        """The whole sound: room tone laid under it, so that no pause is digital silence, and kept from clipping."""
         samples = np.concatenate(timeline.parts)
-        noise = sosfilt(butter(1, 0.1, output="sos"), rng.normal(0.0, 1.0, len(samples)))
-        samples = samples + (noise * (_ROOM_TONE_RMS / max(float(np.std(noise)), 1e-9))).astype(np.float32)
+        samples = samples + fftconvolve(rng.normal(0.0, 1.0, len(samples)), speaker.room, "same").astype(np.float32)
         peak = float(np.max(np.abs(samples)))
         return np.asarray(samples * (_PEAK / peak) if peak > _PEAK else samples, dtype=np.float32)
 

@@ -36,19 +36,22 @@ class Speaker:
         sample_rate_hz: rate of the speaker's speech, and of the sounds made for it.
         f0_hz: median pitch.
         vowel: natural logarithm of the power spectral envelope of the speaker's open vowel, shape (bins,).
+        room: filter that makes the speaker's background noise from white noise of unit variance, shape (taps,).
     """
 
     sample_rate_hz: int
     f0_hz: float
     vowel: Array
+    room: Array
 
 
 def speaker_of(samples: Samples, sample_rate_hz: int) -> Speaker:
     """Measure a speaker in a few seconds of plain speech."""
     frames = vocoder.analyse(samples, sample_rate_hz)
+    room = _room_filter(samples)
     voiced = frames.f0_hz > 0
     if not voiced.any():
-        return Speaker(sample_rate_hz, 150.0, np.asarray(frames.log_power.mean(axis=0)))
+        return Speaker(sample_rate_hz, 150.0, np.asarray(frames.log_power.mean(axis=0)), room)
     power = np.exp(frames.log_power)
     hz = frames.frequencies_hz
 
@@ -61,7 +64,20 @@ def speaker_of(samples: Samples, sample_rate_hz: int) -> Speaker:
     openness = gaussian_filter1d(np.where(voiced & loud, openness, openness.min()), 3.0)
     best = int(np.argmax(openness))
     vowel = frames.log_power[max(0, best - 3) : best + 4].mean(axis=0)
-    return Speaker(sample_rate_hz, float(np.median(frames.f0_hz[voiced])), np.asarray(vowel))
+    return Speaker(sample_rate_hz, float(np.median(frames.f0_hz[voiced])), np.asarray(vowel), room)
+
+
+def _room_filter(samples: Samples) -> Array:
+    """Shape and level of the noise in the quietest moments, from -78 dB of full scale (inaudible) to -50."""
+    size = 512
+    window = np.hanning(size)
+    moments = np.lib.stride_tricks.sliding_window_view(np.pad(samples, (0, max(0, size - len(samples)))), size)
+    power = np.abs(np.fft.rfft(moments[:: size // 4] * window)) ** 2 / np.sum(window**2)
+    quietest = np.argsort(power.mean(axis=1))[: max(2, len(power) // 50)]
+    spectrum = power[quietest].mean(axis=0) + 1e-12
+    level = np.clip(spectrum.mean(), 10**-7.8, 10**-5.0)
+    response = np.sqrt(spectrum * level / spectrum.mean())
+    return np.asarray(np.roll(np.fft.irfft(response, size), size // 2) * window)
 
 
 class BurstSource(Protocol):

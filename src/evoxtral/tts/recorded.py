@@ -14,7 +14,7 @@ from evoxtral.audio.recordings import SAMPLE_RATE_HZ, Recording, RecordingSet
 from evoxtral.errors import AudioError, VoiceError
 from evoxtral.tts.engine import Voice
 from evoxtral.tts.espeak import PlainSpeech
-from evoxtral.tts.neural import align
+from evoxtral.tts.word_times import align
 
 _GUIDE_VOICE = "en-us+m3"
 
