@@ -91,7 +91,7 @@ def learnt(run: Run) -> bool:
 
 @pytest.fixture(scope="module")
 def family(tiny_voxtral: Path) -> VoxtralFamily:
-    return VoxtralFamily(str(tiny_voxtral), dtype=torch.float32)
+    return VoxtralFamily.load(str(tiny_voxtral), dtype=torch.float32)
 
 
 def test_it_learns_to_write_exactly_the_trained_texts(run: Run) -> None:
@@ -200,8 +200,8 @@ def test_adapter_names_the_hub_id_as_its_base(run: Run) -> None:
 
 
 def test_merged_model_and_adapter_give_the_same_outputs(run: Run, tiny_voxtral: Path) -> None:
-    merged = VoxtralFamily(str(run.output / "merged"), dtype=torch.float32)
-    base = VoxtralFamily(str(tiny_voxtral), dtype=torch.float32)
+    merged = VoxtralFamily.load(str(run.output / "merged"), dtype=torch.float32)
+    base = VoxtralFamily.load(str(tiny_voxtral), dtype=torch.float32)
     adapted = load_adapter(base, run.output / "adapter").eval()
     batch = base.collate([Window((tone(500, 2) * 32767).astype(np.int16), "[laughs] Hi!")])
     expected = base.token_logits(adapted, batch, None).logits

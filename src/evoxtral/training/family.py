@@ -82,7 +82,7 @@ def load_family(recipe: Recipe) -> Family:
     from evoxtral.training.voxtral import VoxtralFamily
 
     dtype = torch.bfloat16 if recipe.optimisation.precision == "bf16" else torch.float32
-    return VoxtralFamily(recipe.base_source, language=recipe.language, dtype=dtype)
+    return VoxtralFamily.load(recipe.base_source, language=recipe.language, dtype=dtype)
 
 
 def missing_base(base: str, error: Exception) -> ModelError:

@@ -39,36 +39,52 @@ class VoxtralFamily:
     """A Voxtral checkpoint for training.
 
     Args:
-        base: folder or hub id.
-        language: ISO 639-1 code that the transcription request names; None lets the model find it.
-        dtype: of the frozen weights.
+        model: the pretrained model, whose audio tower is run as inference runs it: in its own precision, and as if in
+            evaluation.
+        processor: its tokenizer and feature extractor.
+        request: token ids of the model's own transcription request for 30 s of audio.
     """
 
     max_window_s: float | None = None
 
-    def __init__(self, base: str, *, language: str | None = "en", dtype: torch.dtype = torch.bfloat16) -> None:
-        try:
-            self.model: Any = VoxtralForConditionalGeneration.from_pretrained(base, dtype=dtype)
-            self._processor: Any = VoxtralProcessor.from_pretrained(base)
-        except (OSError, ValueError) as error:
-            raise missing_base(base, error) from error
-        self.tokenizer: Any = self._processor.tokenizer
-        self._features = LogMel(self._processor.feature_extractor)
+    def __init__(self, model: Any, processor: Any, request: Sequence[int]) -> None:
+        self.model = model
+        self.tokenizer: Any = processor.tokenizer
+        self._processor = processor
+        self._features = LogMel(processor.feature_extractor)
         self._end: int = self.tokenizer.eos_token_id
         self._padding: int = self.tokenizer.pad_token_id
         self._chunk_samples = _CHUNK_S * SAMPLE_RATE_HZ
-        request = self._processor.apply_transcription_request(
+        audio = model.config.audio_token_id
+        first = request.index(audio)
+        self._chunk_tokens = request.count(audio)
+        self._head, self._tail = list(request[:first]), list(request[first + self._chunk_tokens :])
+        tower = model.model.audio_tower
+        tower.requires_grad_(False)
+        tower.forward = _outside_autocast(tower.forward)
+
+    @classmethod
+    def load(cls, base: str, *, language: str | None = "en", dtype: torch.dtype = torch.bfloat16) -> "VoxtralFamily":
+        """Load a checkpoint.
+
+        Args:
+            base: folder or hub id.
+            language: ISO 639-1 code that the transcription request names; None lets the model find it.
+            dtype: of the frozen weights.
+        """
+        try:
+            model = VoxtralForConditionalGeneration.from_pretrained(base, dtype=dtype)
+            processor: Any = VoxtralProcessor.from_pretrained(base)
+        except (OSError, ValueError) as error:
+            raise missing_base(base, error) from error
+        request = processor.apply_transcription_request(
             audio=[np.zeros(SAMPLE_RATE_HZ, dtype=np.float32)],
             model_id=base,
             language=language,
             sampling_rate=SAMPLE_RATE_HZ,
             format=["WAV"],
         )
-        ids: list[int] = request["input_ids"][0].tolist()
-        audio = self.model.config.audio_token_id
-        first = ids.index(audio)
-        self._chunk_tokens = ids.count(audio)
-        self._head, self._tail = ids[:first], ids[first + self._chunk_tokens :]
+        return cls(model, processor, request["input_ids"][0].tolist())
 
     def lora_targets(self, lora: Lora) -> str:
         return TARGETS
@@ -163,3 +179,13 @@ class VoxtralFamily:
                 audio = augment(audio, augmentation)
             rows.append(torch.cat(features(audio).chunk(count, dim=2)))
         return torch.cat(rows)
+
+
+def _outside_autocast(forward: Any) -> Any:
+    """Run a frozen module in the precision of its weights; under autocast its norms would be made in float32."""
+
+    def run(input_features: torch.Tensor, *arguments: Any, **options: Any) -> Any:
+        with torch.autocast(input_features.device.type, enabled=False), torch.no_grad():
+            return forward(input_features, *arguments, **options)
+
+    return run
