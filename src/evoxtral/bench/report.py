@@ -45,6 +45,7 @@ _MEASURE_LABELS = {
     "energy_rmse_db": "Energy contour, error",
     "rate_error": "Speaking rate, error",
     "pause_error_s": "Pauses, error",
+    "speaker_similarity": "Speaker similarity",
     "mos_overall": "Predicted MOS, overall",
     "mos_signal": "Predicted MOS, speech",
     "mos_background": "Predicted MOS, background",

@@ -23,6 +23,7 @@ from evoxtral.bench.counts import Counts, Totals, count_matrix
 from evoxtral.bench.figures import Figure
 from evoxtral.bench.metrics import Floats, rate
 from evoxtral.bench.perceptual import Sound, analyse, compare_sounds
+from evoxtral.bench.speakers import embed_speaker, similarity
 from evoxtral.bench.testset import TestSet
 from evoxtral.corpus.folder import Journal
 from evoxtral.tags import TAG_TYPES, insert_tags, parse, plain_text, strip_tags
@@ -51,6 +52,7 @@ MEASURES: Mapping[str, tuple[bool, str]] = {
     "energy_rmse_db": (False, "dB"),
     "rate_error": (False, "ln"),
     "pause_error_s": (False, "s"),
+    "speaker_similarity": (True, "cosine"),
     "mos_overall": (True, "1-5"),
     "mos_signal": (True, "1-5"),
     "mos_background": (True, "1-5"),
@@ -80,6 +82,14 @@ class SpokenClip(BaseModel):
     seed: int
     audio: str | None
     measures: dict[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What is compared of a recording: how it sounds, and whose voice it is (an embedding)."""
+
+    sound: Sound
+    voice: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -209,7 +219,7 @@ def round_trip(
         for condition in conditions
     ]
     clips = []
-    original: tuple[str, Sound] | None = None
+    original: tuple[str, Recording] | None = None
     for done, (reference, condition) in enumerate(wanted):
         if on_progress is not None:
             on_progress(done, len(wanted))
@@ -218,7 +228,7 @@ def round_trip(
         clip = known.get((reference.id, condition))
         if clip is None or not _is_still_right(clip, text, seed, engine.name, voice or own):
             if original is None or original[0] != reference.id:
-                original = reference.id, analyse(load_audio(testset.audio_path(reference)))
+                original = reference.id, listen(load_audio(testset.audio_path(reference)))
             samples = np.zeros(0, np.float32)
             engine_name, voice_name = engine.name, voice or own or ""
             if parse(text).words or parse(text).tags:
@@ -259,11 +269,18 @@ def _is_still_right(clip: SpokenClip, text: str, seed: int, engine: str, voice: 
     return (clip.text, clip.seed, clip.engine.partition("/")[0]) == (text, seed, engine) and is_same_voice
 
 
-def measure(original: Sound, samples: NDArray[np.float32]) -> dict[str, float | None]:
+def listen(samples: NDArray[np.float32]) -> Recording:
+    """Take from a mono 16 kHz recording what `measure` compares."""
+    return Recording(analyse(samples), embed_speaker(samples))
+
+
+def measure(original: Recording, samples: NDArray[np.float32]) -> dict[str, float | None]:
     """All measures of speech against a recording; none of speech that is empty."""
     if not len(samples):
         return {}
-    values = compare_sounds(original, analyse(samples))
+    spoken = listen(samples)
+    values = compare_sounds(original.sound, spoken.sound)
+    values["speaker_similarity"] = similarity(original.voice, spoken.voice)
     if mos.is_installed():
         values |= mos.predicted_mos(samples)
     return {name: None if np.isnan(value) else value for name, value in values.items()}

@@ -1,0 +1,103 @@
+"""How alike two voices are: the speaker encoder of Resemblyzer, run with numpy.
+
+The weights (Apache-2.0, trained by Resemble AI on LibriSpeech, VoxCeleb 1 and 2) were taken out of the package
+`resemblyzer` by `tools/convert_speaker_encoder.py`; the package itself needs torch and a compiler. The network is
+that of Wan et al. 2018, "Generalized end-to-end loss for speaker verification": three LSTM layers over mel bands.
+"""
+
+from functools import cache
+from importlib.resources import as_file, files
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoxtral.audio import SAMPLE_RATE_HZ
+from evoxtral.audio.measures import level_track_db
+
+Floats = NDArray[np.float32]
+
+_WINDOW = 400  # samples of a frame, 25 ms
+_HOP = 160  # samples, 10 ms
+_MEL_BANDS = 40
+_UNITS = 256
+_LAYERS = 3
+# The network hears stretches of 1.6 s, half overlapping.
+_STRETCH_FRAMES = 160
+_STEP_FRAMES = 80
+_TARGET_LEVEL_DB = -30.0
+_SILENCE_BELOW_PEAK_DB = 40.0
+
+
+def similarity(first: Floats, second: Floats) -> float:
+    """Cosine of two embeddings, 0 to 1; nan if one is that of no sound."""
+    return float(np.dot(first, second)) if first.any() and second.any() else float("nan")
+
+
+def embed_speaker(samples: Floats) -> Floats:
+    """The voice of a mono 16 kHz recording as a vector of length 1, shape (256,); zeros if it holds no sound.
+
+    Silence is left out and the level brought to -30 dBFS; the embeddings of all stretches are averaged.
+    """
+    sound = _loud_part(samples)
+    if not sound.any():
+        return np.zeros(_UNITS, np.float32)
+    return _embed(sound)
+
+
+def _embed(sound: Floats) -> Floats:
+    level_db = 20 * np.log10(np.sqrt(np.mean(np.square(sound, dtype=np.float64))))
+    sound = sound * np.float32(10 ** ((_TARGET_LEVEL_DB - level_db) / 20))
+    mels = _mel_spectrogram(np.pad(sound, (0, max(0, _STRETCH_FRAMES * _HOP - len(sound)))))
+    starts = range(0, len(mels) - _STRETCH_FRAMES + 1, _STEP_FRAMES)
+    vectors = _run(np.stack([mels[start : start + _STRETCH_FRAMES] for start in starts]))
+    mean = vectors.mean(axis=0)
+    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-9), np.float32)
+
+
+def _loud_part(samples: Floats) -> Floats:
+    level_db = level_track_db(samples, SAMPLE_RATE_HZ, _HOP / SAMPLE_RATE_HZ)
+    loud = level_db > level_db.max(initial=-120.0) - _SILENCE_BELOW_PEAK_DB
+    return np.asarray(samples[: len(loud) * _HOP][np.repeat(loud, _HOP)], np.float32)
+
+
+def _mel_spectrogram(sound: Floats) -> Floats:
+    """Mel power, shape (frames, 40); frames are centred on every hundredth of a second."""
+    from faster_whisper.feature_extractor import FeatureExtractor
+
+    padded = np.pad(sound, _WINDOW // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_HOP]
+    window = np.hanning(_WINDOW + 1)[:-1]
+    power = np.abs(np.fft.rfft(frames * window, axis=1)) ** 2
+    filters = FeatureExtractor.get_mel_filters(SAMPLE_RATE_HZ, _WINDOW, n_mels=_MEL_BANDS)
+    return np.asarray(power @ filters.T, np.float32)
+
+
+@cache
+def _weights() -> dict[str, Floats]:
+    with as_file(files("evoxtral.bench").joinpath("speaker_encoder.npz")) as path, np.load(path) as stored:
+        return {name: stored[name].astype(np.float32) for name in stored.files}
+
+
+def _run(inputs: Floats) -> Floats:
+    """The network: mel bands of shape (stretches, frames, 40) to vectors of length 1, shape (stretches, 256)."""
+    weights = _weights()
+    for layer in range(_LAYERS):
+        from_input = inputs @ weights[f"lstm_weight_ih_l{layer}"].T
+        from_input += weights[f"lstm_bias_ih_l{layer}"] + weights[f"lstm_bias_hh_l{layer}"]
+        recurrent = weights[f"lstm_weight_hh_l{layer}"].T
+        hidden = np.zeros((len(inputs), _UNITS), np.float32)
+        cell = np.zeros_like(hidden)
+        outputs = np.empty((*inputs.shape[:2], _UNITS), np.float32)
+        for frame in range(inputs.shape[1]):
+            gates = from_input[:, frame] + hidden @ recurrent
+            keep_in, forget, candidate, keep_out = np.split(gates, 4, axis=1)
+            cell = _sigmoid(forget) * cell + _sigmoid(keep_in) * np.tanh(candidate)
+            hidden = _sigmoid(keep_out) * np.tanh(cell)
+            outputs[:, frame] = hidden
+        inputs = outputs
+    raw = np.maximum(inputs[:, -1] @ weights["linear_weight"].T + weights["linear_bias"], 0)
+    return np.asarray(raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-9), np.float32)
+
+
+def _sigmoid(values: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-values)), np.float32)
