@@ -103,11 +103,11 @@ VOICES: dict[str, EspeakVoice] = {
         EspeakVoice("mike", "en-gb-x-gbcwmd+Mike", 50, 60, "West Midlands English, male"),
         EspeakVoice("ned", "en-us+Reed", 50, 60, "American English, male"),
         EspeakVoice("oscar", "en-gb-x-rp+antonio", 52, 60, "Received Pronunciation, male"),
-        EspeakVoice("paul", "en-us+klatt2", 50, 60, "American English, male"),
+        EspeakVoice("paul", "en-us+adam", 50, 60, "American English, male"),
         EspeakVoice("quentin", "en+benjamin", 50, 60, "British English, male"),
         EspeakVoice("rob", "en-us+rob", 50, 60, "American English, male"),
         EspeakVoice("sam", "en-us+Marco", 50, 60, "American English, male"),
-        EspeakVoice("tom", "en-us+announcer", 50, 60, "American English, male"),
+        EspeakVoice("tom", "en-us+Storm", 50, 60, "American English, male"),
     )
 }
 
