@@ -79,6 +79,7 @@ def test_an_import_reports_what_it_could_not_take(tmp_path: Path, capsys: pytest
         (["scripts", "{}", "--writer", "openai"], "model"),
         (["import", "{}", "{}/nothing.json"], "does not exist"),
         (["scripts", "/dev/null/c"], "/dev/null"),
+        (["check", "{}/typo"], "there is no folder"),
     ],
 )
 def test_what_is_missing_is_said_in_one_line(
@@ -88,6 +89,7 @@ def test_what_is_missing_is_said_in_one_line(
     assert (code, out) == (2, "")
     assert hint in err
     assert "Traceback" not in err
+    assert not (tmp_path / "typo").exists()
 
 
 def test_the_whole_way_from_scripts_to_a_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

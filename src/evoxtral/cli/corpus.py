@@ -67,7 +67,7 @@ def scripts(folder: Path, **options: Any) -> None:
     """Write the scripts that are missing."""
     from evoxtral.corpus.writing import write_missing
 
-    corpus, config = _open(folder, scripts=options)
+    corpus, config = _open(folder, create=True, scripts=options)
     with _progress("Writing") as show:
         report = write_missing(corpus, config.scripts, on_progress=show)
     click.echo(f"{folder}: {report.now} scripts, {report.now - report.before} of them new", err=True)
@@ -90,7 +90,7 @@ def import_(folder: Path, sources: tuple[Path, ...], domain: str) -> None:
 
     if domain not in set(Domain):
         raise click.BadParameter(f"choose one of {', '.join(Domain)}", param_hint="--domain")
-    corpus, _ = _open(folder)
+    corpus, _ = _open(folder, create=True)
     with corpus.locked():
         report = import_scripts(sources, domain=Domain(domain), existing=corpus.read_scripts())
         corpus.append_scripts(report.scripts)
@@ -236,7 +236,7 @@ def _print_table(report: "GateReport") -> None:
     )
 
 
-def _open(folder: Path, **changes: dict[str, Any]) -> tuple["CorpusFolder", "CorpusConfig"]:
+def _open(folder: Path, *, create: bool = False, **changes: dict[str, Any]) -> tuple["CorpusFolder", "CorpusConfig"]:
     """The folder and its configuration, with the options that were given written into it."""
     from pydantic import ValidationError
 
@@ -244,6 +244,8 @@ def _open(folder: Path, **changes: dict[str, Any]) -> tuple["CorpusFolder", "Cor
     from evoxtral.corpus.folder import CorpusFolder
     from evoxtral.errors import CorpusError
 
+    if not create and not folder.is_dir():
+        raise CorpusError(f"there is no folder {folder}", f"begin with: evoxtral corpus scripts {folder}")
     corpus = CorpusFolder(folder)
     config = corpus.read_config()
     given = {
@@ -257,7 +259,7 @@ def _open(folder: Path, **changes: dict[str, Any]) -> tuple["CorpusFolder", "Cor
         changed = CorpusConfig.model_validate(values)
     except ValidationError as error:
         raise CorpusError(f"{corpus.config_path}: {error.errors()[0]['msg']}") from error
-    if changed != config or not corpus.config_path.exists():
+    if changed != config or (create and not corpus.config_path.exists()):
         corpus.write_config(changed)
     return corpus, changed
 
