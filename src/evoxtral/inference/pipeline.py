@@ -175,7 +175,7 @@ def _hear(window: Window, text: str, tokens: list[AlignedToken] | None) -> Heard
     events: list[TimedSpan | None] = [None] * len(parsed.tags)
     if tokens is not None:
         duration_s = len(window.samples) / SAMPLE_RATE_HZ
-        local = time_words(parsed, tokens, duration_s)
+        local = time_words(parsed, tokens, window.samples)
         times = time_events(parsed, local, tokens, duration_s)
         words = [_place(window, span) for span in local]
         events = [None if span is None else _place(window, span) for span in times]

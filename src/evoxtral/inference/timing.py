@@ -6,6 +6,10 @@ Knows texts, tokens and seconds; nothing of how an alignment is made or of other
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.inference.engine import AlignedToken
 from evoxtral.tags import Category, TaggedText, Word, strip_tags
 
@@ -13,6 +17,16 @@ from evoxtral.tags import Category, TaggedText, Word, strip_tags
 SEGMENT_PAUSE_S = 0.7
 # After so many seconds a segment also ends with a sentence.
 LONG_SEGMENT_S = 12.0
+
+
+# Sound reaches this far below the loudest moment within a second, but not below silence.
+_SOUND_RANGE_DB = 30.0
+_SURROUNDINGS_S = 1.0
+_SILENCE_DB = -65.0
+_LEVEL_HOP_S = 0.01
+_CLOSURE_S = 0.15
+# How far the end of a word is moved outwards to where its sound ends.
+_MAX_REACH_S = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +50,20 @@ class SegmentRange:
     last_tag: int
 
 
-def time_words(parsed: TaggedText, tokens: Sequence[AlignedToken], duration_s: float) -> list[TimedSpan]:
+def time_words(parsed: TaggedText, tokens: Sequence[AlignedToken], samples: NDArray[np.float32]) -> list[TimedSpan]:
     """Times of the words of a text from those of its tokens; in order, inside the window, none ending before it starts.
 
-    The punctuation around a word takes no part: its share of the alignment is the silence beside the word.
+    The punctuation around a word takes no part: its share of the alignment is the silence beside the word. Beside
+    pauses, where alignments are vague, words begin and end with the sound.
+
+    Args:
+        samples: the window, mono at 16 kHz, shape (n,).
     """
+    duration_s = len(samples) / SAMPLE_RATE_HZ
+    return _fit_to_sound(parsed, _spans_of_words(parsed, tokens, duration_s), _loud_frames(samples), duration_s)
+
+
+def _spans_of_words(parsed: TaggedText, tokens: Sequence[AlignedToken], duration_s: float) -> list[TimedSpan]:
     spans: list[TimedSpan] = []
     index = 0
     reached_s = 0.0
@@ -60,6 +83,57 @@ def time_words(parsed: TaggedText, tokens: Sequence[AlignedToken], duration_s: f
         # A token may reach into the next word ("I'm" after a dash): it is looked at again.
         index = max(index, last - 1)
     return spans
+
+
+def _fit_to_sound(
+    parsed: TaggedText, spans: list[TimedSpan], loud: NDArray[np.bool_], duration_s: float
+) -> list[TimedSpan]:
+    """Move the ends of words out of silence, and to the end of the sound that they cut unless a tag is heard there."""
+    events = {tag.gap for tag in parsed.tags if tag.category not in (Category.EMOTION, Category.DELIVERY)}
+    reach, closure = round(_MAX_REACH_S / _LEVEL_HOP_S), round(_CLOSURE_S / _LEVEL_HOP_S)
+    fitted: list[TimedSpan] = []
+    for index, span in enumerate(spans):
+        earliest_s = fitted[-1].end_s if fitted else 0.0
+        latest_s = spans[index + 1].start_s if index + 1 < len(spans) else duration_s
+        first, last = round(span.start_s / _LEVEL_HOP_S), round(span.end_s / _LEVEL_HOP_S)
+        sound = np.flatnonzero(loud[first:last])
+        if len(sound) == 0:
+            fitted.append(span)
+            continue
+        start, end = first + int(sound[0]), first + int(sound[-1]) + 1
+        # A shorter silence is part of the word: the closure of a stop consonant.
+        if not _is_pause(loud[max(start - closure, 0) : start], closure):
+            start = first
+        if not _is_pause(loud[end : end + closure], closure):
+            end = last
+        if start == first and index not in events:
+            while start > max(first - reach, 0) and loud[start - 1]:
+                start -= 1
+        if end == last and index + 1 not in events:
+            while end < min(last + reach, len(loud)) and loud[end]:
+                end += 1
+        start_s = span.start_s if start == first else min(max(start * _LEVEL_HOP_S, earliest_s), span.end_s)
+        end_s = span.end_s if end == last else max(min(end * _LEVEL_HOP_S, latest_s), start_s)
+        fitted.append(TimedSpan(max(start_s, earliest_s), max(end_s, start_s, earliest_s), span.confidence))
+    return fitted
+
+
+def _is_pause(loud: NDArray[np.bool_], frames: int) -> bool:
+    """Whether so many frames (fewer at the edge of a window) are all silent."""
+    return len(loud) < frames or not loud.any()
+
+
+def _loud_frames(samples: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which frames of 10 ms hold sound, judged by the loudest moment around them: whispers are not silence."""
+    hop = round(_LEVEL_HOP_S * SAMPLE_RATE_HZ)
+    frames = samples[: len(samples) // hop * hop].reshape(-1, hop)
+    levels_db = 10 * np.log10(np.square(frames).mean(axis=1) + 1e-10)
+    half = round(_SURROUNDINGS_S / _LEVEL_HOP_S)
+    padded = np.pad(levels_db, half, constant_values=-100.0)
+    loudest_db = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1).max(axis=1)
+    loud = levels_db > np.maximum(loudest_db - _SOUND_RANGE_DB, _SILENCE_DB)
+    # By majority of three, so that a click is no sound and a stop consonant no pause.
+    return np.convolve(loud, np.ones(3), mode="same") >= 2
 
 
 def time_events(
