@@ -23,7 +23,7 @@ from evoxtral.tts.engine import Speech, TimedTag, TimedWord, Voice
 from evoxtral.tts.espeak import PlainSpeech
 from evoxtral.tts.nonverbal import SPEECH_RMS, BurstSource, RecordedBursts, Speaker, SynthesisedBursts
 
-DEFAULT_VOICE = "espeak/amber"
+DEFAULT_VOICE = "espeak/carl"  # of espeak-ng's, among those that a recogniser understands best
 MAX_CHARACTERS = 50_000  # about an hour of speech
 MAX_PHRASE_WORDS = 40
 MAX_PHRASE_CHARACTERS = 400
