@@ -66,7 +66,7 @@ def main() -> None:
             for span, (start_s, end_s) in zip(spans, word_truth, strict=True):
                 words.starts.append(span.start_s - start_s)
                 words.ends.append(span.end_s - end_s)
-            events = time_events(parsed, spans, tokens, len(samples) / SAMPLE_RATE_HZ)
+            events = time_events(parsed, spans, tokens, samples)
             for event, tag, (start_s, end_s) in zip(events, parsed.tags, tag_truth, strict=True):
                 if event is not None and tag.category is Category.NON_VERBAL:
                     tags.starts.append(event.start_s - start_s)

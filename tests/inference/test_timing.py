@@ -90,7 +90,7 @@ def test_a_sound_has_the_interval_between_its_words() -> None:
     )
     parsed = parse(text)
     words = time_words(parsed, aligned, silence(2.5))
-    events = time_events(parsed, words, aligned, 2.5)
+    events = time_events(parsed, words, aligned, silence(2.5))
     assert [None if event is None else (event.start_s, event.end_s) for event in events] == [
         (0.0, 0.4),  # sighs, from the start of the window
         None,  # sad colours words
@@ -98,6 +98,17 @@ def test_a_sound_has_the_interval_between_its_words() -> None:
         (1.2, 1.5),
         (1.9, 2.5),  # gasps, to the end of the window
     ]
+
+
+def test_a_sound_is_as_long_as_it_is_heard_and_a_pause_as_long_as_it_lasts() -> None:
+    text, aligned = tokens(("one", 0.0, 0.5), (" [sighs]", 0.5, 2.0), (" two", 2.0, 2.5), (" [pause]", 2.5, 4.0))
+    heard = sound(5.0, (0.0, 0.5), (2.0, 2.5), (4.0, 4.4)) + sound(5.0, (1.0, 1.6), level=0.01)
+    text += " three"
+    aligned.append(AlignedToken(len(text) - 6, len(text), 4.0, 4.4, 0.5))
+    parsed = parse(text)
+    sigh, pause = time_events(parsed, time_words(parsed, aligned, heard), aligned, heard)
+    assert (sigh.start_s, sigh.end_s) == pytest.approx((1.0, 1.6), abs=0.011)
+    assert (pause.start_s, pause.end_s) == pytest.approx((2.5, 4.0), abs=0.011)
 
 
 def test_segments_part_at_pauses_and_tags_stay_where_they_belong() -> None:

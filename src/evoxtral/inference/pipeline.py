@@ -174,9 +174,8 @@ def _hear(window: Window, text: str, tokens: list[AlignedToken] | None) -> Heard
     words: list[TimedSpan] | None = None
     events: list[TimedSpan | None] = [None] * len(parsed.tags)
     if tokens is not None:
-        duration_s = len(window.samples) / SAMPLE_RATE_HZ
         local = time_words(parsed, tokens, window.samples)
-        times = time_events(parsed, local, tokens, duration_s)
+        times = time_events(parsed, local, tokens, window.samples)
         words = [_place(window, span) for span in local]
         events = [None if span is None else _place(window, span) for span in times]
     segments = [(segment, _time_segment(window, segment, words, events)) for segment in split_segments(parsed, words)]

@@ -25,6 +25,8 @@ _SURROUNDINGS_S = 1.0
 _SILENCE_DB = -65.0
 _LEVEL_HOP_S = 0.01
 _CLOSURE_S = 0.15
+# So much sound at the edge of the interval between two words may still be a word's.
+_WORD_REST_S = 0.2
 # How far the end of a word is moved outwards to where its sound ends.
 _MAX_REACH_S = 0.3
 
@@ -123,27 +125,38 @@ def _is_pause(loud: NDArray[np.bool_], frames: int) -> bool:
     return len(loud) < frames or not loud.any()
 
 
-def _loud_frames(samples: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which frames of 10 ms hold sound, judged by the loudest moment around them: whispers are not silence."""
+def _levels_db(samples: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The level of each frame of 10 ms."""
     hop = round(_LEVEL_HOP_S * SAMPLE_RATE_HZ)
     frames = samples[: len(samples) // hop * hop].reshape(-1, hop)
-    levels_db = 10 * np.log10(np.square(frames).mean(axis=1) + 1e-10)
+    return np.asarray(10 * np.log10(np.square(frames, dtype=np.float64).mean(axis=1) + 1e-10))
+
+
+def _loud_frames(samples: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which frames hold sound, judged by the loudest moment around them: whispers are not silence."""
+    levels_db = _levels_db(samples)
     half = round(_SURROUNDINGS_S / _LEVEL_HOP_S)
     padded = np.pad(levels_db, half, constant_values=-100.0)
     loudest_db = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1).max(axis=1)
+    return _sounds(levels_db, loudest_db)
+
+
+def _sounds(levels_db: NDArray[np.float64], loudest_db: NDArray[np.float64] | float) -> NDArray[np.bool_]:
     loud = levels_db > np.maximum(loudest_db - _SOUND_RANGE_DB, _SILENCE_DB)
     # By majority of three, so that a click is no sound and a stop consonant no pause.
     return np.convolve(loud, np.ones(3), mode="same") >= 2
 
 
 def time_events(
-    parsed: TaggedText, words: Sequence[TimedSpan], tokens: Sequence[AlignedToken], duration_s: float
+    parsed: TaggedText, words: Sequence[TimedSpan], tokens: Sequence[AlignedToken], samples: NDArray[np.float32]
 ) -> list[TimedSpan | None]:
-    """Times of the tags that stand for a sound or a pause: the interval between their words; None for other tags.
+    """Times of the tags that stand for a sound or a pause; None for other tags.
 
-    Several tags in one gap share its interval: each begins where the alignment has its first token.
+    A tag has the interval between its words, and of that a sound has the part that is not silent. Several tags in one
+    gap share its interval: each begins where the alignment has its first token.
     """
     times: list[TimedSpan | None] = [None] * len(parsed.tags)
+    levels_db = _levels_db(samples)
     for gap in {tag.gap for tag in parsed.tags}:
         inside = [
             index
@@ -153,15 +166,35 @@ def time_events(
         if not inside:
             continue
         begin_s = words[gap - 1].end_s if gap > 0 else 0.0
-        end_s = words[gap].start_s if gap < len(words) else duration_s
+        end_s = words[gap].start_s if gap < len(words) else len(samples) / SAMPLE_RATE_HZ
         end_s = max(begin_s, end_s)
         bounds = [begin_s]
         for index in inside[1:]:
             heard = [token.start_s for token in tokens if token.end > parsed.tags[index].start]
             bounds.append(min(max(heard[0] if heard else end_s, bounds[-1]), end_s))
         for index, start_s, stop_s in zip(inside, bounds, [*bounds[1:], end_s], strict=True):
-            times[index] = TimedSpan(start_s, stop_s)
+            is_pause = parsed.tags[index].category is Category.PAUSE
+            times[index] = TimedSpan(start_s, stop_s) if is_pause else _sounding_part(start_s, stop_s, levels_db)
     return times
+
+
+def _sounding_part(start_s: float, end_s: float, levels_db: NDArray[np.float64]) -> TimedSpan:
+    """From the first to the last sound of an interval, without the tail and the onset of the words around it."""
+    first, last = round(start_s / _LEVEL_HOP_S), round(end_s / _LEVEL_HOP_S)
+    part = levels_db[first:last]
+    if len(part) == 0:
+        return TimedSpan(start_s, end_s)
+    heard = np.concatenate([[0], _sounds(part, float(part.max())), [0]])
+    starts, ends = np.flatnonzero(np.diff(heard) > 0), np.flatnonzero(np.diff(heard) < 0)
+    rest = round(_WORD_REST_S / _LEVEL_HOP_S)
+    if len(starts) > 1 and starts[0] == 0 and ends[0] <= rest:
+        starts, ends = starts[1:], ends[1:]
+    if len(starts) > 1 and ends[-1] == len(part) and ends[-1] - starts[-1] <= rest:
+        starts, ends = starts[:-1], ends[:-1]
+    if len(starts) == 0:
+        return TimedSpan(start_s, end_s)
+    begin_s, stop_s = (first + int(starts[0])) * _LEVEL_HOP_S, (first + int(ends[-1])) * _LEVEL_HOP_S
+    return TimedSpan(max(begin_s, start_s), min(stop_s, end_s))
 
 
 def split_segments(parsed: TaggedText, words: Sequence[TimedSpan] | None) -> list[SegmentRange]:
