@@ -88,6 +88,21 @@ def test_a_corpus_without_test_clips_is_refused(corpus, tmp_path):
         export_testset(tmp_path, tmp_path / "set")
 
 
+def test_whole_corpora_with_others_to_learn_from(corpus, tmp_path):
+    clips = CorpusFolder(corpus).read_clips()
+    for name, part in {"one": clips[12:15], "two": clips[15:16], "train": clips[20:24]}.items():
+        folder = CorpusFolder(tmp_path / name)
+        folder.append_clips(clip.model_copy(update={"split": None}) for clip in part)
+        (folder.path / "audio").symlink_to(corpus / "audio")
+    corpora = [tmp_path / "one", tmp_path / "two"]
+    testset = export_testset(corpora, tmp_path / "set", training=[tmp_path / "train"])
+    assert {reference.id for reference in testset.references} == {"12", "13", "14", "15"}
+    assert [reference.id for reference in testset.references][1] == "15"  # corpora take turns
+    assert set(testset.training_texts) == {"[sad] Text number 10.", "[sad] Text number 11."}
+    with pytest.raises(ScoreError, match="is in two corpora"):
+        export_testset([tmp_path / "one", tmp_path / "one"], tmp_path / "set", training=[tmp_path / "train"])
+
+
 def test_a_file_of_references_is_a_set_too(corpus, tmp_path):
     testset = export_testset(corpus, tmp_path)
     assert load_testset(tmp_path / "references.jsonl") == testset

@@ -10,8 +10,8 @@ Knows the folder and how one is made of a corpus; knows nothing of models or sco
 
 import io
 import json
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -28,6 +28,7 @@ PACKAGED_FOLDER = Path(__file__).parent / "testset"
 
 _REFERENCES, _TRAINING, _AUDIO = "references.jsonl", "training.jsonl", "audio"
 MAX_AUDIO_BYTES = 8_000_000
+_Dealt = tuple[Path, Clip]
 # Enough texts for the floors; more would only make the set larger.
 _MAX_TRAINING_TEXTS = 2000
 
@@ -79,70 +80,92 @@ def load_testset(path: Path = PACKAGED_FOLDER) -> TestSet:
     return TestSet(references.parent, tuple(read_records(references, Reference)), texts)
 
 
-def export_testset(corpus_folder: Path, out: Path, max_bytes: int = MAX_AUDIO_BYTES, *, seed: int = 0) -> TestSet:
-    """Make a benchmark set of a corpus: as many clips of its test split as fit, evenly over slices and voices.
+def export_testset(
+    corpora: Path | Sequence[Path],
+    out: Path,
+    max_bytes: int = MAX_AUDIO_BYTES,
+    *,
+    training: Sequence[Path] = (),
+    seed: int = 0,
+) -> TestSet:
+    """Make a benchmark set of corpora: as many test clips as fit, evenly over corpora, slices and voices.
 
-    The same corpus, size and seed give the same set.
+    The same corpora, size and seed give the same set.
 
     Args:
-        corpus_folder: a corpus with spoken clips.
+        corpora: corpus folders; without `training` their test splits are taken, with it all their clips.
         out: folder to write; files of an earlier set in it are replaced.
         max_bytes: size of all audio files together.
+        training: corpus folders from which the floors learn; by default the training splits of `corpora`.
 
     Raises:
-        ScoreError: the corpus has no test split, or not one clip fits.
+        ScoreError: there are no test clips, two have the same id, or not one fits.
     """
     from evoxtral.corpus.dataset import assign
 
-    corpus = CorpusFolder(corpus_folder)
-    clips = assign(corpus, corpus.read_scripts(), corpus.read_config()).clips
-    if not clips[TEST]:
-        raise ScoreError(f"{corpus_folder} has no clips in its test split", "synthesise the corpus first")
+    tested: list[_Dealt] = []
+    learnt: dict[str, str] = {}
+    for folder in [corpora] if isinstance(corpora, Path) else corpora:
+        corpus = CorpusFolder(folder)
+        if training:
+            tested += [(folder, clip) for clip in _good_clips(corpus)]
+        else:
+            clips = assign(corpus, corpus.read_scripts(), corpus.read_config()).clips
+            tested += [(folder, clip) for clip in clips[TEST]]
+            learnt |= {clip.script_id: clip.tagged_text for clip in clips[TRAIN]}
+    for folder in training:
+        learnt |= {clip.script_id: clip.tagged_text for clip in _good_clips(CorpusFolder(folder))}
+    if not tested:
+        raise ScoreError(f"{corpora} has no clips in its test split", "synthesise the corpus first")
+    doubled = [id for id, count in Counter(clip.id for _, clip in tested).items() if count > 1]
+    if doubled:
+        raise ScoreError(f"clip {doubled[0]!r} is in two corpora", "name corpora whose clips have different ids")
 
-    written = _write_clips(corpus, _deal(clips[TEST], seed), out, max_bytes)
+    written = _write_clips(_deal(tested, seed), out, max_bytes)
     if not written:
-        raise ScoreError(f"no clip of {corpus_folder} fits into {max_bytes} bytes", "allow more bytes")
+        raise ScoreError(f"no clip fits into {max_bytes} bytes", "allow more bytes")
     for stale in set((out / _AUDIO).iterdir()) - {out / clip.audio for clip in written if clip.audio}:
         stale.unlink()
     _write_lines(out / _REFERENCES, [reference.model_dump(exclude_none=True) for reference in written])
-
-    training = list({clip.script_id: clip.tagged_text for clip in clips[TRAIN]}.items())
-    Random(seed).shuffle(training)
-    _write_lines(out / _TRAINING, [{"id": id, "text": text} for id, text in training[:_MAX_TRAINING_TEXTS]])
+    texts = [(id, text) for id, text in learnt.items() if text]
+    Random(seed).shuffle(texts)
+    _write_lines(out / _TRAINING, [{"id": id, "text": text} for id, text in texts[:_MAX_TRAINING_TEXTS]])
     return load_testset(out)
 
 
-def _deal(clips: Sequence[Clip], seed: int) -> Iterator[Clip]:
-    """The clips in random order, taking turns over slices, and within a slice over voices."""
-    random = Random(seed)
-    shuffled = sorted(clips, key=lambda clip: clip.id)
-    random.shuffle(shuffled)
-    slices = _take_turns(shuffled, lambda clip: clip.voice)
-    return iter(_take_turns(slices, lambda clip: clip.slice_type))
+def _good_clips(corpus: CorpusFolder) -> list[Clip]:
+    set_aside = {entry.id for entry in corpus.read_set_aside()}
+    return [clip for clip in corpus.read_clips() if clip.id not in set_aside]
 
 
-def _take_turns(clips: Sequence[Clip], key: Callable[[Clip], str]) -> list[Clip]:
-    groups: dict[str, list[Clip]] = defaultdict(list)
+def _deal(clips: Sequence[_Dealt], seed: int) -> list[_Dealt]:
+    """The clips in random order, taking turns over corpora, in a corpus over slices, and in a slice over voices."""
+    shuffled = sorted(clips, key=lambda clip: clip[1].id)
+    Random(seed).shuffle(shuffled)
+    by_voice = _take_turns(shuffled, lambda clip: clip[1].voice)
+    by_slice = _take_turns(by_voice, lambda clip: clip[1].slice_type)
+    return _take_turns(by_slice, lambda clip: str(clip[0]))
+
+
+def _take_turns(clips: Sequence[_Dealt], key: Callable[[_Dealt], str]) -> list[_Dealt]:
+    groups: dict[str, list[_Dealt]] = defaultdict(list)
     for clip in clips:
         groups[key(clip)].append(clip)
     rounds = zip_longest(*(groups[name] for name in sorted(groups)))
     return [clip for turn in rounds for clip in turn if clip is not None]
 
 
-def _write_clips(corpus: CorpusFolder, clips: Iterator[Clip], out: Path, max_bytes: int) -> list[Reference]:
-    from evoxtral.audio import SAMPLE_RATE_HZ, load_audio, write_audio
-
+def _write_clips(clips: Sequence[_Dealt], out: Path, max_bytes: int) -> list[Reference]:
     (out / _AUDIO).mkdir(parents=True, exist_ok=True)
     written = []
     left = max_bytes
-    for clip in clips:
-        encoded = io.BytesIO()
-        write_audio(encoded, load_audio(corpus.path / clip.audio), SAMPLE_RATE_HZ, suffix=".opus")
-        if len(encoded.getbuffer()) > left:
+    for folder, clip in clips:
+        content = _as_opus(folder / clip.audio)
+        if len(content) > left:
             break
-        left -= len(encoded.getbuffer())
+        left -= len(content)
         audio = f"{_AUDIO}/{clip.id}.opus"
-        (out / audio).write_bytes(encoded.getvalue())
+        (out / audio).write_bytes(content)
         written.append(
             Reference(
                 id=clip.id,
@@ -157,6 +180,17 @@ def _write_clips(corpus: CorpusFolder, clips: Iterator[Clip], out: Path, max_byt
             )
         )
     return written
+
+
+def _as_opus(path: Path) -> bytes:
+    """The clip's file if it is Opus already, so that it loses nothing twice; else the clip encoded."""
+    from evoxtral.audio import SAMPLE_RATE_HZ, load_audio, write_audio
+
+    if path.suffix == ".opus":
+        return path.read_bytes()
+    encoded = io.BytesIO()
+    write_audio(encoded, load_audio(path), SAMPLE_RATE_HZ, suffix=".opus")
+    return encoded.getvalue()
 
 
 def _write_lines(path: Path, lines: Sequence[dict[str, object]]) -> None:

@@ -171,17 +171,23 @@ def report(
 
 
 @command.command()
-@click.argument("corpus", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.argument("output", type=_FOLDER)
+@click.argument("corpora", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("-o", "--output-dir", type=_FOLDER, required=True, help="Benchmark set to write.")
+@click.option(
+    "--training",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Corpus from which the floors learn; then all clips of CORPORA are taken.",
+)
 @click.option("--max-bytes", default=8_000_000, show_default=True, help="Size of all audio together.")
 @click.option("--seed", default=0, show_default=True, help="Which clips are taken.")
-def export(corpus: Path, output: Path, max_bytes: int, seed: int) -> None:
-    """Make a benchmark set of the test split of CORPUS: Opus clips, references, and training texts for the floors."""
+def export(corpora: tuple[Path, ...], output_dir: Path, training: tuple[Path, ...], max_bytes: int, seed: int) -> None:
+    """Make a benchmark set of the test splits of CORPORA: Opus clips, references, and texts for the floors."""
     from evoxtral.bench.testset import export_testset
 
-    testset = export_testset(corpus, output, max_bytes, seed=seed)
+    testset = export_testset(corpora, output_dir, max_bytes, training=training, seed=seed)
     minutes = sum(reference.duration_s or 0 for reference in testset.references) / 60
-    click.echo(f"{output}: {len(testset.references)} clips, {minutes:.1f} minutes", err=True)
+    click.echo(f"{output_dir}: {len(testset.references)} clips, {minutes:.1f} minutes", err=True)
 
 
 def _load(path: Path | None) -> "TestSet":
