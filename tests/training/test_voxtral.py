@@ -121,7 +121,7 @@ def test_it_does_not_learn_where_labels_are_not_masked(
     def all_logits(self: VoxtralFamily, model: Any, batch: Batch, augmentation: None) -> TokenLogits:
         features = self._input_features(batch, None)
         logits = model(input_ids=batch["input_ids"], input_features=features, use_cache=False).logits
-        return TokenLogits(logits.flatten(0, 1), batch["labels"].flatten())
+        return TokenLogits(logits, batch["labels"])
 
     monkeypatch.setattr(VoxtralFamily, "collate", unmasked)
     monkeypatch.setattr(VoxtralFamily, "token_logits", all_logits)

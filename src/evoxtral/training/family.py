@@ -21,7 +21,7 @@ Batch = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class TokenLogits:
-    """`logits` (positions, vocabulary) and `targets` (positions,); where the target is `IGNORED` there is no loss."""
+    """`logits` (rows, positions, vocabulary) and `targets` (rows, positions); `IGNORED` targets carry no loss."""
 
     logits: torch.Tensor
     targets: torch.Tensor
@@ -52,8 +52,8 @@ class Family(Protocol):
         """Run the model on a batch that lies on its device."""
         ...
 
-    def transcribe(self, model: Any, batch: Batch, max_new_tokens: int) -> list[str]:
-        """Write greedily what each window of a batch says; the batch's labels are not looked at."""
+    def transcribe(self, model: Any, batch: Batch, max_new_tokens: int, temperature: float = 0.0) -> list[str]:
+        """Write what each window of a batch says, greedily or by sampling; the batch's labels are not looked at."""
         ...
 
     def checkpoint_activations(self) -> None:
@@ -97,6 +97,11 @@ def checkpoint_activations(model: Any) -> None:
     """Turn on activation checkpointing, under the name that this version of transformers has for it."""
     enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
     enable({"use_reentrant": False})
+
+
+def decoding(temperature: float) -> dict[str, Any]:
+    """Options of `GenerationConfig`: greedy at temperature 0, else sampling from the whole distribution."""
+    return {"do_sample": True, "temperature": temperature, "top_k": 0} if temperature else {"do_sample": False}
 
 
 def pad_rows(rows: Sequence[Sequence[int]], fill: int) -> torch.Tensor:

@@ -195,7 +195,7 @@ class SpeechTrainer(Trainer):  # type: ignore[misc]
         """Cross entropy over the step's target tokens: every token weighs the same, wherever it was computed."""
         output = self.family.token_logits(model, inputs, self._augmentation)
         total = torch.nn.functional.cross_entropy(
-            output.logits.float(), output.targets, ignore_index=IGNORED, reduction="sum"
+            output.logits.flatten(0, 1).float(), output.targets.flatten(), ignore_index=IGNORED, reduction="sum"
         )
         assert num_items_in_batch is not None
         # Gradients are averaged over processes afterwards.

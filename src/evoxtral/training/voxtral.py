@@ -19,6 +19,7 @@ from evoxtral.training.family import (
     Batch,
     TokenLogits,
     checkpoint_activations,
+    decoding,
     missing_base,
     pad_rows,
     pad_samples,
@@ -125,10 +126,10 @@ class VoxtralFamily:
             logits_to_keep=kept,
             use_cache=False,
         ).logits
-        return TokenLogits(logits.flatten(0, 1), labels[:, first:].flatten())
+        return TokenLogits(logits, labels[:, first:])
 
     @torch.no_grad()
-    def transcribe(self, model: Any, batch: Batch, max_new_tokens: int) -> list[str]:
+    def transcribe(self, model: Any, batch: Batch, max_new_tokens: int, temperature: float = 0.0) -> list[str]:
         prompts = [self.prompt(chunks * self._chunk_samples) for chunks in batch["chunks"]]
         longest = max(len(prompt) for prompt in prompts)
         missing = torch.tensor([longest - len(prompt) for prompt in prompts])
@@ -141,10 +142,10 @@ class VoxtralFamily:
             input_features=self._input_features(batch, None),
             generation_config=GenerationConfig(
                 max_length=longest + max_new_tokens,
-                do_sample=False,
                 bos_token_id=self.tokenizer.bos_token_id,
                 eos_token_id=self._end,
                 pad_token_id=self._padding,
+                **decoding(temperature),
             ),
         )
         texts: list[str] = self.tokenizer.batch_decode(written[:, longest:], skip_special_tokens=True)

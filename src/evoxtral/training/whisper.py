@@ -22,6 +22,7 @@ from evoxtral.training.family import (
     Batch,
     TokenLogits,
     checkpoint_activations,
+    decoding,
     missing_base,
     pad_rows,
     pad_samples,
@@ -94,19 +95,19 @@ class WhisperFamily:
             decoder_input_ids=batch["input_ids"],
             use_cache=False,
         ).logits
-        return TokenLogits(logits.flatten(0, 1), batch["labels"].flatten())
+        return TokenLogits(logits, batch["labels"])
 
     @torch.no_grad()
-    def transcribe(self, model: Any, batch: Batch, max_new_tokens: int) -> list[str]:
+    def transcribe(self, model: Any, batch: Batch, max_new_tokens: int, temperature: float = 0.0) -> list[str]:
         samples = batch["samples"]
         features = self._input_features(samples, None)
         prompt = torch.tensor(self.prompt, device=samples.device).expand(len(samples), -1)
         config = GenerationConfig(
             max_length=min(len(self.prompt) + max_new_tokens, self.model.config.max_target_positions),
-            do_sample=False,
             eos_token_id=self._end,
             pad_token_id=self._end,
             decoder_start_token_id=self.prompt[0],
+            **decoding(temperature),
         )
         # The general `generate`, not Whisper's own: windows are whole and prompts fixed, so none of its long-form
         # logic, fallbacks and suppressed tokens (brackets among them) is wanted.
