@@ -13,12 +13,19 @@ def load_engine(model: str = "edge", adapter: str | None = None) -> Transcriptio
     """Load what transcribes.
 
     Args:
-        model: "edge", the folder of a CTranslate2 Whisper.
+        model: "edge", the folder of a CTranslate2 Whisper, or the address of an OpenAI-compatible API and the model's
+            name there (http://HOST:PORT/v1#MODEL).
         adapter: not for CTranslate2 models, into which adapters are merged before they are converted.
 
     Raises:
         ModelError: no such model, or it is not of a kind that this can run.
     """
+    if model.startswith(("http://", "https://")):
+        if adapter is not None:
+            raise ModelError(f"{model}: takes no adapter", "name what the server serves after the #")
+        from evoxtral.inference.remote import RemoteEngine
+
+        return RemoteEngine(model)
     where = resolve_model(model)
     if isinstance(where, Path) and is_edge_model(where):
         if adapter is not None:
