@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-EXAMPLE := examples/news.opus
+EXAMPLE := examples/reading.opus
 
 .PHONY: demo test lint unit studio clean
 

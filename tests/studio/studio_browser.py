@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, sync_playwright
 
-EXAMPLE = Path(__file__).parents[2] / "examples/news.opus"
+EXAMPLE = Path(__file__).parents[2] / "examples/reading.opus"
 
 START_LIMIT_S = 120  # only for a server that never starts
 

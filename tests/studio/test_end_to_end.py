@@ -5,17 +5,16 @@ from playwright.sync_api import expect
 from studio_browser import EXAMPLE, choose, evoxtral_serve
 
 from evoxtral.inference import transcribe
-from evoxtral.models import EDGE_FOLDER
 
 MODEL_LIMIT_MS = 120_000  # only for a server that never answers
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(not (EDGE_FOLDER / "model.bin").is_file(), reason="the packaged model is not here yet")
 def test_the_bundled_example_becomes_words_and_chips(browser):
     heard = transcribe(EXAMPLE)
-    assert len(heard.words) > 3
-    assert heard.tags
+    # What is really said there, whatever the model thinks: a reader, a laugh, and the reader again.
+    assert "account of himself" in heard.plain_text
+    assert [tag.tag for tag in heard.tags] == ["laughs"]
     with evoxtral_serve() as address:
         page = browser.new_page()
         page.goto(address)

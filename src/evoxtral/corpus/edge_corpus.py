@@ -269,7 +269,13 @@ def speak_grammar(sources: Sources, counts: dict[str, int]) -> None:
     held_out = {*TEST_VOICES, *VALIDATION_VOICES, *_UNUSED_VOICES}
     espeak = tuple(voice for voice in offered if voice.startswith("espeak/") and voice not in held_out)
     kokoro = tuple(voice for voice in offered if voice.startswith("kokoro/") and voice not in held_out)
-    voices = {"train": espeak, "train-kokoro": kokoro, "validation": VALIDATION_VOICES, "test": TEST_VOICES}
+    voices = {
+        "train": espeak,
+        "train-kokoro": kokoro,
+        "train-extra": espeak,
+        "validation": VALIDATION_VOICES,
+        "test": TEST_VOICES,
+    }
     existing: list[Script] = []
     for part, count in counts.items():
         corpus = sources.corpus(f"{part}-grammar")
@@ -301,9 +307,9 @@ def main() -> None:
     export_bursts(sources)
     import_plain_speech(sources)
     make_nonspeech(sources)
-    speak_recorded(sources, 2400)
-    speak_grammar(sources, {"train": 2200, "train-kokoro": 300, "validation": 60, "test": 320})
-    speak_sentences(sources, {"train": 2400, "validation": 60, "test": 120})
+    speak_recorded(sources, 1000)
+    speak_grammar(sources, {"train": 900, "train-kokoro": 60, "validation": 50, "test": 320, "train-extra": 900})
+    speak_sentences(sources, {"train": 1200, "validation": 60, "test": 120})
 
 
 if __name__ == "__main__":
