@@ -109,8 +109,8 @@ def _set_tags(rng: random.Random, brief: Brief, sentences: list[str], inside: fl
         if places and tag not in (slot := before[sentence][rng.choice(places)]):
             slot.insert(rng.randint(0, len(slot)), tag)
     pieces = []
-    for sentence, slots in zip(words, before, strict=True):
-        for word, tags in zip([*sentence, ""], slots, strict=True):
+    for row, slots in zip(words, before, strict=True):
+        for word, tags in zip([*row, ""], slots, strict=True):
             pieces += [f"[{tag}]" for tag in tags]
             pieces.append(word)
     return " ".join(filter(None, pieces))
