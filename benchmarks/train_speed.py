@@ -39,10 +39,12 @@ from transformers import (
 from evoxtral.training.adapters import add_adapter
 from evoxtral.training.clips import SAMPLE_RATE_HZ, TrainingClip
 from evoxtral.training.family import IGNORED
+from evoxtral.training.objectives import TokenCrossEntropy
 from evoxtral.training.recipe import Lora, Packing
 from evoxtral.training.scoring import quick_scores
+from evoxtral.training.targets import lora_targets
 from evoxtral.training.trainer import SpeechTrainer, WallClock
-from evoxtral.training.voxtral import TARGETS, VoxtralFamily
+from evoxtral.training.voxtral import VoxtralFamily
 from evoxtral.training.windows import WindowPlan
 
 CLIP_S = 30
@@ -154,7 +156,9 @@ def plain(
             }
         )
     torch.manual_seed(1)
-    adapted = get_peft_model(model, LoraConfig(r=64, lora_alpha=128, lora_dropout=dropout, target_modules=TARGETS))
+    adapted = get_peft_model(
+        model, LoraConfig(r=64, lora_alpha=128, lora_dropout=dropout, target_modules=lora_targets("voxtral", Lora()))
+    )
     if checkpointing:
         adapted.gradient_checkpointing_enable({"use_reentrant": False})
     adapted.train()
@@ -249,7 +253,9 @@ def ours(
                 logging_nan_inf_filter=False,
             ),
             family=family,
-            windows=plan,
+            items=plan,
+            collate=family.collate,
+            objective=TokenCrossEntropy(),
             validation=[],
             clock=WallClock(None),
             warmup=0.0,

@@ -20,6 +20,7 @@ from evoxtral.training.adapters import load_adapter
 from evoxtral.training.family import IGNORED, Batch, TokenLogits
 from evoxtral.training.recipe import Lora, load_recipe
 from evoxtral.training.runner import run_recipe
+from evoxtral.training.targets import lora_targets
 from evoxtral.training.voxtral import VoxtralFamily
 from evoxtral.training.windows import Window
 
@@ -118,7 +119,7 @@ def test_it_does_not_learn_where_labels_are_not_masked(
         batch["labels"][:, :-1] = torch.where(prompt, following, batch["labels"][:, :-1])
         return batch
 
-    def all_logits(self: VoxtralFamily, model: Any, batch: Batch, augmentation: None) -> TokenLogits:
+    def all_logits(self: VoxtralFamily, model: Any, batch: Batch, *_: Any, **__: Any) -> TokenLogits:
         features = self._input_features(batch, None)
         logits = model(input_ids=batch["input_ids"], input_features=features, use_cache=False).logits
         return TokenLogits(logits, batch["labels"])
@@ -174,7 +175,7 @@ def test_features_of_a_mixed_batch_are_those_of_the_processor(family: VoxtralFam
 
 
 def test_adapters_are_on_language_model_and_projector_only(family: VoxtralFamily) -> None:
-    pattern = re.compile(family.lora_targets(Lora()))
+    pattern = re.compile(lora_targets("voxtral", Lora()))
     adapted = [name for name, _ in family.model.named_modules() if pattern.fullmatch(name)]
     layers = family.model.config.text_config.num_hidden_layers
     assert len(adapted) == 7 * layers + 2

@@ -19,9 +19,11 @@ from tiny_models import save_tiny_whisper, tone, write_corpus
 from transformers import WhisperForConditionalGeneration
 
 from evoxtral.errors import RecipeError
+from evoxtral.training.adapters import merge_adapter
 from evoxtral.training.family import IGNORED
 from evoxtral.training.recipe import Lora, load_recipe
 from evoxtral.training.runner import run_recipe
+from evoxtral.training.targets import lora_targets
 from evoxtral.training.whisper import WhisperFamily
 from evoxtral.training.windows import Window
 
@@ -96,6 +98,19 @@ def test_merged_model_and_its_generation_config_suppress_nothing(run: Path) -> N
     assert not merged.generation_config.begin_suppress_tokens
 
 
+def test_half_merged_weights_lie_halfway_between_the_base_and_the_merged(
+    run: Path, tiny_whisper: Path, tmp_path: Path
+) -> None:
+    merge_adapter(WhisperFamily(str(tiny_whisper)), run / "adapter", tmp_path / "half", strength=0.5)
+    base, half, full = (
+        load_file(folder / "model.safetensors") for folder in (tiny_whisper, tmp_path / "half", run / "merged")
+    )
+    changed = [name for name in base if not torch.equal(base[name], full[name])]
+    assert changed
+    for name in base:
+        torch.testing.assert_close(half[name], (base[name] + full[name]) / 2, atol=1e-5, rtol=1e-4)
+
+
 def test_record_names_recipe_seed_code_and_packages(run: Path) -> None:
     record = json.loads((run / "provenance.json").read_text())
     assert record["recipe"]["optimisation"]["epochs"] == 60
@@ -157,7 +172,7 @@ def test_adapters_are_on_all_linear_layers_of_the_chosen_half(
     tiny_whisper: Path, adapt_encoder: bool, adapted: int
 ) -> None:
     family = WhisperFamily(str(tiny_whisper))
-    pattern = re.compile(family.lora_targets(Lora(adapt_encoder=adapt_encoder)))
+    pattern = re.compile(lora_targets("whisper", Lora(adapt_encoder=adapt_encoder)))
     names = [name for name, _ in family.model.named_modules() if pattern.fullmatch(name)]
     assert len(names) == adapted
     assert any(".encoder.layers" in name for name in names) == adapt_encoder
@@ -244,5 +259,5 @@ def test_two_processes_reach_the_weights_of_one(tiny_whisper: Path, tmp_path: Pa
     for name, weight in expected.items():
         torch.testing.assert_close(found[name], weight, atol=1e-5, rtol=1e-3)
     metrics = json.loads((tmp_path / "two" / "run" / "provenance.json").read_text())["stages"]["sft"]["metrics"]
-    assert (metrics["steps"], metrics["windows"]) == (3, 12)
+    assert (metrics["steps"], metrics["items"]) == (3, 12)
     assert len((tmp_path / "two" / "run" / "predictions.jsonl").read_text().splitlines()) == len(TEXTS)

@@ -10,7 +10,7 @@ import click
 @click.argument("recipe", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Read the data and print the plan; load no model, write nothing.")
 @click.option("--resume", is_flag=True, help="Continue a run: finished stages are skipped.")
-@click.option("--until", metavar="STAGE", help="Stop after this stage (sft, merge, export).")
+@click.option("--until", metavar="STAGE", help="Stop after this stage (sft, preference, merge, export).")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Replace a value of the recipe.")
 def command(recipe: Path, dry_run: bool, resume: bool, until: str | None, changes: tuple[str, ...]) -> None:
     """Run a training RECIPE (YAML). The result, with its record, lies in the recipe's output folder."""
@@ -22,8 +22,14 @@ def command(recipe: Path, dry_run: bool, resume: bool, until: str | None, change
         for line in plan_recipe(settings).lines:
             click.echo(line)
         return
-    run_recipe(settings, resume=resume, until=until, report=lambda line: click.echo(line, err=True))
+    run_recipe(settings, resume=resume, until=until, reward=_reward, report=lambda line: click.echo(line, err=True))
     click.echo(settings.output)
+
+
+def _reward(reference: str, hypothesis: str) -> float:
+    from evoxtral.bench import reward
+
+    return float(reward(reference, hypothesis))
 
 
 def _change(text: str) -> tuple[str, Any]:

@@ -10,6 +10,7 @@ from evoxtral.errors import ModelError
 from evoxtral.training.family import Family
 from evoxtral.training.folders import written_whole
 from evoxtral.training.recipe import Lora
+from evoxtral.training.targets import lora_targets
 
 
 def add_adapter(family: Family, lora: Lora) -> Any:
@@ -20,14 +21,10 @@ def add_adapter(family: Family, lora: Lora) -> Any:
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
-        target_modules=family.lora_targets(lora),
+        target_modules=lora_targets(family.name, lora),
     )
     model = get_peft_model(family.model, config)
-    for module in model.modules():
-        if hasattr(module, "cast_input_dtype_enabled"):
-            # Autocast brings input and weights together where it is on; casting to the adapter's float32 before that
-            # would keep every activation once more, at twice its size.
-            module.cast_input_dtype_enabled = False
+    _leave_casting_to_autocast(model)
     return model
 
 
@@ -41,8 +38,8 @@ def save_adapter(model: Any, base: str, folder: Path) -> None:
         (unfinished / "README.md").unlink()  # a form to fill in; the hub room writes the real card
 
 
-def load_adapter(family: Family, folder: Path) -> Any:
-    """A `PeftModel` around the family's model with saved weights, for inference.
+def load_adapter(family: Family, folder: Path, *, trainable: bool = False) -> Any:
+    """A `PeftModel` around the family's model with saved weights.
 
     Raises:
         ModelError: the folder holds no adapter, or one that does not fit the model.
@@ -50,20 +47,40 @@ def load_adapter(family: Family, folder: Path) -> Any:
     from peft import PeftModel
 
     try:
-        return PeftModel.from_pretrained(family.model, folder)
+        model = PeftModel.from_pretrained(family.model, folder, is_trainable=trainable)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ModelError(f"{folder}: no adapter of {family.model.name_or_path}: {reason}") from error
+    _leave_casting_to_autocast(model)
+    return model
 
 
-def merge_adapter(family: Family, adapter: Path, folder: Path) -> None:
-    """Write the base with the adapter's deltas added, with its processor, in the precision the base is published in."""
+def merge_adapter(family: Family, adapter: Path, folder: Path, *, strength: float = 1.0) -> None:
+    """Write the base with the adapter's deltas added, with its processor, in the precision the base is published in.
+
+    Args:
+        strength: share of the deltas that is added.
+    """
+    from peft.tuners.lora import LoraLayer
     from transformers import AutoConfig
 
     published = AutoConfig.from_pretrained(family.model.name_or_path).dtype
-    merged = load_adapter(family, adapter).merge_and_unload()
+    adapted = load_adapter(family, adapter)
+    for module in adapted.modules():
+        if isinstance(module, LoraLayer):
+            module.scale_layer(strength)
+    merged = adapted.merge_and_unload()
     if published is not None:
         merged = merged.to(published)
     with written_whole(folder) as unfinished:
         merged.save_pretrained(unfinished)
         family.save_processor(unfinished)
+
+
+def _leave_casting_to_autocast(model: Any) -> None:
+    """Autocast brings inputs and adapter weights together where it is on; casting every input to the adapter's float32
+    before that would keep each activation once more, at twice its size.
+    """
+    for module in model.modules():
+        if hasattr(module, "cast_input_dtype_enabled"):
+            module.cast_input_dtype_enabled = False

@@ -24,7 +24,10 @@ _READERS = 16
 
 @dataclass(frozen=True, slots=True)
 class TrainingClip:
-    """One utterance: mono int16 `samples` at 16 kHz, shape (n,), and its tagged `text` ("" for no speech)."""
+    """One utterance: mono int16 `samples` at 16 kHz, shape (n,), and its tagged `text` ("" for no speech).
+
+    `id` is unique over all sources of a run.
+    """
 
     id: str
     text: str
@@ -71,7 +74,7 @@ def load_clips(sources: Sequence[Source], *, max_clip_s: float | None = None) ->
                 if max_clip_s is not None and clip.duration_s > max_clip_s:
                     too_long += 1
                 else:
-                    clips.append(replace(clip, repeat=source.repeat))
+                    clips.append(replace(clip, id=f"{source.path}:{clip.id}", repeat=source.repeat))
     if not clips:
         raise RecipeError(f"every clip is longer than {max_clip_s:g} s", "cut the clips at pauses first")
     return clips, too_long

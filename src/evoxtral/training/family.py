@@ -3,7 +3,8 @@
 Holds the protocol and what both families share; the trainer knows no family by name.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,20 +12,25 @@ from typing import Any, Protocol
 import torch
 
 from evoxtral.errors import ModelError, RecipeError
-from evoxtral.training.recipe import Augmentation, Lora, Recipe
+from evoxtral.tags import parse
+from evoxtral.training.recipe import Augmentation, Recipe
 from evoxtral.training.windows import Window
 
 IGNORED = -100  # label of positions that carry no loss
 Batch = dict[str, Any]
-"""Tensors that go to the device (`samples`, `input_ids`, `labels`), and what stays with the host (plain numbers)."""
+"""Tensors that go to the device (`samples`, `input_ids`, `labels`, `plain`), and plain numbers, which stay."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenLogits:
-    """`logits` (rows, positions, vocabulary) and `targets` (rows, positions); `IGNORED` targets carry no loss."""
+    """`logits` (rows, positions, vocabulary) and `targets` (rows, positions); `IGNORED` targets carry no loss.
+
+    `base_logits`, where they were asked for, are what the model without its adapter says of the same input.
+    """
 
     logits: torch.Tensor
     targets: torch.Tensor
+    base_logits: torch.Tensor | None = None
 
 
 class Family(Protocol):
@@ -32,24 +38,24 @@ class Family(Protocol):
 
     Attributes:
         max_window_s: no window may be longer; None where any length goes.
+        name: the recipe's name for it.
         model: the pretrained model, without adapters.
         tokenizer: turns text into ids and back.
     """
 
+    name: str
     max_window_s: float | None
     model: Any
     tokenizer: Any
-
-    def lora_targets(self, lora: Lora) -> str:
-        """The regular expression that full names of adapted modules match."""
-        ...
 
     def collate(self, windows: Sequence[Window]) -> Batch:
         """Make a batch on the CPU; `labels` (rows, length) are `IGNORED` but on the target text and its end token."""
         ...
 
-    def token_logits(self, model: Any, batch: Batch, augmentation: Augmentation | None) -> TokenLogits:
-        """Run the model on a batch that lies on its device."""
+    def token_logits(
+        self, model: Any, batch: Batch, augmentation: Augmentation | None, *, with_base: bool = False
+    ) -> TokenLogits:
+        """Run the model on a batch that lies on its device; `with_base` asks for `base_logits` too."""
         ...
 
     def transcribe(self, model: Any, batch: Batch, max_new_tokens: int, temperature: float = 0.0) -> list[str]:
@@ -97,6 +103,22 @@ def checkpoint_activations(model: Any) -> None:
     """Turn on activation checkpointing, under the name that this version of transformers has for it."""
     enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
     enable({"use_reentrant": False})
+
+
+@contextmanager
+def without_adapter(model: Any) -> Iterator[Any]:
+    """The base of a `PeftModel` in training, as it was published: no adapter, dropout, noise on embeddings or graph."""
+    adapted = getattr(model, "module", model)  # inside DistributedDataParallel
+    adapted.eval()
+    with torch.no_grad(), adapted.disable_adapter():
+        yield adapted
+    adapted.train()
+
+
+def plain_rows(windows: Sequence[Window]) -> torch.Tensor:
+    """Which windows hold words and no tags: bool (windows,)."""
+    texts = [parse(window.text) for window in windows]
+    return torch.tensor([bool(text.words) and not text.tags for text in texts])
 
 
 def decoding(temperature: float) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Preference losses as pure functions of sequence log-probabilities; they know no model, batch or trainer.
+"""Losses as pure functions; they know no model, batch or trainer.
 
-Throughout, `chosen` and `rejected` are mean log-probabilities a token of the preferred and the other text given the
-audio, natural logarithms, shape (pairs,), below 0.
+In preference losses `chosen` and `rejected` are mean log-probabilities a token of the preferred and the other text,
+given the audio: natural logarithms, shape (pairs,), below 0.
 """
 
 import torch
@@ -47,3 +47,11 @@ def orpo(chosen: torch.Tensor, rejected: torch.Tensor, weight: float) -> torch.T
 def simpo(chosen: torch.Tensor, rejected: torch.Tensor, beta: float, margin: float) -> torch.Tensor:
     """Simple preference optimisation, a loss a pair: arXiv 2405.14734, equation 6; `margin` is gamma."""
     return -logsigmoid(beta * (chosen - rejected) - margin)
+
+
+def divergence(logits: torch.Tensor, base_logits: torch.Tensor) -> torch.Tensor:
+    """KL(base || model) of each position in nats, shape (rows, positions): distillation at temperature 1,
+    arXiv 1503.02531.
+    """
+    model, base = logits.float().log_softmax(-1), base_logits.float().log_softmax(-1)
+    return torch.nn.functional.kl_div(model, base, log_target=True, reduction="none").sum(-1)

@@ -37,8 +37,8 @@ class Provenance:
         stages: dict[str, Any] = self._content["stages"]
         return stages
 
-    def finish(self, stage: str, metrics: dict[str, Any]) -> None:
-        """Record that a stage ended, with the code and machine that ran it."""
+    def finish(self, stage: str, metrics: dict[str, Any], *, write: bool = True) -> None:
+        """Record that a stage ended, with the code and machine that ran it; one process of many writes it down."""
         self.stages[stage] = {
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "metrics": metrics,
@@ -46,6 +46,8 @@ class Provenance:
             "packages": package_versions(),
             "machine": machine(),
         }
+        if not write:
+            return
         unfinished = self._path.with_suffix(".unfinished")
         unfinished.parent.mkdir(parents=True, exist_ok=True)
         unfinished.write_text(json.dumps(self._content, indent=2) + "\n", encoding="utf-8")

@@ -41,12 +41,20 @@ class Data(_Section):
 
 
 class Lora(_Section):
-    """Low-rank adapters (arXiv 2106.09685). `adapt_encoder` is for the Whisper family only."""
+    """Low-rank adapters (arXiv 2106.09685).
+
+    Attributes:
+        adapt_encoder: also adapt the audio encoder; for the Whisper family only.
+        merged_at: share of the adapter's delta that is merged. Below 1 the weights lie between the base's and the
+            adapted ones, which gives back some of what the base could do and costs some of what was learned
+            (arXiv 2109.01903).
+    """
 
     rank: int = Field(default=64, ge=1)
     alpha: float = Field(default=128, gt=0)
     dropout: Probability = 0.05
     adapt_encoder: bool = False
+    merged_at: float = Field(default=1.0, gt=0, le=1)
 
 
 class Optimisation(_Section):
@@ -58,6 +66,8 @@ class Optimisation(_Section):
         max_minutes: wall-clock budget of the stage; the cosine schedule ends with it.
         warmup: share of the run in which the learning rate rises.
         neftune_alpha: noise on token embeddings (arXiv 2310.05914); 0 for none.
+        anchor: weight of the divergence from the base model's predictions on windows without tags, which keeps plain
+            speech what it was (arXiv 1606.09282); 0 for none.
         precision: "bf16" is autocast over float32 weights (Whisper), and bf16 weights of the frozen base (Voxtral).
         checkpointing: recompute activations in the backward pass, to save memory.
         workers: data loader processes on each device; None takes what the machine has, up to 8.
@@ -73,6 +83,7 @@ class Optimisation(_Section):
     weight_decay: float = Field(default=0.0, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
     neftune_alpha: float = Field(default=5.0, ge=0)
+    anchor: float = Field(default=0.0, ge=0)
     precision: Literal["bf16", "float32"] = "bf16"
     checkpointing: bool = False
     compile: bool = False
@@ -115,6 +126,34 @@ class Checkpoints(_Section):
     keep: int = Field(default=2, ge=1)
 
 
+class Preference(_Section):
+    """A quick pass on the model's own samples, after the supervised stage.
+
+    Attributes:
+        method: "orpo" (arXiv 2403.07691), "simpo" (arXiv 2405.14734) or "raft" (arXiv 2304.06767).
+        if_tag_f1_below: run only where the supervised model's tag F1 on the validation clips is lower; None: always.
+        clips: training clips to sample for; `candidates` samples of each, at `temperature`.
+        pairs: at most so many, each of two samples of one clip whose rewards differ by `margin` or more.
+        weight: lambda of ORPO; `beta` and `gamma` are SimPO's.
+        batch_size: pairs in one forward pass.
+    """
+
+    method: Literal["orpo", "simpo", "raft"] = "orpo"
+    if_tag_f1_below: Probability | None = 0.6
+    clips: int = Field(default=800, ge=1)
+    candidates: int = Field(default=6, ge=2)
+    temperature: float = Field(default=0.9, gt=0)
+    pairs: int = Field(default=400, ge=1)
+    margin: float = Field(default=0.1, gt=0)
+    weight: float = Field(default=0.1, gt=0)
+    beta: float = Field(default=2.0, gt=0)
+    gamma: float = Field(default=1.0, ge=0)
+    learning_rate: float = Field(default=1e-5, gt=0)
+    batch_size: int = Field(default=4, ge=1)
+    accumulation: int = Field(default=1, ge=1)
+    epochs: int = Field(default=1, ge=1)
+
+
 class Export(_Section):
     """What is made of the merged weights: a CTranslate2 model (Whisper only)."""
 
@@ -144,6 +183,7 @@ class Recipe(_Section):
     augmentation: Augmentation = Augmentation()
     evaluation: Evaluation = Evaluation()
     checkpoints: Checkpoints = Checkpoints()
+    preference: Preference | None = None
     export: Export | None = None
     tracker: Literal["none", "tensorboard", "wandb"] = "none"
 

@@ -18,12 +18,13 @@ from torch.utils.data import DataLoader, SequentialSampler, Subset
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState
 
-from evoxtral.training.family import IGNORED, Batch, Family
+from evoxtral.training.family import Batch, Family
+from evoxtral.training.objectives import Objective
 from evoxtral.training.recipe import Augmentation
+from evoxtral.training.run import Report
 from evoxtral.training.scoring import Scorer
-from evoxtral.training.windows import Window, WindowPlan
-
-Report = Callable[[str], None]
+from evoxtral.training.tracking import SampleLog
+from evoxtral.training.windows import Window
 
 
 def cosine_with_warmup(progress: float, warmup: float) -> float:
@@ -107,12 +108,15 @@ class SpeechTrainer(Trainer):  # type: ignore[misc]
 
     Args:
         family: makes batches and logits.
-        windows: the plan of the whole run, taken in order.
+        items: the whole run in order: windows, or what else `collate` takes.
+        collate: makes a batch of items.
         validation: windows to transcribe at each evaluation; their texts are the references.
+        objective: what is minimised.
         clock: ends the run; the learning rate follows it or the steps, whichever is further.
         warmup: share of the run in which the learning rate rises.
         scorer: what evaluation measures.
         max_new_tokens: limit on what one validation window may become.
+        on_predictions: is given the predictions of each evaluation.
 
     Attributes:
         predictions: (reference, hypothesis) of each validation window at the last evaluation.
@@ -128,13 +132,16 @@ class SpeechTrainer(Trainer):  # type: ignore[misc]
         model: Any,
         args: TrainingArguments,
         family: Family,
-        windows: WindowPlan,
+        items: Any,
+        collate: Callable[[Sequence[Any]], Batch],
         validation: Sequence[Window],
+        objective: Objective,
         clock: WallClock,
         warmup: float,
         augmentation: Augmentation | None,
         scorer: Scorer,
         max_new_tokens: int,
+        on_predictions: SampleLog | None = None,
         callbacks: Sequence[TrainerCallback] = (),
     ) -> None:
         self.family = family
@@ -144,20 +151,22 @@ class SpeechTrainer(Trainer):  # type: ignore[misc]
         self.evaluated_step = -1
         self._warmup = warmup
         self._augmentation = augmentation
+        self._objective = objective
         self._scorer = scorer
+        self._on_predictions = on_predictions
         self._max_new_tokens = max_new_tokens
         super().__init__(
             model=model,
             args=args,
-            train_dataset=windows,
+            train_dataset=items,
             eval_dataset=list(validation),
-            data_collator=family.collate,
+            data_collator=collate,
             callbacks=[clock, *callbacks],
             # Tells the base class that the loss is already divided by all target tokens of a step.
             compute_loss_func=torch.nn.functional.cross_entropy,
         )
 
-    def _get_train_sampler(self, train_dataset: WindowPlan | None = None) -> SequentialSampler:
+    def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         return SequentialSampler(self.train_dataset if train_dataset is None else train_dataset)
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> LambdaLR:
@@ -178,11 +187,11 @@ class SpeechTrainer(Trainer):  # type: ignore[misc]
     def get_batch_samples(
         self, epoch_iterator: Iterator[Batch], num_batches: int, device: torch.device
     ) -> tuple[list[Batch], torch.Tensor | None]:
-        """The batches of one step, and the number of target tokens in them over all processes."""
+        """The batches of one step, and the number of the objective's units in them over all processes."""
         batches = list(islice(epoch_iterator, num_batches))
         if not batches:
             return batches, None
-        count = sum(((batch["labels"] != IGNORED).sum() for batch in batches), torch.tensor(0)).to(device)
+        count = torch.stack([self._objective.count(batch).to(device) for batch in batches]).sum()
         return batches, self.accelerator.gather(count).sum()
 
     def compute_loss(
@@ -192,14 +201,12 @@ class SpeechTrainer(Trainer):  # type: ignore[misc]
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Cross entropy over the step's target tokens: every token weighs the same, wherever it was computed."""
-        output = self.family.token_logits(model, inputs, self._augmentation)
-        total = torch.nn.functional.cross_entropy(
-            output.logits.flatten(0, 1).float(), output.targets.flatten(), ignore_index=IGNORED, reduction="sum"
-        )
+        """This batch's part of the step's mean loss."""
+        objective = self._objective
+        output = self.family.token_logits(model, inputs, self._augmentation, with_base=objective.needs_base)
         assert num_items_in_batch is not None
         # Gradients are averaged over processes afterwards.
-        loss: torch.Tensor = total / num_items_in_batch * self.accelerator.num_processes
+        loss: torch.Tensor = objective.total(output, inputs) / num_items_in_batch * self.accelerator.num_processes
         return loss
 
     def evaluate(
@@ -231,6 +238,8 @@ class SpeechTrainer(Trainer):  # type: ignore[misc]
         metrics = {f"{metric_key_prefix}_{name}": float(value) for name, value in self.scores.items()}
         metrics[f"{metric_key_prefix}_runtime"] = time.monotonic() - started_s
         self.log(metrics)
+        if self._on_predictions is not None and self.is_world_process_zero():
+            self._on_predictions(self.state.global_step, self.predictions)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 

@@ -23,16 +23,13 @@ from evoxtral.training.family import (
     missing_base,
     pad_rows,
     pad_samples,
+    plain_rows,
+    without_adapter,
 )
 from evoxtral.training.features import LogMel, to_whole_windows
-from evoxtral.training.recipe import Augmentation, Lora
+from evoxtral.training.recipe import Augmentation
 from evoxtral.training.windows import Window
 
-# Without "language_model" the attention projections of the audio tower, which have the same names, would match too.
-TARGETS: Final = (
-    r".*language_model\.(model\.)?layers\.\d+\.(self_attn\.(q|k|v|o)_proj|mlp\.(gate|up|down)_proj)"
-    r"|.*multi_modal_projector\.linear_[12]"
-)
 _CHUNK_S: Final = 30
 
 
@@ -46,6 +43,7 @@ class VoxtralFamily:
         request: token ids of the model's own transcription request for 30 s of audio.
     """
 
+    name = "voxtral"
     max_window_s: float | None = None
 
     def __init__(self, model: Any, processor: Any, request: Sequence[int]) -> None:
@@ -87,9 +85,6 @@ class VoxtralFamily:
         )
         return cls(model, processor, request["input_ids"][0].tolist())
 
-    def lora_targets(self, lora: Lora) -> str:
-        return TARGETS
-
     def prompt(self, samples: int) -> list[int]:
         """The model's own transcription request for audio of so many samples: 375 audio tokens for each 30 s begun."""
         audio = [self.model.config.audio_token_id] * self._chunk_tokens
@@ -112,21 +107,28 @@ class VoxtralFamily:
             "chunks": [self._chunks(len(window.samples)) for window in windows],
             "input_ids": pad_rows(inputs, self._padding),
             "labels": pad_rows(labels, IGNORED),
+            "plain": plain_rows(windows),
         }
 
-    def token_logits(self, model: Any, batch: Batch, augmentation: Augmentation | None) -> TokenLogits:
+    def token_logits(
+        self, model: Any, batch: Batch, augmentation: Augmentation | None, *, with_base: bool = False
+    ) -> TokenLogits:
         labels = batch["labels"]
         # Logits over 131,072 tokens are made only from where the shortest prompt ends.
         first = len(self._head) + self._chunk_tokens * min(batch["chunks"]) + len(self._tail) - 1
         kept = torch.arange(first, labels.shape[1], device=labels.device)
         # No mask is needed for padding on the right: attention is causal, and padded positions carry no loss.
-        logits = model(
-            input_ids=batch["input_ids"],
-            input_features=self._input_features(batch, augmentation),
-            logits_to_keep=kept,
-            use_cache=False,
-        ).logits
-        return TokenLogits(logits, labels[:, first:])
+        inputs = {
+            "input_ids": batch["input_ids"],
+            "input_features": self._input_features(batch, augmentation),
+            "logits_to_keep": kept,
+            "use_cache": False,
+        }
+        base_logits = None
+        if with_base:
+            with without_adapter(model) as base:
+                base_logits = base(**inputs).logits
+        return TokenLogits(model(**inputs).logits, labels[:, first:], base_logits)
 
     @torch.no_grad()
     def transcribe(self, model: Any, batch: Batch, max_new_tokens: int, temperature: float = 0.0) -> list[str]:

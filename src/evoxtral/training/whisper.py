@@ -26,14 +26,13 @@ from evoxtral.training.family import (
     missing_base,
     pad_rows,
     pad_samples,
+    plain_rows,
     too_long_text,
+    without_adapter,
 )
 from evoxtral.training.features import LogMel, to_whole_windows
-from evoxtral.training.recipe import Augmentation, Lora
+from evoxtral.training.recipe import Augmentation
 from evoxtral.training.windows import Window
-
-_DECODER = r"model\.decoder\.layers\.\d+\.((self|encoder)_attn\.(q|k|v|out)_proj|fc[12])"
-_ENCODER = r"model\.encoder\.layers\.\d+\.(self_attn\.(q|k|v|out)_proj|fc[12])"
 
 
 class WhisperFamily:
@@ -43,6 +42,8 @@ class WhisperFamily:
         base: folder or hub id.
         language: ISO 639-1 code that the prompt names; ignored by English-only checkpoints, which know no languages.
     """
+
+    name = "whisper"
 
     def __init__(self, base: str, *, language: str | None = "en") -> None:
         try:
@@ -62,9 +63,6 @@ class WhisperFamily:
         if getattr(self.model.generation_config, "is_multilingual", False):
             tokens[1:1] = [f"<|{language or 'en'}|>", "<|transcribe|>"]
         self.prompt: list[int] = self.tokenizer.convert_tokens_to_ids(tokens)
-
-    def lora_targets(self, lora: Lora) -> str:
-        return f"{_DECODER}|{_ENCODER}" if lora.adapt_encoder else _DECODER
 
     def encode_target(self, text: str) -> list[int]:
         """Token ids of a target with its end token. Whisper's own transcripts begin with a space, so these do too."""
@@ -86,16 +84,23 @@ class WhisperFamily:
             "samples": pad_samples(windows),
             "input_ids": pad_rows(inputs, self._end),
             "labels": pad_rows(labels, IGNORED),
+            "plain": plain_rows(windows),
         }
 
-    def token_logits(self, model: Any, batch: Batch, augmentation: Augmentation | None) -> TokenLogits:
+    def token_logits(
+        self, model: Any, batch: Batch, augmentation: Augmentation | None, *, with_base: bool = False
+    ) -> TokenLogits:
         # No mask is needed for padding on the right: attention is causal, and padded positions carry no loss.
-        logits = model(
-            input_features=self._input_features(batch["samples"], augmentation),
-            decoder_input_ids=batch["input_ids"],
-            use_cache=False,
-        ).logits
-        return TokenLogits(logits, batch["labels"])
+        inputs = {
+            "input_features": self._input_features(batch["samples"], augmentation),
+            "decoder_input_ids": batch["input_ids"],
+            "use_cache": False,
+        }
+        base_logits = None
+        if with_base:
+            with without_adapter(model) as base:
+                base_logits = base(**inputs).logits
+        return TokenLogits(model(**inputs).logits, batch["labels"], base_logits)
 
     @torch.no_grad()
     def transcribe(self, model: Any, batch: Batch, max_new_tokens: int, temperature: float = 0.0) -> list[str]:

@@ -1,0 +1,209 @@
+"""The preference stage: the model's own samples, paired by a reward, teach it which of them are better.
+
+Samples are drawn from the supervised adapter for training clips and kept in `preference/candidates-*.jsonl`, so that
+a killed run samples no clip twice. Pairs (`preference/pairs.jsonl`) are the best and worst sample of a clip, where
+their rewards differ enough. Then one quick pass with ORPO or SimPO over the pairs, or with plain fine-tuning on the
+better halves (RAFT, arXiv 2304.06767). Knows no metric: the reward is given.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import PartialState
+from transformers import set_seed
+
+from evoxtral.errors import RecipeError
+from evoxtral.training.adapters import load_adapter, save_adapter
+from evoxtral.training.clips import TrainingClip, load_clips
+from evoxtral.training.family import Batch, Family, load_family
+from evoxtral.training.fitting import Material, fit
+from evoxtral.training.losses import orpo, simpo
+from evoxtral.training.objectives import Objective, PairPreference, TokenCrossEntropy
+from evoxtral.training.recipe import Optimisation, Preference
+from evoxtral.training.run import Reward, Run, is_first_process
+from evoxtral.training.windows import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What the model wrote for one clip, and how good each text is."""
+
+    clip: str
+    texts: tuple[str, ...]
+    rewards: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two texts for one clip, the first better by `margin`."""
+
+    clip: str
+    chosen: str
+    rejected: str
+    margin: float
+
+
+def make_pairs(candidates: Sequence[Candidates], *, most: int, margin: float, seed: int) -> list[Pair]:
+    """The best against the worst text of each clip whose rewards differ by `margin` or more; at most `most`, drawn."""
+    pairs = []
+    for clip in candidates:
+        best, worst = int(np.argmax(clip.rewards)), int(np.argmin(clip.rewards))
+        difference = clip.rewards[best] - clip.rewards[worst]
+        if difference >= margin and clip.texts[best] != clip.texts[worst]:
+            pairs.append(Pair(clip.clip, clip.texts[best], clip.texts[worst], difference))
+    if len(pairs) > most:
+        kept = np.random.default_rng(seed).choice(len(pairs), most, replace=False)
+        pairs = [pairs[index] for index in sorted(kept)]
+    return pairs
+
+
+def sample(run: Run, family: Family, model: Any, clips: Sequence[TrainingClip], reward: Reward, folder: Path) -> None:
+    """Draw texts for each clip, in batches; clips that a journal in the folder has are not drawn again.
+
+    Each process of a distributed run has its own clips and its own journal.
+    """
+    choice = _choice(run)
+    known = {line["clip"] for line in _lines(folder)}
+    journal = folder / f"candidates-{os.environ.get('RANK', '0')}.jsonl"
+    device = next(model.parameters()).device
+    size = run.recipe.evaluation.batch_size
+    precision = torch.bfloat16 if run.recipe.optimisation.precision == "bf16" else torch.float32
+    for start in range(0, len(clips), size):
+        batch = [clip for clip in clips[start : start + size] if clip.id not in known]
+        if not batch:
+            continue
+        # What a clip gets depends on its place, not on when the run was killed.
+        torch.manual_seed(run.recipe.seed + start)
+        inputs = family.collate([Window(clip.samples, clip.text) for clip in batch])
+        on_device = {name: value.to(device) if torch.is_tensor(value) else value for name, value in inputs.items()}
+        texts: list[list[str]] = [[] for _ in batch]
+        for _ in range(choice.candidates):
+            with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):
+                written = family.transcribe(
+                    model, on_device, run.recipe.evaluation.max_new_tokens, temperature=choice.temperature
+                )
+            for row, text in zip(texts, written, strict=True):
+                row.append(text)
+        with journal.open("a", encoding="utf-8") as lines:
+            lines.write("\n")  # ends a line that a kill cut off
+            for clip, row in zip(batch, texts, strict=True):
+                line = {"clip": clip.id, "texts": row, "rewards": [reward(clip.text, text) for text in row]}
+                lines.write(json.dumps(line, ensure_ascii=False) + "\n")
+        run.report(f"preference: sampled {min(start + size, len(clips))} of {len(clips)} clips")
+
+
+def read_candidates(folder: Path, clips: Sequence[TrainingClip]) -> list[Candidates]:
+    """What was drawn for the clips, in their order."""
+    found = {line["clip"]: line for line in _lines(folder)}
+    lines = [found[clip.id] for clip in clips]
+    return [Candidates(line["clip"], tuple(line["texts"]), tuple(line["rewards"])) for line in lines]
+
+
+def train_preference(run: Run) -> dict[str, Any]:
+    """The stage. Skipped, with the reason in its metrics, where the supervised model's tag F1 is good enough."""
+    recipe, choice = run.recipe, _choice(run)
+    if choice.if_tag_f1_below is not None:
+        tag_f1 = run.record.stages["sft"]["metrics"].get("validation", {}).get("tag_f1")
+        if tag_f1 is None:
+            raise RecipeError(
+                "the preference stage depends on a tag F1 that was not measured",
+                "name data.validation, or set preference.if_tag_f1_below to null to run it in any case",
+            )
+        if tag_f1 >= choice.if_tag_f1_below:
+            run.report(f"preference: not needed, tag F1 is {tag_f1:.3f}")
+            return {"steps": 0, "skipped": f"tag F1 {tag_f1:.3f} is not below {choice.if_tag_f1_below:g}"}
+    if run.reward is None:
+        raise RecipeError("the preference stage needs a reward", "run it through `evoxtral train`")
+    folder = recipe.output / "preference"
+    folder.mkdir(parents=True, exist_ok=True)
+    family = load_family(recipe)
+    clips, _ = load_clips(recipe.data.train, max_clip_s=family.max_window_s)
+    random = np.random.default_rng(recipe.seed)
+    if len(clips) > choice.clips:
+        clips = [clips[index] for index in sorted(random.choice(len(clips), choice.clips, replace=False))]
+    by_id = {clip.id: clip for clip in clips}
+    if recipe.optimisation.checkpointing:
+        family.checkpoint_activations()
+    set_seed(recipe.seed)
+    model = load_adapter(family, run.sft_adapter, trainable=True)
+    state = PartialState(cpu=not torch.cuda.is_available())
+    model.to(state.device).eval()
+    sample(run, family, model.get_base_model(), clips[state.process_index :: state.num_processes], run.reward, folder)
+    state.wait_for_everyone()
+    candidates = read_candidates(folder, clips)
+    pairs = make_pairs(candidates, most=choice.pairs, margin=choice.margin, seed=recipe.seed)
+    if not pairs:
+        raise RecipeError("no clip has two samples that differ enough", "lower preference.margin or raise temperature")
+    with (folder / "pairs.jsonl").open("w", encoding="utf-8") as lines:
+        lines.writelines(json.dumps(asdict(pair), ensure_ascii=False) + "\n" for pair in pairs)
+    run.report(f"preference: {len(pairs)} pairs of {len(clips)} clips, {choice.method}")
+    items, collate, objective = _task(choice, family, pairs, by_id)
+    order = [index for _ in range(choice.epochs) for index in random.permutation(len(items))]
+    validation: list[Window] = []
+    if recipe.data.validation:
+        heard, _ = load_clips(recipe.data.validation, max_clip_s=family.max_window_s)
+        validation = [Window(clip.samples, clip.text) for clip in heard]
+    material = Material([items[index] for index in order], collate, validation)
+    metrics = fit(run, family, model, material, objective, _optimisation(run), folder / "checkpoints")
+    metrics.pop("predictions", None)
+    metrics |= {"pairs": len(pairs), "mean_margin": float(np.mean([pair.margin for pair in pairs]))}
+    if is_first_process():
+        save_adapter(model, recipe.base, run.preference_adapter)
+    return metrics
+
+
+def _choice(run: Run) -> Preference:
+    assert run.recipe.preference is not None
+    return run.recipe.preference
+
+
+def _optimisation(run: Run) -> Optimisation:
+    choice = _choice(run)
+    return run.recipe.optimisation.model_copy(
+        update={
+            "learning_rate": choice.learning_rate,
+            "batch_size": choice.batch_size,
+            "accumulation": choice.accumulation,
+            "max_minutes": None,
+            "neftune_alpha": 0.0,
+        }
+    )
+
+
+def _task(
+    choice: Preference, family: Family, pairs: Sequence[Pair], clips: dict[str, TrainingClip]
+) -> tuple[list[Any], Any, Objective]:
+    if choice.method == "raft":
+        return [Window(clips[pair.clip].samples, pair.chosen) for pair in pairs], family.collate, TokenCrossEntropy()
+    windows = [
+        (Window(clips[pair.clip].samples, pair.chosen), Window(clips[pair.clip].samples, pair.rejected))
+        for pair in pairs
+    ]
+    if choice.method == "orpo":
+        loss = partial(orpo, weight=choice.weight)
+    else:
+        loss = partial(simpo, beta=choice.beta, margin=choice.gamma)
+    return windows, partial(_collate_pairs, family), PairPreference(loss)
+
+
+def _collate_pairs(family: Family, pairs: Sequence[tuple[Window, Window]]) -> Batch:
+    """One batch whose first half of rows is chosen and whose second half is rejected, in the same order."""
+    return family.collate([pair[0] for pair in pairs] + [pair[1] for pair in pairs])
+
+
+def _lines(folder: Path) -> Iterator[dict[str, Any]]:
+    for journal in sorted(folder.glob("candidates-*.jsonl")):
+        for line in journal.read_text(encoding="utf-8").splitlines():
+            if not line:
+                continue
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError:
+                continue  # cut off by a kill; its clip is drawn again

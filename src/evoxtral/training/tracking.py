@@ -1,0 +1,68 @@
+"""Experiment tracking: Weights & Biases, TensorBoard or none. Knows trackers and windows, nothing of training.
+
+Losses, scores and checkpoints go through transformers' own callbacks; this opens and closes the run around them, and
+adds what the model wrote for some validation clips, with their audio.
+"""
+
+import importlib.util
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from evoxtral.errors import ModelError
+from evoxtral.training.clips import SAMPLE_RATE_HZ
+from evoxtral.training.recipe import Recipe
+from evoxtral.training.run import Report, is_first_process
+from evoxtral.training.windows import Window
+
+Predictions = Sequence[tuple[str, str]]
+SampleLog = Callable[[int, Predictions], None]
+"""Takes the step and (reference, hypothesis) of each validation window, at each evaluation."""
+
+PROJECT = "evoxtral"
+
+
+@contextmanager
+def tracked(recipe: Recipe, validation: Sequence[Window], report: Report) -> Iterator[SampleLog | None]:
+    """Open the recipe's tracker for a stage; gives what logs sample predictions, or None.
+
+    Checkpoints become artifacts and the project is named "evoxtral" unless `WANDB_LOG_MODEL` and `WANDB_PROJECT` say
+    otherwise. Without a key the run is kept in the output folder, which `wandb sync` can upload later.
+
+    Raises:
+        ModelError: the tracker is not installed.
+    """
+    if recipe.tracker == "tensorboard":
+        if importlib.util.find_spec("tensorboard") is None:
+            raise ModelError("the recipe's tracker needs TensorBoard", "pip install 'evoxtral[train]'")
+        # One place for all runs of a recipe, where `tensorboard --logdir` of the output folder finds it.
+        os.environ["TENSORBOARD_LOGGING_DIR"] = str(recipe.output / "tensorboard")
+    if recipe.tracker != "wandb" or not is_first_process():
+        yield None
+        return
+    try:
+        import wandb
+    except ImportError:
+        raise ModelError("the recipe's tracker needs wandb", "pip install 'evoxtral[wandb]'") from None
+    os.environ.setdefault("WANDB_LOG_MODEL", "checkpoint")
+    offline = "WANDB_MODE" not in os.environ and not wandb.api.api_key
+    if offline:
+        report(f"wandb: no key, so the run is kept in {recipe.output / 'wandb'} (`wandb login`, then `wandb sync`)")
+    tracker = wandb.init(
+        project=os.environ.get("WANDB_PROJECT", PROJECT),
+        name=recipe.name,
+        dir=str(recipe.output),
+        mode="offline" if offline else None,
+        config={"recipe": recipe.model_dump(mode="json")},
+    )
+
+    def log(step: int, predictions: Predictions) -> None:
+        table = wandb.Table(columns=["audio", "said", "written"])
+        for window, (said, written) in list(zip(validation, predictions, strict=True))[: recipe.evaluation.samples]:
+            table.add_data(wandb.Audio(window.samples, sample_rate=SAMPLE_RATE_HZ), said, written)
+        tracker.log({"eval/samples": table, "train/global_step": step})
+
+    try:
+        yield log
+    finally:
+        tracker.finish()
