@@ -24,7 +24,7 @@ unit: $(VENV)/dev.done $(VENV)/chromium.done studio studio-check
 	$(BIN)/pytest --numprocesses 2
 
 $(VENV)/python.done:
-	$(PYTHON) -c 'import sys; sys.exit("evoxtral needs Python 3.11 or newer: make PYTHON=python3.12 ..." * (sys.version_info < (3, 11)))'
+	$(PYTHON) -c 'import sys; sys.exit("evoxtral needs Python 3.11 or newer: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
