@@ -1,0 +1,166 @@
+"""Decoding speed of the `torch` engine at Voxtral-Mini-3B's shape with random weights, beside plain `generate`.
+
+    python benchmarks/torch_speed.py [--batches 1 64] [--compiled] [--output benchmarks/results/torch_speed.json]
+
+Needs a CUDA GPU with 24 GB (40 GB for batches of 64) and no download: weights are random, which changes no time. Clips
+are 30 s of noise, 100 tokens are written for each. Plain `generate` has a dynamic cache, as the public scripts call it.
+The engine's figures begin with samples and end with texts. Budgets on an H100: 3.2 ms a token at batch 1; 1,500 times
+real time at batch 64.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from transformers import VoxtralConfig, VoxtralForConditionalGeneration, WhisperFeatureExtractor
+
+from evoxtral.inference import torch_engine
+
+CLIP_S = 30
+NEW_TOKENS = 100
+HEAD, AUDIO_TOKENS, TAIL = [1, 3, 25], 375, [4, 9909, 1058, 1262, 34]
+AUDIO = 24
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 64])
+    parser.add_argument("--compiled", action="store_true", help="compile the decoding step")
+    parser.add_argument("--skip-generate", action="store_true", help="measure the engine alone")
+    parser.add_argument("--output", type=Path, help="write the figures as JSON")
+    arguments = parser.parse_args()
+    model = random_voxtral()
+    torch_engine._MAX_NEW_TOKENS = NEW_TOKENS
+    rng = np.random.default_rng(0)
+    rows = []
+    for batch in arguments.batches:
+        windows = [rng.normal(0, 0.1, CLIP_S * 16_000).astype(np.float32) for _ in range(batch)]
+        if not arguments.skip_generate:
+            rows.append(row("generate", batch, measure(lambda: generate(model, windows)), None))  # noqa: B023
+            print(rows[-1], flush=True)
+    for batch in arguments.batches:
+        windows = [rng.normal(0, 0.1, CLIP_S * 16_000).astype(np.float32) for _ in range(batch)]
+        listener = torch_engine.VoxtralListener(model, fake_processor(), compiled=arguments.compiled)
+        begin = time.perf_counter()
+        listener.transcribe(windows, "en")
+        first_s = time.perf_counter() - begin
+        whole_s = measure(lambda: listener.transcribe(windows, "en"))  # noqa: B023
+        torch_engine._MAX_NEW_TOKENS = 2
+        start_s = measure(lambda: listener.transcribe(windows, "en"))  # noqa: B023
+        torch_engine._MAX_NEW_TOKENS = NEW_TOKENS
+        name = "engine, compiled" if arguments.compiled else "engine"
+        rows.append(row(name, batch, whole_s, 1000 * (whole_s - start_s) / (NEW_TOKENS - 2)))
+        rows[-1] |= {"until_second_token_s": round(start_s, 3), "first_call_s": round(first_s, 1)}
+        print(rows[-1], flush=True)
+        listener.forget_buffers()
+        torch.cuda.empty_cache()
+    if arguments.output:
+        about = {
+            "gpu": torch.cuda.get_device_name(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "new_tokens": NEW_TOKENS,
+            "clip_s": CLIP_S,
+            "rows": rows,
+        }
+        arguments.output.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+
+def random_voxtral() -> Any:
+    """Voxtral-Mini-3B-2507's shape: 4.7 billion weights, all tensors made on the GPU."""
+    config = VoxtralConfig(
+        audio_config={
+            "hidden_size": 1280,
+            "intermediate_size": 5120,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 20,
+            "num_mel_bins": 128,
+            "max_source_positions": 1500,
+        },
+        text_config={
+            "model_type": "llama",
+            "vocab_size": 131072,
+            "hidden_size": 3072,
+            "intermediate_size": 8192,
+            "num_hidden_layers": 30,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 8,
+            "head_dim": 128,
+            "max_position_embeddings": 131072,
+            "rope_theta": 100_000_000.0,
+            "bos_token_id": 1,
+            "eos_token_id": 2,
+            "pad_token_id": 11,
+        },
+        audio_token_id=AUDIO,
+        projector_hidden_act="gelu",
+    )
+    torch.manual_seed(0)
+    torch.set_default_dtype(torch.bfloat16)
+    with torch.device("cuda"):
+        model = VoxtralForConditionalGeneration(config)
+    torch.set_default_dtype(torch.float32)
+    return model.eval()
+
+
+def fake_processor() -> Any:
+    """What the engine needs of a processor, without the tokenizer's file; no token is the end."""
+    request = torch.tensor([[*HEAD, *([AUDIO] * AUDIO_TOKENS), *TAIL]])
+    return SimpleNamespace(
+        feature_extractor=WhisperFeatureExtractor(feature_size=128),
+        apply_transcription_request=lambda **options: {"input_ids": request},
+        tokenizer=SimpleNamespace(
+            eos_token_id=-1, batch_decode=lambda rows, **options: [" ".join(map(str, row)) for row in rows]
+        ),
+    )
+
+
+@torch.no_grad()
+def generate(model: Any, windows: list[np.ndarray]) -> None:
+    extractor = fake_processor().feature_extractor
+    features = extractor(windows, sampling_rate=16_000, return_tensors="pt", device="cuda").input_features
+    ids = torch.tensor([[*HEAD, *([AUDIO] * AUDIO_TOKENS), *TAIL]] * len(windows), device="cuda")
+    model.generate(
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        input_features=features.to("cuda", torch.bfloat16),
+        max_new_tokens=NEW_TOKENS,
+        min_new_tokens=NEW_TOKENS,
+        do_sample=False,
+        pad_token_id=11,
+    )
+
+
+def measure(run: Callable[[], object], repeat: int = 3) -> float:
+    """Seconds of the best of a few runs after one that does not count."""
+    run()
+    times = []
+    for _ in range(repeat):
+        torch.cuda.synchronize()
+        begin = time.perf_counter()
+        run()
+        torch.cuda.synchronize()
+        times.append(time.perf_counter() - begin)
+    return min(times)
+
+
+def row(name: str, batch: int, seconds: float, ms_a_token: float | None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "batch": batch,
+        "seconds": round(seconds, 3),
+        "ms_a_token": round(1000 * seconds / NEW_TOKENS if ms_a_token is None else ms_a_token, 2),
+        "times_real_time": round(batch * CLIP_S / seconds),
+        "peak_gb": round(torch.cuda.max_memory_allocated() / 1e9, 1),
+    }
+
+
+if __name__ == "__main__":
+    main()
