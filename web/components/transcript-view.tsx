@@ -6,7 +6,7 @@ import { Legend } from "@/components/legend";
 import { Player } from "@/components/player";
 import { TaggedText } from "@/components/tagged-text";
 import { Button } from "@/components/ui/button";
-import { stem } from "@/lib/format";
+import { count, stem } from "@/lib/format";
 import { copyText, download } from "@/lib/share";
 import type { Transcript } from "@/lib/transcript";
 
@@ -33,7 +33,7 @@ export function TranscriptView({
             {file.name}
           </h1>
           <p className="text-muted text-sm [overflow-wrap:anywhere]">
-            {transcript.words.length} words · {transcript.tags.length} tags · model {transcript.model}
+            {count(transcript.words.length, "word")} · {count(transcript.tags.length, "tag")} · model {transcript.model}
           </p>
         </div>
         <Button onClick={onReset}>

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { byteSize, clock, stem } from "@/lib/format";
+import { byteSize, clock, count, stem } from "@/lib/format";
 
 it.each([
   [0, "0:00"],
@@ -28,4 +28,8 @@ it.each([
   [".hidden", ".hidden"],
 ])("takes the suffix off %s", (name, expected) => {
   expect(stem(name)).toBe(expected);
+});
+
+it("gives a count with its noun", () => {
+  expect([count(0, "tag"), count(1, "tag"), count(2, "word")]).toEqual(["0 tags", "1 tag", "2 words"]);
 });

@@ -24,3 +24,8 @@ export function byteSize(bytes: number): string {
 export function stem(fileName: string): string {
   return fileName.replace(/(?<=.)\.[^.]*$/, "");
 }
+
+/** A number with its noun: `1 tag`, `2 tags`. */
+export function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}
