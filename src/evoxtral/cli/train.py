@@ -1,5 +1,6 @@
 """`evoxtral train`: a recipe from the command line."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +9,21 @@ import click
 
 @click.command()
 @click.argument("recipe", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("changes", nargs=-1, metavar="[NAME=VALUE]...")
 @click.option("--dry-run", is_flag=True, help="Read the data and print the plan; load no model, write nothing.")
 @click.option("--resume", is_flag=True, help="Continue a run: finished stages are skipped.")
 @click.option("--until", metavar="STAGE", help="Stop after this stage (sft, preference, merge, export).")
-@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Replace a value of the recipe.")
 def command(recipe: Path, dry_run: bool, resume: bool, until: str | None, changes: tuple[str, ...]) -> None:
-    """Run a training RECIPE (YAML). The result, with its record, lies in the recipe's output folder."""
+    """Run a training RECIPE (YAML), with some of its values replaced (optimisation.max_steps=100).
+
+    The result, with its record, lies in the recipe's output folder; each trial of a W&B sweep has its own there.
+    """
     from evoxtral.training.recipe import load_recipe
     from evoxtral.training.runner import plan_recipe, run_recipe
 
     settings = load_recipe(recipe, dict(_change(text) for text in changes))
+    if "WANDB_SWEEP_ID" in os.environ and "WANDB_RUN_ID" in os.environ:
+        settings = settings.model_copy(update={"output": settings.output / os.environ["WANDB_RUN_ID"]})
     if dry_run:
         for line in plan_recipe(settings).lines:
             click.echo(line)
@@ -37,5 +43,5 @@ def _change(text: str) -> tuple[str, Any]:
 
     name, equals, value = text.partition("=")
     if not equals:
-        raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--set")
+        raise click.UsageError(f"{text!r} is not NAME=VALUE")
     return name, yaml.safe_load(value)

@@ -51,6 +51,10 @@ def load_adapter(family: Family, folder: Path, *, trainable: bool = False) -> An
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ModelError(f"{folder}: no adapter of {family.model.name_or_path}: {reason}") from error
+    for config in model.peft_config.values():
+        # What really lies under it. The hub id comes back when the adapter is saved for good; until then checkpoints
+        # would look for it on the network.
+        config.base_model_name_or_path = family.model.name_or_path
     _leave_casting_to_autocast(model)
     return model
 

@@ -45,7 +45,7 @@ def tracked(recipe: Recipe, validation: Sequence[Window], report: Report) -> Ite
     except ImportError:
         raise ModelError("the recipe's tracker needs wandb", "pip install 'evoxtral[wandb]'") from None
     os.environ.setdefault("WANDB_LOG_MODEL", "checkpoint")
-    offline = "WANDB_MODE" not in os.environ and not wandb.api.api_key
+    offline = "WANDB_MODE" not in os.environ and not wandb.login(prompt=False, verify=False)
     if offline:
         report(f"wandb: no key, so the run is kept in {recipe.output / 'wandb'} (`wandb login`, then `wandb sync`)")
     tracker = wandb.init(
@@ -57,10 +57,14 @@ def tracked(recipe: Recipe, validation: Sequence[Window], report: Report) -> Ite
     )
 
     def log(step: int, predictions: Predictions) -> None:
-        table = wandb.Table(columns=["audio", "said", "written"])
-        for window, (said, written) in list(zip(validation, predictions, strict=True))[: recipe.evaluation.samples]:
-            table.add_data(wandb.Audio(window.samples, sample_rate=SAMPLE_RATE_HZ), said, written)
-        tracker.log({"eval/samples": table, "train/global_step": step})
+        chosen = list(zip(validation, predictions, strict=True))[: recipe.evaluation.samples]
+        # Beside the table, because a run that is not uploaded does not keep sounds inside tables.
+        sounds = [
+            wandb.Audio(window.samples, sample_rate=SAMPLE_RATE_HZ, caption=f"said: {said} | written: {written}")
+            for window, (said, written) in chosen
+        ]
+        table = wandb.Table(columns=["said", "written"], data=[list(texts) for _, texts in chosen])
+        tracker.log({"eval/samples": sounds, "eval/predictions": table, "train/global_step": step})
 
     try:
         yield log

@@ -1,0 +1,138 @@
+"""The preference stage on the tiny Whisper: sampling, pairs, and that training on them does what it is for."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from tiny_models import write_corpus
+
+from evoxtral.errors import RecipeError
+from evoxtral.training.adapters import load_adapter
+from evoxtral.training.clips import load_clips
+from evoxtral.training.family import Family, load_family
+from evoxtral.training.losses import mean_log_probabilities
+from evoxtral.training.preference import Candidates, Pair, make_pairs
+from evoxtral.training.recipe import Recipe, load_recipe
+from evoxtral.training.runner import run_recipe
+from evoxtral.training.windows import Window
+
+TEXTS = ["[laughs] Hi.", "No way...", "[sad] Oh.", "Go."]
+
+
+def length_reward(reference: str, hypothesis: str) -> float:
+    """Short is good: a reward that a random model's samples differ in."""
+    return 1 - len(hypothesis) / 100
+
+
+def write_recipe(folder: Path, base: Path, **preference: Any) -> Recipe:
+    corpus = write_corpus(folder / "corpus", TEXTS)
+    content = {
+        "name": "tiny",
+        "family": "whisper",
+        "base": "openai/whisper-base",
+        "base_folder": str(base),
+        "output": str(folder / "run"),
+        "data": {"train": [{"path": str(corpus)}], "validation": [{"path": str(corpus)}]},
+        "lora": {"rank": 8, "dropout": 0.0},
+        "optimisation": {"learning_rate": 1e-3, "batch_size": 4, "epochs": 2, "precision": "float32"},
+        "evaluation": {"max_new_tokens": 20, "batch_size": 2},
+        "preference": {"learning_rate": 1e-3, "margin": 0.01, "candidates": 4, "epochs": 4, "batch_size": 2}
+        | preference,
+    }
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(content))
+    return load_recipe(folder / "recipe.yaml")
+
+
+def log_probabilities(recipe: Recipe, adapter: str, pairs: list[Pair]) -> torch.Tensor:
+    """Mean log-probability of (chosen, rejected) of each pair, shape (pairs, 2)."""
+    family: Family = load_family(recipe)
+    model = load_adapter(family, recipe.output / adapter).eval()
+    samples = {clip.id: clip.samples for clip in load_clips(recipe.data.train)[0]}
+    rows = []
+    with torch.no_grad():
+        for pair in pairs:
+            batch = family.collate([Window(samples[pair.clip], text) for text in (pair.chosen, pair.rejected)])
+            output = family.token_logits(model, batch, None)
+            rows.append(mean_log_probabilities(output.logits, output.targets))
+    return torch.stack(rows)
+
+
+@pytest.mark.parametrize("method", ["orpo", "simpo", "raft"])
+def test_training_prefers_the_chosen_texts(tiny_whisper: Path, tmp_path: Path, method: str) -> None:
+    recipe = write_recipe(tmp_path, tiny_whisper, method=method, if_tag_f1_below=None)
+    record = run_recipe(recipe, until="merge", reward=length_reward)
+    pairs = [
+        Pair(**json.loads(line)) for line in (recipe.output / "preference" / "pairs.jsonl").read_text().splitlines()
+    ]
+    assert record.stages["preference"]["metrics"]["pairs"] == len(pairs) == 4
+    assert all(len(pair.chosen) < len(pair.rejected) for pair in pairs)
+    before, after = (log_probabilities(recipe, name, pairs) for name in ("adapter", "adapter-preference"))
+    if method == "raft":
+        assert after[:, 0].mean() > before[:, 0].mean()
+    else:
+        assert (after[:, 0] - after[:, 1]).mean() > (before[:, 0] - before[:, 1]).mean()
+    assert record.stages["merge"]["metrics"]["adapter"] == "adapter-preference"
+
+
+def test_a_good_model_is_left_alone(tiny_whisper: Path, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, tiny_whisper)
+    scores = {"wer": 0.1, "tag_f1": 0.6}
+    record = run_recipe(recipe, until="merge", reward=length_reward, scorer=lambda *_: scores)
+    assert record.stages["preference"]["metrics"]["skipped"] == "tag F1 0.600 is not below 0.6"
+    assert not (recipe.output / "adapter-preference").exists()
+    assert record.stages["merge"]["metrics"]["adapter"] == "adapter"
+
+
+def test_without_a_reward_or_a_difference_the_stage_says_so(tiny_whisper: Path, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, tiny_whisper)
+    with pytest.raises(RecipeError, match="needs a reward"):
+        run_recipe(recipe, until="preference")
+    with pytest.raises(RecipeError, match="no clip has two samples that differ enough"):
+        run_recipe(recipe, until="preference", resume=True, reward=lambda reference, hypothesis: 0.5)
+
+
+def test_a_killed_stage_samples_no_clip_twice_and_ends_alike(tiny_whisper: Path, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def reward(reference: str, hypothesis: str) -> float:
+        asked.append(reference)
+        return length_reward(reference, hypothesis)
+
+    def kill(line: str) -> None:
+        if line == "preference: sampled 2 of 4 clips":
+            raise KeyboardInterrupt
+
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "killed").mkdir()
+    whole = write_recipe(tmp_path / "whole", tiny_whisper, if_tag_f1_below=None)
+    run_recipe(whole, until="preference", reward=length_reward)
+    killed = write_recipe(tmp_path / "killed", tiny_whisper, if_tag_f1_below=None)
+    with pytest.raises(KeyboardInterrupt):
+        run_recipe(killed, until="preference", reward=reward, report=kill)
+    journal = killed.output / "preference" / "candidates-0.jsonl"
+    journal.write_text(journal.read_text() + '{"clip": "cut o')
+    run_recipe(killed, until="preference", reward=reward, resume=True)
+    assert len(asked) == 4 * 4
+    expected, found = (
+        load_file(recipe.output / "adapter-preference" / "adapter_model.safetensors") for recipe in (whole, killed)
+    )
+    for name, weight in expected.items():
+        torch.testing.assert_close(found[name], weight, atol=1e-5, rtol=1e-4)
+
+
+def test_pairs_are_best_against_worst_where_they_differ_enough() -> None:
+    candidates = [
+        Candidates("a", ("x", "y", "z"), (0.2, 0.9, 0.5)),
+        Candidates("b", ("x", "y"), (0.50, 0.55)),
+        Candidates("c", ("same", "same"), (0.0, 1.0)),
+    ]
+    assert make_pairs(candidates, most=10, margin=0.1, seed=0) == [Pair("a", "y", "x", pytest.approx(0.7))]
+    assert [pair.clip for pair in make_pairs(candidates, most=10, margin=0.04, seed=0)] == ["a", "b"]
+    many = [Candidates(str(n), ("x", "y"), (0.0, 1.0)) for n in range(50)]
+    drawn = make_pairs(many, most=20, margin=0.1, seed=1)
+    assert len({pair.clip for pair in drawn}) == 20
+    assert drawn == make_pairs(many, most=20, margin=0.1, seed=1) != make_pairs(many, most=20, margin=0.1, seed=2)
