@@ -59,9 +59,9 @@ def test_estimates_move_with_what_they_depend_on(tiny_voxtral: Path, tmp_path: P
 
 def test_dry_run_prints_the_plan_and_touches_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_recipe(tmp_path, "whisper", save_tiny_whisper(tmp_path / "base"))
-    command = [sys.executable, "-m", "evoxtral.cli.main", "train", str(path), "--dry-run"]
-    done = subprocess.run([*command, "optimisation.max_steps=3", "seed=4"], check=True, capture_output=True, text=True)
-    lines = done.stdout.splitlines()
+    with pytest.raises(SystemExit, match="0"):
+        main(["train", str(path), "--dry-run", "optimisation.max_steps=3", "seed=4"])
+    lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "stages: sft, merge"
     assert "training clips: 5 (0.00 h), 0 left out as too long" in lines
     assert "steps: 3" in lines
