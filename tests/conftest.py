@@ -1,6 +1,7 @@
 """Fixtures that several rooms' tests share: an engine that says what it is told, and a clip of real (local) speech."""
 
 import io
+import signal
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -11,6 +12,10 @@ from numpy.typing import NDArray
 from evoxtral.inference.engine import AlignedToken, Hypothesis
 from evoxtral.tags import parse
 from evoxtral.tts import speak
+
+
+# A job that a shell started in the background ignores Ctrl-C, and so would the programs that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class ScriptedEngine:

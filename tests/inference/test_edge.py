@@ -126,7 +126,7 @@ def test_a_loop_is_searched_again_without_repetitions(tmp_path: Path) -> None:
 
 def test_what_is_no_model_is_refused(tmp_path: Path, writer: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(ModelError, match="is not a CTranslate2 Whisper"):
+    with pytest.raises(ModelError, match="cannot be loaded"):
         load_engine(str(tmp_path))
     (tmp_path / "model.bin").write_bytes(b"nothing of the kind")
     with pytest.raises(ModelError, match=r"has no tokenizer\.json"):
