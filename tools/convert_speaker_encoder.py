@@ -1,7 +1,7 @@
-"""Take the weights of Resemblyzer's speaker encoder out of its package, for `evoxtral.bench.speakers`.
+"""Take the weights of Resemblyzer's speaker encoder out of its package, for `evoxtral.audio.speakers`.
 
     pip download --no-deps resemblyzer==0.1.4 && unzip -o Resemblyzer-0.1.4-*.whl resemblyzer/pretrained.pt
-    python tools/convert_speaker_encoder.py resemblyzer/pretrained.pt src/evoxtral/bench/speaker_encoder.npz
+    python tools/convert_speaker_encoder.py resemblyzer/pretrained.pt src/evoxtral/audio/speaker_encoder.npz
 
 Needs torch. Weights are kept in half precision: the embeddings stay the same to three digits.
 """

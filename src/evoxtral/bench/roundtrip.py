@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from evoxtral.audio.speakers import embed_speaker, similarity
 from evoxtral.bench import mos
 from evoxtral.bench.bootstrap import Difference, Estimate, difference, estimate, resampled
 from evoxtral.bench.counts import Counts, Totals, count_matrix
 from evoxtral.bench.figures import Figure
 from evoxtral.bench.metrics import Floats, rate
 from evoxtral.bench.perceptual import Sound, analyse, compare_sounds
-from evoxtral.bench.speakers import embed_speaker, similarity
 from evoxtral.bench.testset import TestSet
 from evoxtral.corpus.folder import Journal
 from evoxtral.tags import TAG_TYPES, insert_tags, parse, plain_text, strip_tags

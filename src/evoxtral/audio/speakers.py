@@ -5,6 +5,7 @@ The weights (Apache-2.0, trained by Resemble AI on LibriSpeech, VoxCeleb 1 and 2
 that of Wan et al. 2018, "Generalized end-to-end loss for speaker verification": three LSTM layers over mel bands.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import as_file, files
 
@@ -24,6 +25,9 @@ _LAYERS = 3
 # The network hears stretches of 1.6 s, half overlapping.
 _STRETCH_FRAMES = 160
 _STEP_FRAMES = 80
+# Shorter stretches are cut to multiples of this, and so many are run at a time.
+_LENGTH_STEP_FRAMES = 16
+_BATCH = 64
 _TARGET_LEVEL_DB = -30.0
 _SILENCE_BELOW_PEAK_DB = 40.0
 
@@ -44,9 +48,32 @@ def embed_speaker(samples: Floats) -> Floats:
     return _embed(sound)
 
 
+def embed_stretches(stretches: Sequence[Floats]) -> Floats:
+    """The voices of stretches of speech of 1.6 s or less, each by itself; vectors of length 1, shape (stretches, 256).
+
+    Stretches of like length are run together, so it pays to give many at once.
+    """
+    vectors = np.zeros((len(stretches), _UNITS), np.float32)
+    by_length: dict[int, list[tuple[int, Floats]]] = {}
+    for index, samples in enumerate(stretches):
+        mels = _mel_spectrogram(_levelled(samples[: _STRETCH_FRAMES * _HOP]))[:_STRETCH_FRAMES]
+        # The last frames that would make a length of its own are left out.
+        frames = max(len(mels) // _LENGTH_STEP_FRAMES * _LENGTH_STEP_FRAMES, min(len(mels), _LENGTH_STEP_FRAMES))
+        by_length.setdefault(frames, []).append((index, mels[:frames]))
+    for group in by_length.values():
+        for first in range(0, len(group), _BATCH):
+            batch = group[first : first + _BATCH]
+            vectors[[index for index, _ in batch]] = _run(np.stack([mels for _, mels in batch]))
+    return vectors
+
+
+def _levelled(sound: Floats) -> Floats:
+    level_db = 20 * np.log10(np.sqrt(np.mean(np.square(sound, dtype=np.float64))) + 1e-9)
+    return np.asarray(sound * np.float32(10 ** ((_TARGET_LEVEL_DB - level_db) / 20)), np.float32)
+
+
 def _embed(sound: Floats) -> Floats:
-    level_db = 20 * np.log10(np.sqrt(np.mean(np.square(sound, dtype=np.float64))))
-    sound = sound * np.float32(10 ** ((_TARGET_LEVEL_DB - level_db) / 20))
+    sound = _levelled(sound)
     mels = _mel_spectrogram(np.pad(sound, (0, max(0, _STRETCH_FRAMES * _HOP - len(sound)))))
     starts = range(0, len(mels) - _STRETCH_FRAMES + 1, _STEP_FRAMES)
     vectors = _run(np.stack([mels[start : start + _STRETCH_FRAMES] for start in starts]))
@@ -74,7 +101,7 @@ def _mel_spectrogram(sound: Floats) -> Floats:
 
 @cache
 def _weights() -> dict[str, Floats]:
-    with as_file(files("evoxtral.bench").joinpath("speaker_encoder.npz")) as path, np.load(path) as stored:
+    with as_file(files("evoxtral.audio").joinpath("speaker_encoder.npz")) as path, np.load(path) as stored:
         return {name: stored[name].astype(np.float32) for name in stored.files}
 
 
@@ -100,4 +127,5 @@ def _run(inputs: Floats) -> Floats:
 
 
 def _sigmoid(values: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-values)), np.float32)
+    # By tanh, which does not overflow.
+    return np.asarray(0.5 * np.tanh(0.5 * values) + 0.5, np.float32)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from evoxtral.audio import resample
-from evoxtral.bench.speakers import _embed, embed_speaker, similarity
+from evoxtral.audio.speakers import _embed, embed_speaker, similarity
 from evoxtral.tts import speak
 
 
