@@ -435,7 +435,8 @@ def test_a_worker_that_dies_once_costs_no_clip(corpus: CorpusFolder, countdown: 
     )
     report = synthesize(corpus, config, load_engine=load_mortal)
     assert (corpus.path / "marker").exists()
-    assert Counter(spoken(corpus)).most_common(1)[0][1] == 2  # it did die, and one text was spoken again
+    # It died before, while or after it spoke a text: at most that one was spoken again.
+    assert sorted(Counter(spoken(corpus)).values())[-2:] in ([1, 1], [1, 2])
     assert (report.made, report.failures, report.stopped) == (6, {}, None)
     synthesize(corpus, config, load_engine=load_mortal)  # sweeps away what the dead worker was writing
     assert_complete(corpus, corpus.read_scripts())

@@ -307,8 +307,7 @@ def synthesize(
     takes = _takes(corpus, config, scripts, engine)
     with corpus.locked():
         corpus.audio_path.mkdir(exist_ok=True)
-        for part in corpus.audio_path.glob(f".*{_PART_SUFFIX}"):
-            part.unlink(missing_ok=True)
+        _sweep_parts(corpus.path)
         run = _Run(corpus, takes, on_progress)
         try:
             if isinstance(engine, RemoteSpeechEngine):
@@ -414,11 +413,18 @@ class _Run:
 # --- engines that run here: a pool of processes ---------------------------------------------------------------------
 
 
+def _sweep_parts(folder: Path) -> None:
+    """Remove what dead processes had begun to write; call it only while none writes."""
+    for part in folder.glob(f"audio/.*{_PART_SUFFIX}"):
+        part.unlink(missing_ok=True)
+
+
 def _speak_in_processes(run: _Run, config: SynthesisConfig, load_engine: EngineLoader) -> None:
     """Keep the worker processes busy until nothing waits.
 
     A worker that dies (out of memory, a crash in native code) takes the pool with it and does not say which clip it
-    was at: all that were under way are then tried one by one, and the one that kills its worker alone has failed.
+    was at: all that were under way are then tried one by one, and one that kills its worker once more has failed. A
+    worker that dies takes the others along, in the middle of what they write.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = min(config.workers or cores, max(1, len(run.waiting)))
@@ -426,8 +432,9 @@ def _speak_in_processes(run: _Run, config: SynthesisConfig, load_engine: EngineL
     deaths = 0
     with _single_threaded():
         while (suspects or run.waiting) and run.may_go_on():
+            tries_again = bool(suspects)
             pool = ProcessPoolExecutor(
-                1 if suspects else workers,
+                1 if tries_again else workers,
                 mp_context=multiprocessing.get_context("spawn"),
                 initializer=_start_worker,
                 initargs=(load_engine, config.engine, config.engine_options),
@@ -435,7 +442,7 @@ def _speak_in_processes(run: _Run, config: SynthesisConfig, load_engine: EngineL
             under_way: dict[Future[Clip | _Failure], Take] = {}
             made = run.report.made
             try:
-                if suspects:
+                if tries_again:
                     _feed(run, pool, suspects, under_way, limit=1)
                 else:
                     _feed(run, pool, run.waiting, under_way, limit=2 * workers)  # none waits for its next clip
@@ -444,8 +451,9 @@ def _speak_in_processes(run: _Run, config: SynthesisConfig, load_engine: EngineL
                 deaths = deaths + 1 if run.report.made == made else 1
                 if deaths == _MAX_DEATHS_IN_A_ROW:
                     run.stop("the worker processes die at once")
-                if len(lost) == 1:
-                    run.fail(lost[0], "its worker process died")
+                if tries_again:
+                    for take in lost:
+                        run.fail(take, "its worker process died")
                 else:
                     suspects.extend(lost)
             except KeyboardInterrupt:
@@ -456,6 +464,7 @@ def _speak_in_processes(run: _Run, config: SynthesisConfig, load_engine: EngineL
                 raise
             finally:
                 pool.shutdown(cancel_futures=True)
+    _sweep_parts(run.folder)
 
 
 @dataclass(frozen=True, slots=True)
