@@ -13,7 +13,6 @@ from evoxtral.inference.engine import AlignedToken, Hypothesis
 from evoxtral.tags import parse
 from evoxtral.tts import speak
 
-
 # A job that a shell started in the background ignores Ctrl-C, and so would the programs that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
