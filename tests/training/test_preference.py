@@ -16,7 +16,7 @@ from evoxtral.training.clips import load_clips
 from evoxtral.training.family import Family, load_family
 from evoxtral.training.losses import mean_log_probabilities
 from evoxtral.training.preference import Candidates, Pair, make_pairs
-from evoxtral.training.recipe import Recipe, load_recipe
+from evoxtral.training.recipe import Bench, Recipe, load_recipe
 from evoxtral.training.runner import run_recipe
 from evoxtral.training.windows import Window
 
@@ -136,3 +136,19 @@ def test_pairs_are_best_against_worst_where_they_differ_enough() -> None:
     drawn = make_pairs(many, most=20, margin=0.1, seed=1)
     assert len({pair.clip for pair in drawn}) == 20
     assert drawn == make_pairs(many, most=20, margin=0.1, seed=1) != make_pairs(many, most=20, margin=0.1, seed=2)
+
+
+def test_the_bench_is_run_after_each_training_and_decides(tiny_whisper: Path, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, tiny_whisper).model_copy(update={"bench": Bench()})
+    measured: list[tuple[str, str]] = []
+
+    def measure(recipe: Recipe, adapter: Path, folder: Path) -> dict[str, float]:
+        measured.append((adapter.name, folder.name))
+        return {"tags.f1": 0.59 if len(measured) == 1 else 0.7, "wer": 0.1}
+
+    # The validation clips alone would not ask for the stage.
+    scores = {"wer": 0.0, "tag_f1": 0.9}
+    record = run_recipe(recipe, reward=length_reward, measure=measure, scorer=lambda *_: scores)
+    assert list(record.stages) == ["sft", "bench", "preference", "bench-preference", "merge"]
+    assert measured == [("adapter", "bench"), ("adapter-preference", "bench-preference")]
+    assert record.stages["bench-preference"]["metrics"]["tags.f1"] == 0.7

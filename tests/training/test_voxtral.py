@@ -16,8 +16,9 @@ from safetensors.torch import load_file
 from tiny_models import tone
 from transformers import VoxtralForConditionalGeneration
 
-from evoxtral.training.adapters import load_adapter
+from evoxtral.training.adapters import add_adapter, load_adapter
 from evoxtral.training.family import IGNORED, Batch, TokenLogits
+from evoxtral.training.losses import mean_log_probabilities
 from evoxtral.training.recipe import Lora, load_recipe
 from evoxtral.training.runner import run_recipe
 from evoxtral.training.targets import lora_targets
@@ -210,3 +211,45 @@ def test_merged_model_and_adapter_give_the_same_outputs(run: Run, tiny_voxtral: 
         merged.token_logits(merged.model.eval(), batch, None).logits, expected, atol=1e-4, rtol=1e-4
     )
     assert merged.transcribe(merged.model, batch, 20) == base.transcribe(adapted, batch, 20)
+
+
+def windows_of(*durations_s: float) -> list[Window]:
+    return [
+        Window((tone(500, duration_s) * 32767).astype(np.int16), f"[sad] {duration_s}") for duration_s in durations_s
+    ]
+
+
+def test_long_and_short_audio_in_one_batch_have_the_losses_they_have_alone(family: VoxtralFamily) -> None:
+    def losses(windows: list[Window]) -> list[float]:
+        with torch.no_grad():
+            output = family.token_logits(family.model.eval(), family.collate(windows), None)
+        return (-mean_log_probabilities(output.logits, output.targets)).tolist()
+
+    short, long = windows_of(2, 31)
+    assert losses([short, long]) == pytest.approx([*losses([short]), *losses([long])], rel=1e-4)
+
+
+def test_long_and_short_audio_in_one_batch_are_written_as_alone(run: Run) -> None:
+    family = VoxtralFamily.load(str(run.output / "merged"), dtype=torch.float32)
+    short, long = windows_of(2, 31)
+
+    def written(windows: list[Window]) -> list[str]:
+        return family.transcribe(family.model.eval(), family.collate(windows), 12)
+
+    assert written([short, long]) == [*written([short]), *written([long])]
+
+
+def test_recomputed_activations_give_the_same_gradients(tiny_voxtral: Path) -> None:
+    gradients = []
+    for checkpointing in (False, True):
+        family = VoxtralFamily.load(str(tiny_voxtral), dtype=torch.float32)
+        torch.manual_seed(0)
+        model = add_adapter(family, Lora(dropout=0.0)).train()
+        if checkpointing:
+            family.checkpoint_activations()
+        output = family.token_logits(model, family.collate(windows_of(2)), None)
+        mean_log_probabilities(output.logits, output.targets).sum().backward()
+        gradients.append({name: weight.grad for name, weight in model.named_parameters() if weight.requires_grad})
+    assert any(gradient.abs().max() > 0 for gradient in gradients[0].values())
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient)

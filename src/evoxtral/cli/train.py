@@ -2,9 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from evoxtral.training.recipe import Recipe
 
 
 @click.command()
@@ -12,7 +15,7 @@ import click
 @click.argument("changes", nargs=-1, metavar="[NAME=VALUE]...")
 @click.option("--dry-run", is_flag=True, help="Read the data and print the plan; load no model, write nothing.")
 @click.option("--resume", is_flag=True, help="Continue a run: finished stages are skipped.")
-@click.option("--until", metavar="STAGE", help="Stop after this stage (sft, preference, merge, export).")
+@click.option("--until", metavar="STAGE", help="Stop after this stage, such as sft.")
 def command(recipe: Path, dry_run: bool, resume: bool, until: str | None, changes: tuple[str, ...]) -> None:
     """Run a training RECIPE (YAML), with some of its values replaced (optimisation.max_steps=100).
 
@@ -28,8 +31,36 @@ def command(recipe: Path, dry_run: bool, resume: bool, until: str | None, change
         for line in plan_recipe(settings).lines:
             click.echo(line)
         return
-    run_recipe(settings, resume=resume, until=until, reward=_reward, report=lambda line: click.echo(line, err=True))
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # its bars for loading weights show up in logs
+    run_recipe(
+        settings,
+        resume=resume,
+        until=until,
+        reward=_reward,
+        measure=_measure,
+        report=lambda line: click.echo(line, err=True),
+    )
     click.echo(settings.output)
+
+
+def _measure(recipe: "Recipe", adapter: Path, folder: Path) -> dict[str, float]:
+    from evoxtral.bench import describe_system, load_testset, log_to_wandb, run_model, score, write_report
+
+    assert recipe.bench is not None
+    testset = load_testset() if recipe.bench.testset is None else load_testset(recipe.bench.testset)
+    language = recipe.language or "en"
+    predictions = run_model(
+        testset, folder / "predictions.jsonl", model=recipe.base_source, adapter=str(adapter), language=language
+    )
+    texts = {prediction.id: prediction.text for prediction in predictions}
+    report = score(testset.references, texts, floor_texts=testset.training_texts)
+    system = describe_system(predictions, name=f"{recipe.name} ({adapter.name})")
+    write_report(folder, report, system, testset=testset)
+    if recipe.tracker == "wandb":
+        log_to_wandb(report, system, project="evoxtral", html=folder / "report.html", testset=testset)
+    return {name: figure.value for name, figure in report.figures.items() if figure.value is not None}
 
 
 def _reward(reference: str, hypothesis: str) -> float:

@@ -121,7 +121,7 @@ def _fit(
         scorer=run.scorer,
         max_new_tokens=recipe.evaluation.max_new_tokens,
         on_predictions=on_predictions,
-        callbacks=[Reporter(run.report, per_step)],
+        callbacks=[Reporter(run.report, per_step, clock)],
     )
     # It would print each log to standard output, which is not for progress.
     trainer.remove_callback(PrinterCallback)

@@ -110,11 +110,12 @@ def train_preference(run: Run) -> dict[str, Any]:
     """The stage. Skipped, with the reason in its metrics, where the supervised model's tag F1 is good enough."""
     recipe, choice = run.recipe, _choice(run)
     if choice.if_tag_f1_below is not None:
-        tag_f1 = run.record.stages["sft"]["metrics"].get("validation", {}).get("tag_f1")
+        validation_f1 = run.metrics("sft").get("validation", {}).get("tag_f1")
+        tag_f1 = run.metrics("bench").get("tags.f1", validation_f1)
         if tag_f1 is None:
             raise RecipeError(
                 "the preference stage depends on a tag F1 that was not measured",
-                "name data.validation, or set preference.if_tag_f1_below to null to run it in any case",
+                "name data.validation or bench, or set preference.if_tag_f1_below to null to run it in any case",
             )
         if tag_f1 >= choice.if_tag_f1_below:
             run.report(f"preference: not needed, tag F1 is {tag_f1:.3f}")

@@ -126,12 +126,19 @@ class Checkpoints(_Section):
     keep: int = Field(default=2, ge=1)
 
 
+class Bench(_Section):
+    """Evoxtral-Bench after each stage that trains. `testset` is a benchmark set's folder; None: the one that ships."""
+
+    testset: Path | None = None
+
+
 class Preference(_Section):
     """A quick pass on the model's own samples, after the supervised stage.
 
     Attributes:
         method: "orpo" (arXiv 2403.07691), "simpo" (arXiv 2405.14734) or "raft" (arXiv 2304.06767).
-        if_tag_f1_below: run only where the supervised model's tag F1 on the validation clips is lower; None: always.
+        if_tag_f1_below: run only where the supervised model's tag F1 is lower, in the bench if the recipe has one, else
+            on the validation clips; None: always.
         clips: training clips to sample for; `candidates` samples of each, at `temperature`.
         pairs: at most so many, each of two samples of one clip whose rewards differ by `margin` or more.
         weight: lambda of ORPO; `beta` and `gamma` are SimPO's.
@@ -183,6 +190,7 @@ class Recipe(_Section):
     augmentation: Augmentation = Augmentation()
     evaluation: Evaluation = Evaluation()
     checkpoints: Checkpoints = Checkpoints()
+    bench: Bench | None = None
     preference: Preference | None = None
     export: Export | None = None
     tracker: Literal["none", "tensorboard", "wandb"] = "none"

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from evoxtral.training.provenance import Provenance
 from evoxtral.training.recipe import Recipe
@@ -12,6 +13,8 @@ from evoxtral.training.scoring import Scorer
 Report = Callable[[str], None]
 Reward = Callable[[str, str], float]
 """How good a hypothesis is against its reference, both tagged texts; higher is better."""
+Measure = Callable[[Recipe, Path, Path], dict[str, float]]
+"""Runs the bench of a recipe: takes an adapter's folder and the folder to report into, gives the figures by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,7 @@ class Run:
         record: what is finished.
         scorer: what evaluations measure.
         reward: what preferences are made by; None where the caller has none.
+        measure: runs the bench; None where the caller has none.
         report: is told in single lines how it goes.
     """
 
@@ -29,6 +33,7 @@ class Run:
     record: Provenance
     scorer: Scorer
     reward: Reward | None
+    measure: Measure | None
     report: Report
 
     @property
@@ -40,10 +45,19 @@ class Run:
         return self.recipe.output / "adapter-preference"
 
     @property
+    def preference_trained(self) -> bool:
+        """Whether the preference stage ran and was needed."""
+        return bool(self.metrics("preference").get("steps"))
+
+    @property
     def final_adapter(self) -> Path:
         """The adapter of the last stage that trained one."""
-        trained = self.record.stages.get("preference", {}).get("metrics", {}).get("steps", 0)
-        return self.preference_adapter if trained else self.sft_adapter
+        return self.preference_adapter if self.preference_trained else self.sft_adapter
+
+    def metrics(self, stage: str) -> dict[str, Any]:
+        """What a finished stage measured; nothing of a stage that is not finished."""
+        found: dict[str, Any] = self.record.stages.get(stage, {}).get("metrics", {})
+        return found
 
 
 def is_first_process() -> bool:

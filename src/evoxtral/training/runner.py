@@ -1,15 +1,21 @@
 """Runs a recipe: stages in order, each skipped where it is finished, each resumed where it was killed.
 
-    sft         adapter/              supervised fine-tuning; checkpoints/ while it runs; predictions.jsonl
-    preference  adapter-preference/   ORPO, SimPO or RAFT on the model's own samples (where the recipe has it)
-    merge       merged/               base + adapter as plain weights, Hugging Face format
-    export      export/               CTranslate2 model (where the recipe asks for one)
+    sft               adapter/              supervised fine-tuning; checkpoints/ while it runs; predictions.jsonl
+    bench             bench/                Evoxtral-Bench of that adapter
+    preference        adapter-preference/   ORPO, SimPO or RAFT on the model's own samples
+    bench-preference  bench-preference/     the bench again, if there was a pass
+    merge             merged/               base + last adapter as plain weights, Hugging Face format
+    export            export/               CTranslate2 model
 
-Beside them: `recipe.yaml` and `provenance.json`.
+A recipe without a section has not its stages. Beside them: `recipe.yaml` and `provenance.json`. Knows neither the bench
+nor its metrics: whoever runs a recipe passes them in.
 """
 
+import gc
+import sys
 from collections.abc import Callable
 from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -18,16 +24,22 @@ from evoxtral.errors import RecipeError
 from evoxtral.training.planning import Plan, make_plan
 from evoxtral.training.provenance import Provenance
 from evoxtral.training.recipe import Recipe
-from evoxtral.training.run import Report, Reward, Run, is_first_process
+from evoxtral.training.run import Measure, Report, Reward, Run, is_first_process
 from evoxtral.training.scoring import Scorer, quick_scores
 
+_TOLD = ("wer", "tags.f1", "hallucination.per_100_words_plain")
 # A resumed stage continues only a run that these sections shaped alike.
 _SHAPING = ("family", "base", "language", "seed", "data", "lora", "optimisation", "packing", "augmentation")
 
 
 def stages(recipe: Recipe) -> tuple[str, ...]:
     """Names of the recipe's stages, in order."""
-    wanted = {"preference": recipe.preference is not None, "export": recipe.export is not None}
+    wanted = {
+        "bench": recipe.bench is not None,
+        "preference": recipe.preference is not None,
+        "bench-preference": recipe.bench is not None and recipe.preference is not None,
+        "export": recipe.export is not None,
+    }
     return tuple(name for name in _STAGES if wanted.get(name, True))
 
 
@@ -43,6 +55,7 @@ def run_recipe(
     until: str | None = None,
     scorer: Scorer = quick_scores,
     reward: Reward | None = None,
+    measure: Measure | None = None,
     report: Report = lambda line: None,
 ) -> Provenance:
     """Carry out a recipe.
@@ -52,6 +65,7 @@ def run_recipe(
         until: the last stage to run; None for all.
         scorer: what evaluations measure.
         reward: what the preference stage goes by.
+        measure: runs the bench.
         report: is told in single lines how it goes.
 
     Returns:
@@ -70,7 +84,7 @@ def run_recipe(
     if first:
         _claim(recipe, resume)
     record = Provenance(recipe)
-    run = Run(recipe, record, scorer, reward, report)
+    run = Run(recipe, record, scorer, reward, measure, report)
     for name in names:
         if not first and name not in _SHARED_STAGES:
             continue
@@ -80,6 +94,7 @@ def run_recipe(
         report(f"{name}: starting")
         metrics = _STAGES[name](run)
         record.finish(name, metrics, write=first)
+        _free_memory()
     return record
 
 
@@ -101,6 +116,15 @@ def _claim(recipe: Recipe, resume: bool) -> None:
     path.write_text(yaml.safe_dump(wanted, sort_keys=False), encoding="utf-8")
 
 
+def _free_memory() -> None:
+    """What a stage held on the device is in the way of the next, which loads its own model."""
+    gc.collect()
+    if "torch" in sys.modules:
+        import torch
+
+        torch.cuda.empty_cache()
+
+
 def _sft(run: Run) -> dict[str, Any]:
     from evoxtral.training.supervised import train_supervised
 
@@ -111,6 +135,22 @@ def _preference(run: Run) -> dict[str, Any]:
     from evoxtral.training.preference import train_preference
 
     return train_preference(run)
+
+
+def _bench(run: Run) -> dict[str, Any]:
+    return _measured(run, run.sft_adapter, "bench")
+
+
+def _bench_preference(run: Run) -> dict[str, Any]:
+    return _measured(run, run.preference_adapter, "bench-preference") if run.preference_trained else {}
+
+
+def _measured(run: Run, adapter: Path, folder: str) -> dict[str, Any]:
+    if run.measure is None:
+        raise RecipeError("the recipe asks for the bench, which is not there", "run it through `evoxtral train`")
+    figures = run.measure(run.recipe, adapter, run.recipe.output / folder)
+    run.report(f"{folder}: " + " ".join(f"{name} {figures[name]:.4g}" for name in _TOLD if name in figures))
+    return dict(figures)
 
 
 def _merge(run: Run) -> dict[str, Any]:
@@ -136,7 +176,9 @@ def _export(run: Run) -> dict[str, Any]:
 # Torch and its kin are imported by the stages, not by planning.
 _STAGES: dict[str, Callable[[Run], dict[str, Any]]] = {
     "sft": _sft,
+    "bench": _bench,
     "preference": _preference,
+    "bench-preference": _bench_preference,
     "merge": _merge,
     "export": _export,
 }

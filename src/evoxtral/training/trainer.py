@@ -76,11 +76,12 @@ class WallClock(TrainerCallback, ExportableState):  # type: ignore[misc]
 
 
 class Reporter(TrainerCallback):  # type: ignore[misc]
-    """Says in one line how training goes, each time that the trainer logs."""
+    """Says in one line how training goes and how long it still takes, each time that the trainer logs."""
 
-    def __init__(self, report: Report, windows_per_step: int) -> None:
+    def __init__(self, report: Report, windows_per_step: int, clock: WallClock) -> None:
         self._report = report
         self._windows_per_step = windows_per_step
+        self._clock = clock
         self._last: tuple[int, float] | None = None
 
     def on_log(
@@ -98,7 +99,9 @@ class Reporter(TrainerCallback):  # type: ignore[misc]
         line = " ".join(f"{name} {value:.4g}" for name, value in figures.items())
         if "loss" in logs and self._last is not None and now > self._last[1]:
             rate = (state.global_step - self._last[0]) * self._windows_per_step / (now - self._last[1])
-            line += f" windows/s {rate:.1f}"
+            progress = max(state.global_step / state.max_steps, self._clock.progress)
+            left_s = self._clock.elapsed_s * (1 / progress - 1)
+            line += f" windows/s {rate:.1f} left {left_s / 60:.1f} min"
         self._last = (state.global_step, now)
         self._report(f"step {state.global_step}/{state.max_steps} {line}")
 
