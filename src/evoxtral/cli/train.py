@@ -21,7 +21,7 @@ def command(recipe: Path, dry_run: bool, resume: bool, until: str | None, change
 
     The result, with its record, lies in the recipe's output folder; each trial of a W&B sweep has its own there.
     """
-    from evoxtral.training import load_recipe
+    from evoxtral.training import load_recipe, plan_recipe, run_recipe
 
     settings = load_recipe(recipe, dict(_change(text) for text in changes))
     if "WANDB_SWEEP_ID" in os.environ and "WANDB_RUN_ID" in os.environ:
