@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evoxtral.errors import ModelError
+
 if TYPE_CHECKING:
     from evoxtral.training.recipe import Recipe
 
@@ -30,7 +32,10 @@ def command(recipe: Path, dry_run: bool, resume: bool, until: str | None, change
         for line in plan_recipe(settings).lines:
             click.echo(line)
         return
-    from transformers.utils import logging
+    try:
+        from transformers.utils import logging
+    except ImportError:
+        raise ModelError("training needs PyTorch and transformers", "pip install 'evoxtral[train]'") from None
 
     logging.disable_progress_bar()  # its bars for loading weights show up in logs
     run_recipe(
