@@ -395,6 +395,10 @@ class _Run:
         """Begin no further clip; the first reason is the one to tell."""
         self.report.stopped = self.report.stopped or reason
 
+    def recorded_ids(self) -> set[str]:
+        """Clips in the journal, as it is on disk now."""
+        return {clip.id for clip in self._corpus.read_clips()}
+
     def record(self, clip: Clip) -> None:
         self._corpus.append_clips([clip])
         self.report.made += 1
@@ -505,8 +509,12 @@ def _settle(run: _Run, take: Take, outcome: "Clip | _Failure") -> None:
 
 def _settle_finished(run: _Run, under_way: dict[Future["Clip | _Failure"], Take]) -> list[Take]:
     """Record what is finished of what was under way when a pool ended; return the rest."""
+    # An interruption may have come between a clip's line in the journal and its leaving `under_way`.
+    recorded = run.recorded_ids()
     lost = []
     for future, take in under_way.items():
+        if take.clip_id in recorded:
+            continue
         if future.done() and not future.cancelled() and future.exception() is None:
             _settle(run, take, future.result())
         else:
