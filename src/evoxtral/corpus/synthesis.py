@@ -513,7 +513,7 @@ def _settle_finished(run: _Run, under_way: dict[Future["Clip | _Failure"], Take]
     recorded = run.recorded_ids()
     lost = []
     for future, take in under_way.items():
-        if take.clip_id in recorded:
+        if take.clip_id in recorded and (run.folder / take.audio).exists():
             continue
         if future.done() and not future.cancelled() and future.exception() is None:
             _settle(run, take, future.result())
