@@ -100,6 +100,13 @@ def test_plain_leaves_out_tags_and_emphasis(clip, model: str) -> None:
     assert "WORKS" not in run(clip("a.wav"), "--model", model, "--plain", "--format", "srt").stdout
 
 
+def test_speakers_are_told_apart_on_demand(clip, model: str) -> None:
+    spoken = json.loads(run(clip("a.wav"), "--model", model, "--format", "json", "--diarize").stdout)
+    assert {word["speaker"] for word in spoken["words"]} == {"SPEAKER_1"}
+    assert {segment["speaker"] for segment in spoken["segments"]} == {"SPEAKER_1"}
+    assert run(clip("a.wav"), "--model", model, "--diarize").stdout == f"SPEAKER_1: {TEXT}\n"
+
+
 def test_a_folder_is_written_to_files_named_by_input(clip, model: str, tmp_path: Path) -> None:
     clip("in/a.wav")
     clip("in/deep/b.flac")
@@ -154,6 +161,7 @@ def test_an_output_folder_that_cannot_be_written_is_named(clip, model: str, tmp_
         (["a.wav", "--format", "doc"], "'doc' is not one of"),
         (["a.wav", "--format", "all"], "needs --output-dir"),
         (["a.wav", "b.wav", "--format", "srt"], "need --output-dir"),
+        (["a.wav", "--diarize", "--min-speakers", "3", "--max-speakers", "2"], "more than --max-speakers"),
         (["a.wav", "--model", "no such model"], "no such model"),
     ],
 )

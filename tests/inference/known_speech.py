@@ -48,14 +48,16 @@ class Recording:
         return [part for part in self.parts if not part.text.startswith("[")]
 
 
-def record(sentences: Sequence[str], gaps_s: Sequence[float], seed: int = 0) -> Recording:
-    """Speak sentences with the local voice, so much silence before each; a little noise makes every sample its own."""
+def record(
+    sentences: Sequence[str], gaps_s: Sequence[float], seed: int = 0, voices: Sequence[str] = ("espeak/alan",)
+) -> Recording:
+    """Speak sentences with local voices in turn, so much silence before each, and a little noise all over."""
     engine = load_speech_engine("local")
     pieces: list[NDArray[np.float32]] = []
     parts: list[Spoken] = []
     at_s = 0.0
-    for sentence, gap_s in zip(sentences, gaps_s, strict=True):
-        speech = engine.speak(sentence, voice="espeak/alan", seed=seed)
+    for number, (sentence, gap_s) in enumerate(zip(sentences, gaps_s, strict=True)):
+        speech = engine.speak(sentence, voice=voices[number % len(voices)], seed=seed)
         sound = resample(speech.samples, speech.sample_rate_hz, SAMPLE_RATE_HZ)
         silence = np.zeros(round(gap_s * SAMPLE_RATE_HZ), np.float32)
         pieces += [silence, sound]

@@ -28,6 +28,9 @@ FORMATS = ("txt", "json", "srt", "vtt", "tsv")
 )
 @click.option("--output-dir", type=click.Path(file_okay=False, path_type=Path), help="Write files, named by input.")
 @click.option("--plain", is_flag=True, help="Leave out tags and emphasis.")
+@click.option("--diarize", is_flag=True, help="Tell speakers apart.")
+@click.option("--min-speakers", type=click.IntRange(min=1), help="With --diarize: at least so many.")
+@click.option("--max-speakers", type=click.IntRange(min=1), help="With --diarize: at most so many.")
 @click.option("--language", default="en", show_default=True, metavar="CODE", help="Spoken language (ISO 639-1).")
 def command(
     paths: tuple[str, ...],
@@ -36,6 +39,9 @@ def command(
     output_format: str,
     output_dir: Path | None,
     plain: bool,
+    diarize: bool,
+    min_speakers: int | None,
+    max_speakers: int | None,
     language: str,
 ) -> int:
     """Turn recordings into text with audio tags.
@@ -49,6 +55,8 @@ def command(
     inputs = find_inputs(paths)
     if not inputs:
         raise click.UsageError(f"no audio or video in {', '.join(paths)}")
+    if (min_speakers or 1) > (max_speakers or min_speakers or 1):
+        raise click.UsageError("--min-speakers is more than --max-speakers")
     if output_dir is None and output_format == "all":
         raise click.UsageError("--format all needs --output-dir")
     if output_dir is None and len(inputs) > 1 and output_format not in ("txt", "json"):
@@ -71,6 +79,9 @@ def command(
                 engine=engine,
                 language=language,
                 times=formats != ("txt",),
+                diarize=diarize,
+                min_speakers=min_speakers,
+                max_speakers=max_speakers,
                 on_progress=bar.follow(number, item.path),
             )
             bar.hide()

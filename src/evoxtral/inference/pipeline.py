@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ, AudioReader, open_audio
 from evoxtral.errors import AudioError, ModelError
+from evoxtral.inference.diarization import Turn, load_diarizer, speaker_of
 from evoxtral.inference.engine import AlignedToken, Aligner, TranscriptionEngine
 from evoxtral.inference.gates import heard_text
-from evoxtral.inference.timing import SegmentRange, TimedSpan, plain_part, split_segments, time_events, time_words
+from evoxtral.inference.timing import TimedSpan, plain_part, split_segments, time_events, time_words
 from evoxtral.inference.transcript import Transcript, TranscriptSegment, TranscriptTag, TranscriptWord
 from evoxtral.inference.windows import Window, cut_windows
 from evoxtral.tags import Category, TaggedText, parse
@@ -39,19 +40,19 @@ class HeardWindow:
     """What was said in one window; times are seconds from the start of the recording, None without alignment.
 
     Attributes:
+        start_s, end_s: the window's.
         text: tagged text, not empty.
         parsed: the same, parsed.
         words: one a word of `parsed`.
         events: one a tag of `parsed`: where a sound or pause is heard; None for tags that colour words.
-        segments: the text cut where its speaker pauses, each with its time.
     """
 
-    window: Window
+    start_s: float
+    end_s: float
     text: str
     parsed: TaggedText
     words: tuple[TimedSpan, ...] | None
     events: tuple[TimedSpan | None, ...]
-    segments: tuple[tuple[SegmentRange, TimedSpan], ...]
 
 
 def transcribe(
@@ -63,6 +64,9 @@ def transcribe(
     name: str | None = None,
     language: str = "en",
     times: bool = True,
+    diarize: bool = False,
+    min_speakers: int | None = None,
+    max_speakers: int | None = None,
     on_progress: ProgressReport | None = None,
 ) -> Transcript:
     """Transcribe one recording.
@@ -73,6 +77,8 @@ def transcribe(
         name: how messages and the transcript call the recording; by default its path.
         language: ISO 639-1 code.
         times: whether words, tags and segments get times, by alignment with the edge model.
+        diarize: whether words and segments get speakers, SPEAKER_1 and so on; they need times.
+        min_speakers, max_speakers: bounds of the number of speakers, where they are known.
         on_progress: told how far it is now and then.
 
     Returns:
@@ -85,7 +91,8 @@ def transcribe(
         from evoxtral.inference.loading import load_engine
 
         engine = load_engine(model, adapter)
-    aligner = _find_aligner(engine) if times else None
+    aligner = _find_aligner(engine) if times or diarize else None
+    diarizer = load_diarizer() if diarize else None
     declared_s: float | None
     with ExitStack() as stack:
         if isinstance(source, np.ndarray):
@@ -96,9 +103,16 @@ def transcribe(
             name, declared_s = reader.name, reader.declared_duration_s
             blocks = reader.blocks(_BLOCK_S)
         meter = _Meter(on_progress, declared_s)
-        heard = list(hear_windows(meter.count(blocks), engine, aligner, language=language, on_window=meter.pass_window))
+
+        def pass_window(window: Window) -> None:
+            if diarizer is not None:
+                diarizer.hear(window)
+            meter.pass_window(window)
+
+        heard = list(hear_windows(meter.count(blocks), engine, aligner, language=language, on_window=pass_window))
         meter.finish()
-    return _join(heard, name=name, engine=engine, language=language, duration_s=meter.read_s)
+    turns = [] if diarizer is None else diarizer.turns(min_speakers, max_speakers)
+    return _join(heard, turns, name=name, engine=engine, language=language, duration_s=meter.read_s)
 
 
 def hear_windows(
@@ -178,8 +192,9 @@ def _hear(window: Window, text: str, tokens: list[AlignedToken] | None) -> Heard
         times = time_events(parsed, local, tokens, window.samples)
         words = [_place(window, span) for span in local]
         events = [None if span is None else _place(window, span) for span in times]
-    segments = [(segment, _time_segment(window, segment, words, events)) for segment in split_segments(parsed, words)]
-    return HeardWindow(window, text, parsed, None if words is None else tuple(words), tuple(events), tuple(segments))
+    return HeardWindow(
+        window.start_s, window.end_s, text, parsed, None if words is None else tuple(words), tuple(events)
+    )
 
 
 def _place(window: Window, span: TimedSpan) -> TimedSpan:
@@ -188,55 +203,26 @@ def _place(window: Window, span: TimedSpan) -> TimedSpan:
     return TimedSpan(start_s, max(start_s, window.time_in_recording(span.end_s, is_end=True)), span.confidence)
 
 
-def _time_segment(
-    window: Window,
-    segment: SegmentRange,
-    words: Sequence[TimedSpan] | None,
-    events: Sequence[TimedSpan | None],
-) -> TimedSpan:
-    heard = [] if words is None else [*words[segment.first_word : segment.last_word]]
-    heard += [event for event in events[segment.first_tag : segment.last_tag] if event is not None]
-    start_s = min((span.start_s for span in heard), default=window.start_s)
-    return TimedSpan(start_s, max((span.end_s for span in heard), default=window.end_s))
-
-
 def _join(
-    heard: Sequence[HeardWindow], *, name: str, engine: TranscriptionEngine, language: str, duration_s: float
+    heard: Sequence[HeardWindow],
+    turns: Sequence[Turn],
+    *,
+    name: str,
+    engine: TranscriptionEngine,
+    language: str,
+    duration_s: float,
 ) -> Transcript:
     """One transcript of all windows, whose texts hold no half tags: joined they parse as they did alone."""
-    text = " ".join(window.text for window in heard)
-    parsed = parse(text)
-    is_timed = all(window.words is not None for window in heard)
+    parsed = parse(" ".join(window.text for window in heard))
     spans = [span for window in heard for span in window.words or [None] * len(window.parsed.words)]
-    events = [event for window in heard for event in window.events]
-    assert len(spans) == len(parsed.words)
-    assert len(events) == len(parsed.tags)
-    times: list[TimedSpan | None] = list(events)
-    if is_timed:
-        for scope in parsed.scopes:
-            of_scope = [span for span in spans[scope.first_word : scope.last_word] if span is not None]
-            if of_scope:
-                times[scope.tag] = TimedSpan(of_scope[0].start_s, of_scope[-1].end_s)
-            else:
-                after = spans[scope.first_word] if scope.first_word < len(spans) else None
-                at_s = after.start_s if after is not None else heard[-1].window.end_s
-                times[scope.tag] = TimedSpan(at_s, at_s)
-    segments: list[TranscriptSegment] = []
-    offset = 0
-    for window in heard:
-        for segment, span in window.segments:
-            start, end = offset + segment.start, offset + segment.end
-            plain = plain_part(parsed, start, end)
-            start_s, end_s = round(span.start_s, _DIGITS), round(span.end_s, _DIGITS)
-            segments.append(TranscriptSegment(start_s, end_s, text[start:end].strip(), plain))
-        offset += len(window.text) + 1
+    speakers = [None if span is None else speaker_of(span.start_s, span.end_s, turns) for span in spans]
     words = [
-        TranscriptWord(word.text, *_rounded(span), word.emphasis, None, _confidence(span))
-        for word, span in zip(parsed.words, spans, strict=True)
+        TranscriptWord(word.text, *_rounded(span), word.emphasis, speaker, _confidence(span))
+        for word, span, speaker in zip(parsed.words, spans, speakers, strict=True)
     ]
     tags = [
         TranscriptTag(tag.name, _category(tag.category), tag.group, tag.known, tag.gap, *_rounded(span))
-        for tag, span in zip(parsed.tags, times, strict=True)
+        for tag, span in zip(parsed.tags, _time_tags(parsed, heard, spans), strict=True)
     ]
     return Transcript(
         path=name,
@@ -244,12 +230,53 @@ def _join(
         engine=engine.name,
         language=language,
         duration_s=round(duration_s, _DIGITS),
-        text=text,
+        text=parsed.source,
         plain_text=parsed.plain_text,
-        segments=tuple(segments),
+        segments=tuple(_segments(parsed, heard, speakers)),
         words=tuple(words),
         tags=tuple(tags),
     )
+
+
+def _time_tags(
+    parsed: TaggedText, heard: Sequence[HeardWindow], words: Sequence[TimedSpan | None]
+) -> list[TimedSpan | None]:
+    """Sounds and pauses where they are heard; what colours words, from the first to the last of its scope."""
+    times = [event for window in heard for event in window.events]
+    for scope in parsed.scopes:
+        of_scope = [span for span in words[scope.first_word : scope.last_word] if span is not None]
+        if of_scope:
+            times[scope.tag] = TimedSpan(of_scope[0].start_s, of_scope[-1].end_s)
+        elif any(span is not None for span in words):
+            # A tag that colours nothing stands where the next word begins, or at the end.
+            after = words[scope.first_word] if scope.first_word < len(words) else None
+            at_s = heard[-1].end_s if after is None else after.start_s
+            times[scope.tag] = TimedSpan(at_s, at_s)
+    return times
+
+
+def _segments(
+    parsed: TaggedText, heard: Sequence[HeardWindow], speakers: Sequence[str | None]
+) -> Iterator[TranscriptSegment]:
+    """The windows' texts, cut where somebody pauses or another speaks."""
+    offset = first_word = 0
+    for window in heard:
+        of_window = speakers[first_word : first_word + len(window.parsed.words)]
+        for segment in split_segments(window.parsed, window.words, of_window):
+            sounds = [*(window.words or ())[segment.first_word : segment.last_word]]
+            sounds += [event for event in window.events[segment.first_tag : segment.last_tag] if event is not None]
+            start_s = min((span.start_s for span in sounds), default=window.start_s)
+            end_s = max((span.end_s for span in sounds), default=window.end_s)
+            start, end = offset + segment.start, offset + segment.end
+            yield TranscriptSegment(
+                start_s=round(start_s, _DIGITS),
+                end_s=round(end_s, _DIGITS),
+                text=parsed.source[start:end].strip(),
+                plain_text=plain_part(parsed, start, end),
+                speaker=next(iter(of_window[segment.first_word : segment.last_word]), None),
+            )
+        offset += len(window.text) + 1
+        first_word += len(window.parsed.words)
 
 
 def _rounded(span: TimedSpan | None) -> tuple[float | None, float | None]:

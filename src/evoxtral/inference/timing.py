@@ -197,10 +197,15 @@ def _sounding_part(start_s: float, end_s: float, levels_db: NDArray[np.float64])
     return TimedSpan(max(begin_s, start_s), min(stop_s, end_s))
 
 
-def split_segments(parsed: TaggedText, words: Sequence[TimedSpan] | None) -> list[SegmentRange]:
-    """Cut a window's text where its speaker pauses; without times, into one segment.
+def split_segments(
+    parsed: TaggedText, words: Sequence[TimedSpan] | None, speakers: Sequence[str | None] = ()
+) -> list[SegmentRange]:
+    """Cut a window's text where its speaker pauses or another speaks; without times, into one segment.
 
     A tag in a pause stays with the words before it, unless it colours those after it.
+
+    Args:
+        speakers: one a word, or none if they are not known.
     """
     if not parsed.source.strip():
         return []
@@ -210,7 +215,8 @@ def split_segments(parsed: TaggedText, words: Sequence[TimedSpan] | None) -> lis
         assert words is not None
         pause_s = words[word].start_s - words[word - 1].end_s
         is_long = words[word - 1].end_s - begun_s > LONG_SEGMENT_S and parsed.sentence_ends[word - 1] == word
-        if pause_s < SEGMENT_PAUSE_S and not is_long:
+        goes_on = not speakers or speakers[word - 1] == speakers[word]
+        if goes_on and pause_s < SEGMENT_PAUSE_S and not is_long:
             continue
         tag = next(
             (

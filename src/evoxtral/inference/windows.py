@@ -45,12 +45,17 @@ class Window:
     Attributes:
         samples: mono float32 at 16 kHz, shape (n,).
         spans: where the samples come from, in order; their lengths add up to n.
-        speech_s: how much of it is speech.
+        speech: whether each of its frames of 32 ms is speech.
     """
 
     samples: NDArray[np.float32]
     spans: tuple[Span, ...]
-    speech_s: float
+    speech: NDArray[np.bool_]
+
+    @property
+    def speech_s(self) -> float:
+        """How much of it is speech."""
+        return int(self.speech.sum()) * FRAME_S
 
     @property
     def start_s(self) -> float:
@@ -171,16 +176,16 @@ class _Cutter:
         return self._samples[index * FRAME_SAMPLES : (index + 1) * FRAME_SAMPLES]
 
     def _window(self, spans: list[tuple[int, int]]) -> Iterator[Window]:
-        speech_s = sum(int(self._speech[start:end].sum()) for start, end in spans) * FRAME_S
-        if speech_s < MIN_SPEECH_S:
-            return
+        speech = np.concatenate([self._speech[start:end] for start, end in spans])
         parts = [self._samples[start * FRAME_SAMPLES : end * FRAME_SAMPLES] for start, end in spans]
         starts = [(self._first + start) * FRAME_SAMPLES for start, _ in spans]
-        yield Window(
+        window = Window(
             samples=np.concatenate(parts),
             spans=tuple(Span(start, start + len(part)) for start, part in zip(starts, parts, strict=True)),
-            speech_s=speech_s,
+            speech=speech,
         )
+        if window.speech_s >= MIN_SPEECH_S:
+            yield window
 
     def _drop(self, frames: int) -> None:
         if frames > 0:

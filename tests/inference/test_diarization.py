@@ -1,0 +1,153 @@
+"""Speakers are told apart by voice, named in order, and given to the words that they say."""
+
+import numpy as np
+import pytest
+from known_speech import SENTENCES, Reader, Recording, record
+from numpy.typing import NDArray
+
+from evoxtral.audio import SAMPLE_RATE_HZ
+from evoxtral.inference.diarization import (
+    EmbeddedDiarizer,
+    Piece,
+    PyannoteDiarizer,
+    Turn,
+    assign_speakers,
+    speaker_of,
+)
+from evoxtral.inference.formats import to_txt
+from evoxtral.inference.pipeline import transcribe
+from evoxtral.inference.windows import cut_windows
+
+PLAIN = [sentence for sentence in SENTENCES if "[" not in sentence]
+
+
+@pytest.fixture(scope="module")
+def conversation() -> Recording:
+    """Two voices take turns, four times each."""
+    return record([*PLAIN, *PLAIN], [0.3, 0.6, 0.4, 0.9, 0.5, 0.6, 0.8, 0.5], voices=["espeak/alan", "espeak/grace"])
+
+
+def pieces(*voices: tuple[int, float]) -> list[Piece]:
+    """One piece a second, each with the voice of a speaker and so much of another's."""
+    made = []
+    for index, (speaker, noise) in enumerate(voices):
+        voice = np.zeros(256, np.float32)
+        voice[speaker] = 1.0
+        voice[50] = 0.1 * speaker  # the higher their numbers, the more alike
+        voice[100 + index] = noise
+        made.append(Piece(float(index), index + 1.0, 2.0, voice / np.linalg.norm(voice)))
+    return made
+
+
+def same(labels: NDArray[np.intp], expected: str) -> bool:
+    """Whether two labellings are the same but for the names."""
+    return len(set(zip(labels.tolist(), expected, strict=True))) == len(set(expected)) == len(set(labels.tolist()))
+
+
+def test_like_voices_are_put_together_as_many_speakers_as_that_gives() -> None:
+    heard = pieces(*[(0, 0.2), (1, 0.3), (0, 0.1), (2, 0.2)] * 4)
+    assert same(assign_speakers(heard), "abac" * 4)
+
+
+def test_the_number_of_speakers_can_be_bounded() -> None:
+    heard = pieces(*[(0, 0.2), (1, 0.3), (0, 0.1), (2, 0.2)] * 4)
+    assert len(set(assign_speakers(heard, max_speakers=2))) == 2
+    alike = pieces(*((0, 0.1 * index) for index in range(6)))
+    assert len(set(assign_speakers(alike))) == 1
+    assert len(set(assign_speakers(alike, min_speakers=2))) == 2
+
+
+def test_a_moment_that_resembles_nobody_is_no_speaker() -> None:
+    labels = assign_speakers(pieces(*[(0, 0.2), (1, 0.2)] * 5, (7, 0.0)))
+    assert same(labels[:-1], "ab" * 5)
+    assert labels[-1] in labels[:-1]
+
+
+def test_one_piece_is_one_speaker() -> None:
+    assert assign_speakers(pieces((3, 0.0))).tolist() == [0]
+
+
+def test_a_conversation_is_told_apart(conversation: Recording) -> None:
+    diarizer = EmbeddedDiarizer()
+    for window in cut_windows([conversation.samples], 12.0):
+        diarizer.hear(window)
+    turns = diarizer.turns()
+    assert [turn.speaker for turn in turns] == ["SPEAKER_1", "SPEAKER_2"] * 4
+    edges = [edge for turn in turns for edge in (turn.start_s, turn.end_s)]
+    assert edges == sorted(edges)
+
+
+def test_words_and_segments_have_the_speakers_who_say_them(conversation: Recording) -> None:
+    transcript = transcribe(conversation.samples, engine=Reader(conversation, max_window_s=12.0), diarize=True)
+    truth = [f"SPEAKER_{number % 2 + 1}" for number, text in enumerate([*PLAIN, *PLAIN]) for _ in text.split()]
+    assert [word.speaker for word in transcript.words] == truth
+    assert " ".join(segment.text for segment in transcript.segments) == transcript.text
+    assert [line.split(": ", 1) for line in to_txt(transcript).splitlines()] == [
+        [f"SPEAKER_{number % 2 + 1}", text] for number, text in enumerate([*PLAIN, *PLAIN])
+    ]
+
+
+def test_a_change_of_speaker_ends_a_segment_without_a_pause(conversation: Recording) -> None:
+    class Talkers:
+        """Somebody speaks until 8 s and another from there."""
+
+        def hear(self, window: object) -> None: ...
+
+        def turns(self, min_speakers: int | None, max_speakers: int | None) -> list[Turn]:
+            return [Turn(0.0, 8.0, "SPEAKER_1"), Turn(8.0, 99.0, "SPEAKER_2")]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("evoxtral.inference.pipeline.load_diarizer", Talkers)
+        transcript = transcribe(conversation.samples, engine=Reader(conversation), diarize=True)
+    for segment in transcript.segments:
+        assert (segment.speaker == "SPEAKER_1") == (segment.end_s < 8.3)
+    assert " ".join(segment.text for segment in transcript.segments) == transcript.text
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "speaker"),
+    [(0.5, 0.9, "A"), (1.8, 2.4, "B"), (4.0, 4.2, "B"), (4.9, 5.0, "C"), (99.0, 99.5, "D"), (6.2, 6.6, "C")],
+    ids=["inside", "mostly the second", "nearer to the one before", "nearer to the one after", "after all", "overlap"],
+)
+def test_who_speaks(start_s: float, end_s: float, speaker: str) -> None:
+    turns = [Turn(0, 2, "A"), Turn(2, 3.5, "B"), Turn(5.2, 7.0, "C"), Turn(6.5, 8.0, "D")]
+    assert speaker_of(start_s, end_s, turns) == speaker
+
+
+def test_nobody_speaks_where_there_are_no_turns() -> None:
+    assert speaker_of(0.0, 1.0, []) is None
+    assert EmbeddedDiarizer().turns() == []
+
+
+def test_pyannotes_pipeline_is_given_the_recording_and_its_turns_are_named(conversation: Recording) -> None:
+    given = {}
+
+    class Span:
+        def __init__(self, start: float, end: float) -> None:
+            self.start, self.end = start, end
+
+    class Pipeline:
+        def __call__(self, sound: dict[str, object], **bounds: object) -> "Pipeline":
+            given.update(sound, **bounds)
+            return self
+
+        @property
+        def speaker_diarization(self) -> "Pipeline":
+            return self
+
+        def itertracks(self, yield_label: bool) -> list[tuple[Span, int, str]]:
+            return [(Span(0.1, 2.0), 0, "SPEAKER_07"), (Span(1.5, 3.0), 1, "SPEAKER_02"), (Span(4, 5), 2, "SPEAKER_07")]
+
+    diarizer = PyannoteDiarizer(Pipeline())
+    windows = list(cut_windows([conversation.samples], 12.0))
+    for window in windows:
+        diarizer.hear(window)
+    assert diarizer.turns(None, 3) == [
+        Turn(0.1, 2.0, "SPEAKER_1"),
+        Turn(1.5, 3.0, "SPEAKER_2"),
+        Turn(4, 5, "SPEAKER_1"),
+    ]
+    assert (given["sample_rate"], given["max_speakers"]) == (SAMPLE_RATE_HZ, 3)
+    heard = given["waveform"][0].numpy()
+    np.testing.assert_array_equal(heard, conversation.samples[: len(heard)])
+    assert len(heard) >= len(conversation.samples) - 512
