@@ -88,7 +88,7 @@ def test_run_and_report(capsys, tmp_path, monkeypatch, scripted_engine):
     write(folder / "references.jsonl", [line | {"audio": f"{line['id']}.wav"} for line in REFERENCES])
     write(folder / "training.jsonl", [{"id": str(i), "text": f"[sad] It rained {i}."} for i in range(8)])
     scripted_engine.text = "[sad] It rained all day."
-    monkeypatch.setattr("evoxtral.inference.load_engine", lambda model, adapter: scripted_engine)
+    monkeypatch.setattr("evoxtral.inference.load_engine", lambda model, adapter, store: scripted_engine)
     model = tmp_path / "model"
     model.mkdir()
     (model / "config.json").write_text("{}")

@@ -153,6 +153,24 @@ def test_an_output_folder_that_cannot_be_written_is_named(clip, model: str, tmp_
     assert "cannot be written" in result.stderr
 
 
+def test_a_model_is_found_in_the_users_folder_by_its_name(clip, model: str) -> None:
+    folder, name = Path(model).parent, Path(model).name
+    assert run(clip("a.wav"), "--model-dir", str(folder), "--model", name, "--offline").stdout == TEXT + "\n"
+
+
+def test_offline_a_model_that_is_not_there_is_one_line_with_the_command_that_fetches_it(clip, tmp_path: Path) -> None:
+    options = ("--offline", "--model", "owner/none", "--model-dir", str(tmp_path / "models"))
+    done = subprocess.run(
+        [sys.executable, "-m", "evoxtral.cli.main", "transcribe", clip("a.wav"), *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert f"owner/none: is not (whole) in {tmp_path}/models" in done.stderr
+    assert f"hf download owner/none --cache-dir {tmp_path}/models" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,5 +1,12 @@
 """Speakers are told apart by voice, named in order, and given to the words that they say."""
 
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
 import numpy as np
 import pytest
 from known_speech import SENTENCES, Reader, Recording, record
@@ -7,16 +14,21 @@ from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.inference.diarization import (
+    PYANNOTE_MODEL,
     EmbeddedDiarizer,
     Piece,
     PyannoteDiarizer,
     Turn,
+    _load_pipeline,
     assign_speakers,
+    load_diarizer,
     speaker_of,
 )
 from evoxtral.inference.formats import to_txt
 from evoxtral.inference.pipeline import transcribe
 from evoxtral.inference.windows import cut_windows
+from evoxtral.models import ModelStore
+from local_hub import serve_hub
 
 PLAIN = [sentence for sentence in SENTENCES if "[" not in sentence]
 
@@ -97,7 +109,7 @@ def test_a_change_of_speaker_ends_a_segment_without_a_pause(conversation: Record
             return [Turn(0.0, 8.0, "SPEAKER_1"), Turn(8.0, 99.0, "SPEAKER_2")]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("evoxtral.inference.pipeline.load_diarizer", Talkers)
+        patch.setattr("evoxtral.inference.pipeline.load_diarizer", lambda store: Talkers())
         transcript = transcribe(conversation.samples, engine=Reader(conversation), diarize=True)
     for segment in transcript.segments:
         assert (segment.speaker == "SPEAKER_1") == (segment.end_s < 8.3)
@@ -151,3 +163,45 @@ def test_pyannotes_pipeline_is_given_the_recording_and_its_turns_are_named(conve
     heard = given["waveform"][0].numpy()
     np.testing.assert_array_equal(heard, conversation.samples[: len(heard)])
     assert len(heard) >= len(conversation.samples) - 512
+
+
+@pytest.fixture
+def given_to_pyannote(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
+    """Stands in for pyannote.audio, which is not installed for tests; lists the folders that it is to load."""
+    given: list[Path] = []
+
+    class Pipeline:
+        @staticmethod
+        def from_pretrained(folder: Path) -> "Pipeline":
+            assert (folder / "segmentation" / "pytorch_model.bin").is_file()
+            assert os.environ["PYANNOTE_METRICS_ENABLED"] == "false"
+            given.append(folder)
+            return Pipeline()
+
+    module = ModuleType("pyannote.audio")
+    module.Pipeline = Pipeline  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pyannote", ModuleType("pyannote"))
+    monkeypatch.setitem(sys.modules, "pyannote.audio", module)
+    monkeypatch.setattr("evoxtral.inference.diarization.find_spec", lambda name: name)
+    monkeypatch.delenv("PYANNOTE_METRICS_ENABLED", raising=False)
+    yield given
+    _load_pipeline.cache_clear()
+
+
+def test_pyannote_gets_its_weights_from_the_store_and_the_embedded_way_is_announced_without_them(
+    given_to_pyannote: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serve_hub(monkeypatch) as hub:
+        for name, content in ("gated", None), ("given", {"config.yaml": b"", "segmentation/pytorch_model.bin": b"w"}):
+            hub.models[PYANNOTE_MODEL] = content
+            for _ in range(2):  # as for two recordings
+                with caplog.at_level(logging.WARNING):
+                    diarizer = load_diarizer(ModelStore(tmp_path / name))
+                assert isinstance(diarizer, EmbeddedDiarizer if name == "gated" else PyannoteDiarizer)
+    assert isinstance(load_diarizer(ModelStore(tmp_path / "given", offline=True)), PyannoteDiarizer)
+    assert [tmp_path / "given" in folder.parents for folder in given_to_pyannote] == [True, True]
+    (record,) = caplog.records
+    assert f"accept them at https://huggingface.co/{PYANNOTE_MODEL}, then: hf auth login" in record.getMessage()
+    with caplog.at_level(logging.WARNING):
+        assert isinstance(load_diarizer(ModelStore(tmp_path / "empty", offline=True)), EmbeddedDiarizer)
+    assert f"hf download {PYANNOTE_MODEL}" in caplog.records[-1].getMessage()

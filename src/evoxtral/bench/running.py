@@ -14,6 +14,7 @@ from evoxtral.bench.records import Prediction
 from evoxtral.bench.testset import TestSet
 from evoxtral.corpus.folder import Journal, write_atomically
 from evoxtral.inference.engine import TranscriptionEngine
+from evoxtral.models import HUB_CACHE, ModelStore, resolve_model, split_model_name
 
 Progress = Callable[[int, int], None]
 _BLOCK_BYTES = 1 << 20
@@ -27,6 +28,7 @@ def run_model(
     adapter: str | None = None,
     language: str = "en",
     load: Callable[[str, str | None], TranscriptionEngine] | None = None,
+    store: ModelStore = HUB_CACHE,
     on_progress: Progress | None = None,
 ) -> list[Prediction]:
     """Transcribe a benchmark set, one prediction a clip, in the order of the references.
@@ -39,6 +41,7 @@ def run_model(
         output: JSON lines of `Prediction`.
         load: makes the engine of a model and an adapter, by default `evoxtral.inference.load_engine`; called only if
             something is left to do.
+        store: where models are looked up and fetched to.
         on_progress: told how many clips are done, and how many there are.
 
     Raises:
@@ -48,7 +51,7 @@ def run_model(
 
     journal = Journal(output, Prediction)
     known = {prediction.id: prediction for prediction in journal.read()}
-    digest = model_digest(model, adapter)
+    digest = model_digest(model, adapter, store)
     options = {"language": language}
     engine: TranscriptionEngine | None = None
     predictions = []
@@ -61,7 +64,7 @@ def run_model(
         wanted = (model, adapter, digest, options, audio_sha256)
         if prediction is None or _made_by(prediction) != wanted:
             if engine is None:
-                engine = (load or load_engine)(model, adapter)
+                engine = load(model, adapter) if load else load_engine(model, adapter, store=store)
             started = time.perf_counter()
             transcript = transcribe(audio, engine=engine, language=language, times=False)
             prediction = Prediction(
@@ -95,12 +98,10 @@ def _made_by(prediction: Prediction) -> tuple[object, ...]:
     )
 
 
-def model_digest(model: str, adapter: str | None = None) -> str | None:
+def model_digest(model: str, adapter: str | None = None, store: ModelStore = HUB_CACHE) -> str | None:
     """SHA-256 over names and contents of the files of what is local of a model and its adapter; None if nothing is."""
-    from evoxtral.models import resolve_model, split_model_name
-
-    names = [*split_model_name(model), adapter]
-    folders = [folder for folder in (resolve_model(name) for name in names if name) if isinstance(folder, Path)]
+    names = [*split_model_name(model, store), adapter]
+    folders = [folder for folder in (resolve_model(name, store) for name in names if name) if isinstance(folder, Path)]
     if not folders:
         return None
     digest = hashlib.sha256()

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evoxtral.cli.options import model_store
+
 if TYPE_CHECKING:
     from evoxtral.bench.records import Prediction
     from evoxtral.bench.roundtrip import RoundTrip
     from evoxtral.bench.scoring import Report
     from evoxtral.bench.testset import TestSet
+    from evoxtral.models import ModelStore
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -43,6 +46,7 @@ def command() -> None:
 @_test_set
 @click.option("--model", default="edge", show_default=True, help="Built-in name, folder or hub id.")
 @click.option("--adapter", help="LoRA adapter: folder or hub id.")
+@model_store
 @click.option("--language", default="en", show_default=True)
 @click.option("-o", "--output-dir", type=_FOLDER, help="For predictions and report.  [default: bench-MODEL]")
 @click.option("--round-trip", is_flag=True, help="Speak the transcripts again and compare the sound (slow).")
@@ -65,6 +69,7 @@ def run(
     resamples: int,
     seed: int,
     project: str | None,
+    store: "ModelStore",
 ) -> None:
     """Transcribe a benchmark set, score the predictions and write a report.
 
@@ -72,6 +77,8 @@ def run(
     """
     from evoxtral.bench.running import run_model
 
+    if store.offline and (project or (round_trip and engine == "elevenlabs")):
+        raise click.UsageError("--offline goes with neither --wandb nor --engine elevenlabs")
     testset = _load(test_set)
     folder = output_dir or Path(f"bench-{Path(model).name}")
     with _progress("Transcribing") as tell:
@@ -81,6 +88,7 @@ def run(
             model=model,
             adapter=adapter,
             language=language,
+            store=store,
             on_progress=tell,
         )
     spoken = None

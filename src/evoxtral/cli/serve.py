@@ -2,16 +2,22 @@
 
 import contextlib
 import socket
+from typing import TYPE_CHECKING
 
 import click
 
+from evoxtral.cli.options import model_store
 from evoxtral.server.settings import Settings
+
+if TYPE_CHECKING:
+    from evoxtral.models import ModelStore
 
 MEBIBYTE = 2**20
 
 
 @click.command()
 @click.option("--model", default=Settings().model, show_default=True, help="Model name, path or hub id.")
+@model_store
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
 @click.option("--port", default=8000, show_default=True, help="Port to listen on; 0 for any free one.")
 @click.option(
@@ -21,7 +27,7 @@ MEBIBYTE = 2**20
     show_default=True,
     help="Largest upload, in MiB.",
 )
-def command(model: str, host: str, port: int, max_upload_mib: int) -> None:
+def command(model: str, host: str, port: int, max_upload_mib: int, store: "ModelStore") -> None:
     """Serve transcription and the Studio over HTTP."""
     import uvicorn
 
@@ -31,7 +37,7 @@ def command(model: str, host: str, port: int, max_upload_mib: int) -> None:
     # The socket first: a port that is taken shows at once, and a client that comes early waits for the model.
     with open_socket(host, port) as listener:
         settings = Settings(model=model, max_upload_bytes=max_upload_mib * MEBIBYTE)
-        app = create_app(settings, engine=load_engine(model))
+        app = create_app(settings, engine=load_engine(model, store=store))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         shown_host = f"[{host}]" if ":" in host else host
         click.echo(f"Evoxtral serves at http://{shown_host}:{listener.getsockname()[1]} (Ctrl-C stops it)", err=True)

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
+from evoxtral.cli.options import model_store
+
 if TYPE_CHECKING:
     import rich.progress
 
     from evoxtral.inference.inputs import Input
     from evoxtral.inference.pipeline import ProgressReport
     from evoxtral.inference.transcript import Transcript
+    from evoxtral.models import ModelStore
 
 FORMATS = ("txt", "json", "srt", "vtt", "tsv")
 
@@ -23,6 +26,7 @@ FORMATS = ("txt", "json", "srt", "vtt", "tsv")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option("--model", default="edge", show_default=True, help="Model: edge, a folder or a hub id.")
 @click.option("--adapter", metavar="A", help="LoRA adapter: a folder or a hub id.")
+@model_store
 @click.option(
     "--format", "output_format", type=click.Choice([*FORMATS, "all"]), default="txt", show_default=True, help="Output."
 )
@@ -43,6 +47,7 @@ def command(
     min_speakers: int | None,
     max_speakers: int | None,
     language: str,
+    store: "ModelStore",
 ) -> int:
     """Turn recordings into text with audio tags.
 
@@ -66,7 +71,7 @@ def command(
     from evoxtral.inference.loading import load_engine
     from evoxtral.inference.pipeline import transcribe
 
-    engine = load_engine(model, adapter)
+    engine = load_engine(model, adapter, store=store)
     formats = FORMATS if output_format == "all" else (output_format,)
     output: _Output = _Files(output_dir, formats) if output_dir else _StandardOutput(output_format, len(inputs))
     failed = 0
@@ -82,6 +87,7 @@ def command(
                 diarize=diarize,
                 min_speakers=min_speakers,
                 max_speakers=max_speakers,
+                store=store,
                 on_progress=bar.follow(number, item.path),
             )
             bar.hide()

@@ -7,9 +7,11 @@ instead. Knows times and sound; nothing of texts but that words have times.
 """
 
 import logging
+import os
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import pairwise
@@ -19,12 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ
+from evoxtral.errors import ModelError
 from evoxtral.inference.vad import FRAME_S
 from evoxtral.inference.windows import Window
+from evoxtral.models import HUB_CACHE, ModelStore
 
 _LOG = logging.getLogger(__name__)
 
 PYANNOTE_MODEL = "pyannote/speaker-diarization-community-1"
+_PYANNOTE_TELEMETRY = "PYANNOTE_METRICS_ENABLED"
 
 # A pause of so long ends a stretch of speech; one speaker is assumed between pauses for about a piece's length.
 _PAUSE_S = 0.13
@@ -141,20 +146,43 @@ class PyannoteDiarizer:
         return _named([Turn(start_s, end_s, str(label)) for start_s, end_s, label in sorted(turns)])
 
 
-def load_diarizer() -> Diarizer:
-    """pyannote.audio where it is installed and gives its weights, otherwise the embedded way, as the log then says."""
+def load_diarizer(store: ModelStore = HUB_CACHE) -> Diarizer:
+    """pyannote.audio where it is installed and gives its weights, otherwise the embedded way, as the log then says.
+
+    Args:
+        store: where the weights are looked up and fetched to.
+    """
     if find_spec("pyannote") is None or find_spec("pyannote.audio") is None:
         return EmbeddedDiarizer()
+    pipeline = _load_pipeline(store)
+    return EmbeddedDiarizer() if pipeline is None else PyannoteDiarizer(pipeline)
+
+
+@lru_cache(maxsize=1)
+def _load_pipeline(store: ModelStore) -> Any:
+    """pyannote.audio's pipeline, loaded once for all recordings; None where it cannot be had, as is said once."""
+    # It tells its makers the length of what it hears, unless it is told not to.
+    if store.offline or _PYANNOTE_TELEMETRY not in os.environ:
+        os.environ[_PYANNOTE_TELEMETRY] = "false"
     try:
-        pipeline = import_module("pyannote.audio").Pipeline.from_pretrained(PYANNOTE_MODEL)
-    except Exception as error:  # its loaders raise whatever the hub, torch or a missing file make them raise
+        folder = store.fetch_whole(PYANNOTE_MODEL)
+        pipeline = import_module("pyannote.audio").Pipeline.from_pretrained(folder)
+        _move_to_gpu(pipeline)
+    except ModelError as error:
+        cause = str(error)
+    except Exception as error:  # its loaders raise whatever torch, a missing file or a missing library make them raise
         cause = " ".join(str(error).split())[:200]
     else:
-        if pipeline is not None:
-            return PyannoteDiarizer(pipeline)
-        cause = "accept its terms on its hub page, then: hf auth login"
-    _LOG.warning("speakers are told apart by the embedded way, because %s cannot be had: %s", PYANNOTE_MODEL, cause)
-    return EmbeddedDiarizer()
+        return pipeline
+    _LOG.warning("speakers are told apart by the embedded way, because pyannote.audio cannot be used: %s", cause)
+    return None
+
+
+def _move_to_gpu(pipeline: Any) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pipeline.to(torch.device("cuda"))
 
 
 def assign_speakers(

@@ -22,6 +22,7 @@ from evoxtral.inference.gates import heard_text
 from evoxtral.inference.timing import TimedSpan, plain_part, split_segments, time_events, time_words
 from evoxtral.inference.transcript import Transcript, TranscriptSegment, TranscriptTag, TranscriptWord
 from evoxtral.inference.windows import Window, cut_windows
+from evoxtral.models import HUB_CACHE, ModelStore
 from evoxtral.tags import Category, TaggedText, parse
 
 _LOG = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ def transcribe(
     diarize: bool = False,
     min_speakers: int | None = None,
     max_speakers: int | None = None,
+    store: ModelStore = HUB_CACHE,
     on_progress: ProgressReport | None = None,
 ) -> Transcript:
     """Transcribe one recording.
@@ -79,6 +81,7 @@ def transcribe(
         times: whether words, tags and segments get times, by alignment with the edge model.
         diarize: whether words and segments get speakers, SPEAKER_1 and so on; they need times.
         min_speakers, max_speakers: bounds of the number of speakers, where they are known.
+        store: where models are looked up and fetched to.
         on_progress: told how far it is now and then.
 
     Returns:
@@ -90,9 +93,9 @@ def transcribe(
     if engine is None:
         from evoxtral.inference.loading import load_engine
 
-        engine = load_engine(model, adapter)
+        engine = load_engine(model, adapter, store=store)
     aligner = _find_aligner(engine) if times or diarize else None
-    diarizer = load_diarizer() if diarize else None
+    diarizer = load_diarizer(store) if diarize else None
     declared_s: float | None
     with ExitStack() as stack:
         if isinstance(source, np.ndarray):

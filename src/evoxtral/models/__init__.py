@@ -1,14 +1,15 @@
 """Which weights a name stands for, and the folder of the model that ships with the package.
 
-Knows names, folders and file layouts; loads nothing and downloads nothing.
+Knows names, folders and file layouts; loads nothing. What is not there yet, `ModelStore` fetches.
 """
 
 import re
 from pathlib import Path
 
 from evoxtral.errors import ModelError
+from evoxtral.models.store import HUB_CACHE, ModelStore
 
-__all__ = ["EDGE_FILES", "EDGE_FOLDER", "resolve_model", "split_model_name"]
+__all__ = ["EDGE_FILES", "EDGE_FOLDER", "HUB_CACHE", "ModelStore", "resolve_model", "split_model_name"]
 
 EDGE_FOLDER = Path(__file__).parent / "edge"
 """The packaged CTranslate2 Whisper; `README.md` in it is its model card."""
@@ -20,9 +21,9 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _DESCRIPTIONS = ("config.json", "adapter_config.json", "params.json")
 
 
-def split_model_name(name: str) -> tuple[str, str | None]:
+def split_model_name(name: str, store: ModelStore = HUB_CACHE) -> tuple[str, str | None]:
     """Split "BASE+ADAPTER" into its names; the adapter is None where there is none. An existing path is never split."""
-    if "+" not in name or Path(name).exists():
+    if "+" not in name or Path(name).exists() or _in_store(name, store):
         return name, None
     base, _, adapter = name.partition("+")
     if not base or not adapter:
@@ -30,12 +31,12 @@ def split_model_name(name: str) -> tuple[str, str | None]:
     return base, adapter
 
 
-def resolve_model(name: str) -> Path | str:
-    """Where the weights of one name are: a local folder, or a hub id for `from_pretrained`.
+def resolve_model(name: str, store: ModelStore = HUB_CACHE) -> Path | str:
+    """Where the weights of one name are: a local folder, or a hub id for `ModelStore.fetch`.
 
     Args:
-        name: "edge", a folder, or a hub id such as "mistralai/Voxtral-Mini-3B-2507"; an adapter's name likewise. Names
-            of the form BASE+ADAPTER are split first (`split_model_name`).
+        name: "edge", a folder of the store, any folder, or a hub id such as "mistralai/Voxtral-Mini-3B-2507"; an
+            adapter's name likewise. Names of the form BASE+ADAPTER are split first (`split_model_name`).
 
     Raises:
         ModelError: nothing has this name, or the folder holds no model.
@@ -48,9 +49,11 @@ def resolve_model(name: str) -> Path | str:
                 "pip install --force-reinstall evoxtral, or name another model",
             )
         return EDGE_FOLDER
+    if (stored := _in_store(name, store)) is not None:
+        return stored
     folder = Path(name).expanduser()
     if name and folder.is_dir():
-        if not any((folder / file).is_file() for file in _DESCRIPTIONS):
+        if not _holds_model(folder):
             raise ModelError(f"{folder}: holds no model", f"a model's folder has one of {', '.join(_DESCRIPTIONS)}")
         return folder
     if folder.is_file():
@@ -58,3 +61,15 @@ def resolve_model(name: str) -> Path | str:
     if _HUB_ID.fullmatch(name) and not name.startswith("."):
         return name
     raise ModelError(f"{name!r}: no such model", 'models are named "edge", by folder, or by hub id (owner/name)')
+
+
+def _in_store(name: str, store: ModelStore) -> Path | None:
+    """The model that lies under its name in the user's folder of models."""
+    if store.folder is None or not name:
+        return None
+    folder = store.folder.expanduser() / name
+    return folder if _holds_model(folder) else None
+
+
+def _holds_model(folder: Path) -> bool:
+    return any((folder / file).is_file() for file in _DESCRIPTIONS)
