@@ -16,8 +16,9 @@ from evoxtral.training.clips import load_clips
 from evoxtral.training.family import Family, load_family
 from evoxtral.training.losses import mean_log_probabilities
 from evoxtral.training.preference import Candidates, Pair, make_pairs
-from evoxtral.training.recipe import Bench, Recipe, load_recipe
+from evoxtral.training.recipe import Bench, Lora, Recipe, load_recipe
 from evoxtral.training.runner import run_recipe
+from evoxtral.training.whisper import WhisperFamily
 from evoxtral.training.windows import Window
 
 TEXTS = ["[laughs] Hi.", "No way...", "[sad] Oh.", "Go."]
@@ -122,6 +123,71 @@ def test_a_killed_stage_samples_no_clip_twice_and_ends_alike(tiny_whisper: Path,
     )
     for name, weight in expected.items():
         torch.testing.assert_close(found[name], weight, atol=1e-5, rtol=1e-4)
+
+
+def test_samples_and_result_have_the_strength_that_is_released(
+    tiny_whisper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = write_recipe(tmp_path, tiny_whisper, method="simpo", if_tag_f1_below=None)
+    recipe = recipe.model_copy(update={"lora": Lora(rank=8, alpha=32, dropout=0.3, merged_at=0.75)})
+    seen: list[tuple[float, float]] = []
+    transcribe = WhisperFamily.transcribe
+
+    def watched(self: WhisperFamily, model: Any, *arguments: Any, temperature: float = 0.0) -> list[str]:
+        layer = model.model.decoder.layers[0].fc1
+        if temperature:
+            seen.append((layer.scaling["default"], layer.lora_dropout["default"].p))
+        return transcribe(self, model, *arguments, temperature=temperature)
+
+    monkeypatch.setattr(WhisperFamily, "transcribe", watched)
+    run_recipe(recipe, until="merge", reward=length_reward)
+    assert set(seen) == {(0.75 * 32 / 8, 0.0)}
+    folder = recipe.output / "adapter-preference"
+    config = json.loads((folder / "adapter_config.json").read_text())
+    assert (config["lora_alpha"], config["lora_dropout"]) == (24, 0.3)
+    # Merged as it was saved: nothing scales it once more.
+    name = "model.decoder.layers.0.fc1"
+    base, merged = (load_file(path / "model.safetensors") for path in (tiny_whisper, recipe.output / "merged"))
+    deltas = load_file(folder / "adapter_model.safetensors")
+    a, b = (deltas[f"base_model.model.{name}.lora_{side}.weight"] for side in "AB")
+    torch.testing.assert_close(merged[f"{name}.weight"] - base[f"{name}.weight"], 3 * b @ a, atol=1e-5, rtol=1e-3)
+
+
+def test_samples_are_drawn_for_the_sources_that_are_named_and_again_when_asked_otherwise(
+    tiny_whisper: Path, tmp_path: Path
+) -> None:
+    other = write_corpus(tmp_path / "other", ["[sad] b", "a"])
+    recipe = write_recipe(tmp_path, tiny_whisper, if_tag_f1_below=None, sources=[{"path": str(other)}])
+
+    def drawn() -> dict[str, list[str]]:
+        lines = (recipe.output / "preference" / "candidates-0.jsonl").read_text().splitlines()
+        return {line["clip"]: line["texts"] for line in map(json.loads, filter(None, lines))}
+
+    with pytest.raises(RecipeError, match="no clip has two samples"):
+        run_recipe(recipe, until="preference", reward=lambda *_: 1.0)
+    first = drawn()
+    assert set(first) == {f"{other}:train-0", f"{other}:train-1"}
+    for changes, count in (({"temperature": 2.0}, 4), ({"candidates": 3}, 3)):
+        assert recipe.preference is not None
+        changed = recipe.model_copy(update={"preference": recipe.preference.model_copy(update=changes)})
+        with pytest.raises(RecipeError, match="no clip has two samples"):
+            run_recipe(changed, until="preference", resume=True, reward=lambda *_: 1.0)
+        assert {len(texts) for texts in drawn().values()} == {count}
+        assert drawn() != first
+
+
+def test_a_preference_stage_added_to_a_finished_run_makes_its_merged_weights_anew(
+    tiny_whisper: Path, tmp_path: Path
+) -> None:
+    recipe = write_recipe(tmp_path, tiny_whisper, method="simpo", if_tag_f1_below=None)
+    run_recipe(recipe.model_copy(update={"preference": None}))
+    before = load_file(recipe.output / "merged" / "model.safetensors")
+    record = run_recipe(recipe, resume=True, until="preference", reward=length_reward)
+    assert "merge" not in record.stages
+    record = run_recipe(recipe, resume=True)
+    assert record.stages["merge"]["metrics"]["adapter"] == "adapter-preference"
+    after = load_file(recipe.output / "merged" / "model.safetensors")
+    assert any(not torch.equal(before[name], after[name]) for name in before)
 
 
 def test_pairs_are_best_against_worst_where_they_differ_enough() -> None:

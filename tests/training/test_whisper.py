@@ -20,8 +20,9 @@ from transformers import WhisperForConditionalGeneration
 
 from evoxtral.errors import RecipeError
 from evoxtral.training.adapters import merge_adapter
+from evoxtral.training.clips import load_clips
 from evoxtral.training.family import IGNORED
-from evoxtral.training.recipe import Lora, load_recipe
+from evoxtral.training.recipe import Lora, Source, load_recipe
 from evoxtral.training.runner import run_recipe
 from evoxtral.training.targets import lora_targets
 from evoxtral.training.whisper import WhisperFamily
@@ -98,17 +99,38 @@ def test_merged_model_and_its_generation_config_suppress_nothing(run: Path) -> N
     assert not merged.generation_config.begin_suppress_tokens
 
 
-def test_half_merged_weights_lie_halfway_between_the_base_and_the_merged(
-    run: Path, tiny_whisper: Path, tmp_path: Path
-) -> None:
-    merge_adapter(WhisperFamily(str(tiny_whisper)), run / "adapter", tmp_path / "half", strength=0.5)
-    base, half, full = (
-        load_file(folder / "model.safetensors") for folder in (tiny_whisper, tmp_path / "half", run / "merged")
+def test_what_is_merged_at_half_is_half_as_strong_everywhere(tiny_whisper: Path, tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus", TEXTS)
+    evaluation = {"every_steps": 30, "max_new_tokens": 40}
+    outputs = []
+    for merged_at in (1.0, 0.5):
+        lora = {"dropout": 0.0, "adapt_encoder": True, "merged_at": merged_at}
+        path = write_recipe(tmp_path / str(merged_at), corpus, tiny_whisper, lora=lora, evaluation=evaluation)
+        outputs.append(load_recipe(path, {"optimisation.epochs": 30}).output)
+        run_recipe(load_recipe(path, {"optimisation.epochs": 30}))
+    # The same training; what is saved and merged of it is weaker.
+    trained, weaker = (adapter_of(output) for output in outputs)
+    assert all(torch.equal(trained[name], weaker[name]) for name in trained)
+    alphas = [json.loads((output / "adapter" / "adapter_config.json").read_text())["lora_alpha"] for output in outputs]
+    assert alphas == [128, 64]
+    base, full, half = (
+        load_file(folder / "model.safetensors") for folder in (tiny_whisper, *(out / "merged" for out in outputs))
     )
-    changed = [name for name in base if not torch.equal(base[name], full[name])]
-    assert changed
+    assert any(not torch.equal(base[name], full[name]) for name in base)
     for name in base:
         torch.testing.assert_close(half[name], (base[name] + full[name]) / 2, atol=1e-5, rtol=1e-4)
+    # The last scores are of what is released.
+    merged = WhisperFamily(str(outputs[1] / "merged"))
+    batch = merged.collate([Window(clip.samples, "") for clip in load_clips([Source(path=str(corpus))])[0]])
+    written, full_strength = (
+        [json.loads(line)["hypothesis"] for line in (output / "predictions.jsonl").read_text().splitlines()]
+        for output in reversed(outputs)
+    )
+    assert merged.transcribe(merged.model.eval(), batch, 40) == written != full_strength
+    # An adapter merged at another strength than it was saved at.
+    merge_adapter(WhisperFamily(str(tiny_whisper)), outputs[0] / "adapter", tmp_path / "again", alpha=64)
+    again = load_file(tmp_path / "again" / "model.safetensors")
+    assert all(torch.equal(half[name], again[name]) for name in half)
 
 
 def test_record_names_recipe_seed_code_and_packages(run: Path) -> None:

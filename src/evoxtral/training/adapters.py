@@ -59,20 +59,36 @@ def load_adapter(family: Family, folder: Path, *, trainable: bool = False) -> An
     return model
 
 
-def merge_adapter(family: Family, adapter: Path, folder: Path, *, strength: float = 1.0) -> None:
+def set_alpha(model: Any, alpha: float) -> bool:
+    """Scale the deltas of a `PeftModel` to `alpha / rank`, also in what is saved of it.
+
+    Returns:
+        Whether that is another strength than it had.
+    """
+    from peft.tuners.lora import LoraLayer
+
+    changed = any(config.lora_alpha != alpha for config in model.peft_config.values())
+    for config in model.peft_config.values():
+        config.lora_alpha = alpha
+    for module in model.modules():
+        if isinstance(module, LoraLayer):
+            for name, rank in module.r.items():
+                module.scaling[name] = alpha / rank
+    return changed
+
+
+def merge_adapter(family: Family, adapter: Path, folder: Path, *, alpha: float | None = None) -> None:
     """Write the base with the adapter's deltas added, with its processor, in the precision the base is published in.
 
     Args:
-        strength: share of the deltas that is added.
+        alpha: strength of the deltas; None: as the adapter was saved.
     """
-    from peft.tuners.lora import LoraLayer
     from transformers import AutoConfig
 
     published = AutoConfig.from_pretrained(family.model.name_or_path).dtype
     adapted = load_adapter(family, adapter)
-    for module in adapted.modules():
-        if isinstance(module, LoraLayer):
-            module.scale_layer(strength)
+    if alpha is not None:
+        set_alpha(adapted, alpha)
     merged = adapted.merge_and_unload()
     if published is not None:
         merged = merged.to(published)

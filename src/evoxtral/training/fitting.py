@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from transformers import PrinterCallback, TrainingArguments
 
+from evoxtral.training.adapters import set_alpha
 from evoxtral.training.family import Batch, Family
 from evoxtral.training.objectives import Objective
 from evoxtral.training.recipe import Augmentation, Optimisation
@@ -49,6 +50,8 @@ def fit(
     checkpoints: Path,
 ) -> dict[str, Any]:
     """Train `model`, continuing from the newest complete checkpoint if there is one, and evaluate it at the end.
+
+    The adapter comes out, and is evaluated, at the strength that the recipe releases.
 
     Returns:
         Steps, items, loss, time, and the scores on the validation windows.
@@ -129,6 +132,7 @@ def _fit(
     if checkpoint is not None:
         run.report(f"continuing from {checkpoint.name}")
     result = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    rescaled = set_alpha(model, recipe.lora.released_alpha)
     metrics: dict[str, Any] = {
         "steps": result.global_step,
         "items": result.global_step * per_step,
@@ -137,7 +141,7 @@ def _fit(
         "trained_parameters": sum(weight.numel() for weight in model.parameters() if weight.requires_grad),
     }
     if material.validation:
-        if trainer.evaluated_step != result.global_step:
+        if rescaled or trainer.evaluated_step != result.global_step:
             trainer.evaluate()
         metrics["validation"] = trainer.scores
         metrics["predictions"] = trainer.predictions

@@ -6,6 +6,7 @@ their rewards differ enough. Then one quick pass with ORPO or SimPO over the pai
 better halves (RAFT, arXiv 2304.06767). Knows no metric: the reward is given.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ from accelerate import PartialState
 from transformers import set_seed
 
 from evoxtral.errors import RecipeError
-from evoxtral.training.adapters import load_adapter, save_adapter
+from evoxtral.training.adapters import load_adapter, save_adapter, set_alpha
 from evoxtral.training.clips import TrainingClip, load_clips
 from evoxtral.training.family import Batch, Family, load_family
 from evoxtral.training.fitting import Material, fit
@@ -70,7 +71,7 @@ def sample(run: Run, family: Family, model: Any, clips: Sequence[TrainingClip], 
     Each process of a distributed run has its own clips and its own journal.
     """
     choice = _choice(run)
-    known = {line["clip"] for line in _lines(folder)}
+    known = {line["clip"] for line in _lines(folder, choice)}
     journal = folder / f"candidates-{os.environ.get('RANK', '0')}.jsonl"
     device = next(model.parameters()).device
     size = run.recipe.evaluation.batch_size
@@ -94,14 +95,15 @@ def sample(run: Run, family: Family, model: Any, clips: Sequence[TrainingClip], 
         with journal.open("a", encoding="utf-8") as lines:
             lines.write("\n")  # ends a line that a kill cut off
             for clip, row in zip(batch, texts, strict=True):
-                line = {"clip": clip.id, "texts": row, "rewards": [reward(clip.text, text) for text in row]}
+                rewards = [reward(clip.text, text) for text in row]
+                line = {"clip": clip.id, "temperature": choice.temperature, "texts": row, "rewards": rewards}
                 lines.write(json.dumps(line, ensure_ascii=False) + "\n")
         run.report(f"preference: sampled {min(start + size, len(clips))} of {len(clips)} clips")
 
 
-def read_candidates(folder: Path, clips: Sequence[TrainingClip]) -> list[Candidates]:
-    """What was drawn for the clips, in their order."""
-    found = {line["clip"]: line for line in _lines(folder)}
+def read_candidates(folder: Path, choice: Preference, clips: Sequence[TrainingClip]) -> list[Candidates]:
+    """What was drawn for the clips as the recipe wants it, in their order."""
+    found = {line["clip"]: line for line in _lines(folder, choice)}
     lines = [found[clip.id] for clip in clips]
     return [Candidates(line["clip"], tuple(line["texts"]), tuple(line["rewards"])) for line in lines]
 
@@ -125,7 +127,7 @@ def train_preference(run: Run) -> dict[str, Any]:
     folder = recipe.output / "preference"
     folder.mkdir(parents=True, exist_ok=True)
     family = load_family(recipe)
-    clips, _ = load_clips(recipe.data.train, max_clip_s=family.max_window_s)
+    clips, _ = load_clips(choice.sources or recipe.data.train, max_clip_s=family.max_window_s)
     random = np.random.default_rng(recipe.seed)
     if len(clips) > choice.clips:
         clips = [clips[index] for index in sorted(random.choice(len(clips), choice.clips, replace=False))]
@@ -134,16 +136,20 @@ def train_preference(run: Run) -> dict[str, Any]:
         family.checkpoint_activations()
     set_seed(recipe.seed)
     model = load_adapter(family, run.sft_adapter, trainable=True)
+    # What is sampled from and trained is the model as it would be released, and nothing scales it afterwards.
+    set_alpha(model, recipe.lora.released_alpha)
+    _without_dropout(model)
     state = PartialState(cpu=not torch.cuda.is_available())
     model.to(state.device).eval()
     sample(run, family, model.get_base_model(), clips[state.process_index :: state.num_processes], run.reward, folder)
     state.wait_for_everyone()
-    candidates = read_candidates(folder, clips)
+    candidates = read_candidates(folder, choice, clips)
     pairs = make_pairs(candidates, most=choice.pairs, margin=choice.margin, seed=recipe.seed)
     if not pairs:
         raise RecipeError("no clip has two samples that differ enough", "lower preference.margin or raise temperature")
-    with (folder / "pairs.jsonl").open("w", encoding="utf-8") as lines:
-        lines.writelines(json.dumps(asdict(pair), ensure_ascii=False) + "\n" for pair in pairs)
+    written = "".join(json.dumps(asdict(pair), ensure_ascii=False) + "\n" for pair in pairs)
+    if is_first_process():
+        (folder / "pairs.jsonl").write_text(written, encoding="utf-8")
     run.report(f"preference: {len(pairs)} pairs of {len(clips)} clips, {choice.method}")
     items, collate, objective = _task(choice, family, pairs, by_id)
     order = [index for _ in range(choice.epochs) for index in random.permutation(len(items))]
@@ -152,7 +158,9 @@ def train_preference(run: Run) -> dict[str, Any]:
         heard, _ = load_clips(recipe.data.validation, max_clip_s=family.max_window_s)
         validation = [Window(clip.samples, clip.text) for clip in heard]
     material = Material([items[index] for index in order], collate, validation)
-    metrics = fit(run, family, model, material, objective, _optimisation(run), folder / "checkpoints")
+    # A pass over other pairs or with other settings is another pass, and is not continued from this one's checkpoints.
+    digest = hashlib.sha256((choice.model_dump_json() + written).encode()).hexdigest()[:8]
+    metrics = fit(run, family, model, material, objective, _optimisation(run), folder / f"checkpoints-{digest}")
     metrics.pop("predictions", None)
     metrics |= {"pairs": len(pairs), "mean_margin": float(np.mean([pair.margin for pair in pairs]))}
     if is_first_process():
@@ -199,12 +207,22 @@ def _collate_pairs(family: Family, pairs: Sequence[tuple[Window, Window]]) -> Ba
     return family.collate([pair[0] for pair in pairs] + [pair[1] for pair in pairs])
 
 
-def _lines(folder: Path) -> Iterator[dict[str, Any]]:
+def _without_dropout(model: Any) -> None:
+    """The two texts of a pair differ in few tokens: different units dropped for each would drown the difference."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+
+
+def _lines(folder: Path, choice: Preference) -> Iterator[dict[str, Any]]:
+    """Lines of all journals that were drawn as the recipe wants it."""
     for journal in sorted(folder.glob("candidates-*.jsonl")):
         for line in journal.read_text(encoding="utf-8").splitlines():
             if not line:
                 continue
             try:
-                yield json.loads(line)
+                found = json.loads(line)
             except json.JSONDecodeError:
                 continue  # cut off by a kill; its clip is drawn again
+            if found.get("temperature") == choice.temperature and len(found["texts"]) == choice.candidates:
+                yield found

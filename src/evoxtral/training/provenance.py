@@ -4,6 +4,7 @@ import json
 import platform
 import subprocess
 import sys
+from collections.abc import Collection
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -37,8 +38,16 @@ class Provenance:
         stages: dict[str, Any] = self._content["stages"]
         return stages
 
-    def finish(self, stage: str, metrics: dict[str, Any], *, write: bool = True) -> None:
-        """Record that a stage ended, with the code and machine that ran it; one process of many writes it down."""
+    def finish(
+        self, stage: str, metrics: dict[str, Any], *, outdated: Collection[str] = (), write: bool = True
+    ) -> None:
+        """Record that a stage ended, with the code and machine that ran it; one process of many writes it down.
+
+        Args:
+            outdated: stages that were built on what the stage made before, and are no longer finished.
+        """
+        for name in outdated:
+            self.stages.pop(name, None)
         self.stages[stage] = {
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "metrics": metrics,

@@ -45,9 +45,10 @@ class Lora(_Section):
 
     Attributes:
         adapt_encoder: also adapt the audio encoder; for the Whisper family only.
-        merged_at: share of the adapter's delta that is merged. Below 1 the weights lie between the base's and the
-            adapted ones, which gives back some of what the base could do and costs some of what was learned
-            (arXiv 2109.01903).
+        merged_at: share of the adapter's delta that is kept once the supervised stage is over: saved adapters, the
+            last scores on the validation clips, the bench, the preference stage and merged weights all have it. Below 1
+            the weights lie between the base's and the adapted ones, which gives back some of what the base could do
+            and costs some of what was learned (arXiv 2109.01903).
     """
 
     rank: int = Field(default=64, ge=1)
@@ -55,6 +56,11 @@ class Lora(_Section):
     dropout: Probability = 0.05
     adapt_encoder: bool = False
     merged_at: float = Field(default=1.0, gt=0, le=1)
+
+    @property
+    def released_alpha(self) -> float:
+        """The alpha that comes to the same as `merged_at` of the deltas."""
+        return self.alpha * self.merged_at
 
 
 class Optimisation(_Section):
@@ -139,7 +145,8 @@ class Preference(_Section):
         method: "orpo" (arXiv 2403.07691), "simpo" (arXiv 2405.14734) or "raft" (arXiv 2304.06767).
         if_tag_f1_below: run only where the supervised model's tag F1 is lower, in the bench if the recipe has one, else
             on the validation clips; None: always.
-        clips: training clips to sample for; `candidates` samples of each, at `temperature`.
+        sources: where its clips come from, such as those of the training corpora that have tags; () is all of them.
+        clips: at most so many of them are drawn to sample for; `candidates` samples of each, at `temperature`.
         pairs: at most so many, each of two samples of one clip whose rewards differ by `margin` or more.
         weight: lambda of ORPO; `beta` and `gamma` are SimPO's.
         batch_size: pairs in one forward pass.
@@ -147,6 +154,7 @@ class Preference(_Section):
 
     method: Literal["orpo", "simpo", "raft"] = "orpo"
     if_tag_f1_below: Probability | None = 0.6
+    sources: tuple[Source, ...] = ()
     clips: int = Field(default=800, ge=1)
     candidates: int = Field(default=6, ge=2)
     temperature: float = Field(default=0.9, gt=0)

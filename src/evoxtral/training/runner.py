@@ -93,9 +93,15 @@ def run_recipe(
             continue
         report(f"{name}: starting")
         metrics = _STAGES[name](run)
-        record.finish(name, metrics, write=first)
+        record.finish(name, metrics, outdated=_outdated_by(name), write=first)
         _free_memory()
     return record
+
+
+def _outdated_by(stage: str) -> set[str]:
+    """Stages that use what the stage makes, directly or not. The bench only decides whether later ones are needed."""
+    found = {name for name, used in _USES.items() if stage in used}
+    return found.union(*(_outdated_by(name) for name in found))
 
 
 def _claim(recipe: Recipe, resume: bool) -> None:
@@ -158,7 +164,7 @@ def _merge(run: Run) -> dict[str, Any]:
     from evoxtral.training.family import load_family
 
     recipe = run.recipe
-    merge_adapter(load_family(recipe), run.final_adapter, recipe.output / "merged", strength=recipe.lora.merged_at)
+    merge_adapter(load_family(recipe), run.final_adapter, recipe.output / "merged", alpha=recipe.lora.released_alpha)
     return {"adapter": run.final_adapter.name}
 
 
@@ -181,6 +187,14 @@ _STAGES: dict[str, Callable[[Run], dict[str, Any]]] = {
     "bench-preference": _bench_preference,
     "merge": _merge,
     "export": _export,
+}
+# Whose work a stage uses. A preference stage that is added to a finished run makes its merged weights old.
+_USES: dict[str, tuple[str, ...]] = {
+    "bench": ("sft",),
+    "preference": ("sft",),
+    "bench-preference": ("preference",),
+    "merge": ("sft", "preference"),
+    "export": ("merge",),
 }
 # Stages that all processes of a distributed run work on together; the first does the others alone.
 _SHARED_STAGES = ("sft", "preference")
