@@ -65,8 +65,23 @@ def test_an_import_reports_what_it_could_not_take(tmp_path: Path, capsys: pytest
     assert "skipped: no tagged_text (1)" in err
     (script,) = CorpusFolder(tmp_path / "c").read_scripts()
     assert (script.tagged_text, script.domain) == ("[laughs] Here we go [yodels] again.", "podcast")
+    (tmp_path / "again.json").write_text(json.dumps([{"tagged_text": "[giggles] Here we go [yodels] again."}]))
+    code, _, err = run(capsys, "import", tmp_path / "c", tmp_path / "again.json")
+    assert code == 0  # as after an interruption: all of it is there
+    assert "skipped: the same text again (1)" in err
     (tmp_path / "none.json").write_text(json.dumps([{"words": 1}]))
     assert run(capsys, "import", tmp_path / "c", tmp_path / "none.json")[0] == 2
+
+
+def test_foreign_voices_are_named_and_can_be_left_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "foreign.json").write_text(json.dumps([{"id": "x", "tagged_text": "Hello.", "voice": "Rachel"}]))
+    assert run(capsys, "import", tmp_path / "c", tmp_path / "foreign.json")[0] == 0
+    code, _, err = run(capsys, "synthesize", tmp_path / "c", "--dry-run")
+    assert code == 2
+    assert "no voice 'Rachel'; script 'x' names it" in err
+    assert "--any-voice" in err
+    assert run(capsys, "import", tmp_path / "d", tmp_path / "foreign.json", "--any-voice")[0] == 0
+    assert run(capsys, "synthesize", tmp_path / "d", "--dry-run")[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,14 @@ def test_wrong_use_says_why_and_ends_with_2(arguments, said, capfd, tmp_path, mo
     assert not (tmp_path / "x.wav").exists()
 
 
+@pytest.mark.parametrize(("output", "said"), [("out.xyz", ".flac"), ("none/out.wav", "none")])
+def test_a_place_that_takes_no_sound_is_refused_before_anything_is_spoken(output, said, capfd, tmp_path, monkeypatch):
+    monkeypatch.setenv("ELEVENLABS_API_KEY", "unused")
+    monkeypatch.setattr("evoxtral.tts.load_speech_engine", lambda name: pytest.fail("an engine was loaded"))
+    assert run("hi", "--engine", "elevenlabs", "-o", tmp_path / output) == 2
+    assert said in capfd.readouterr().err
+
+
 def test_a_long_text_that_is_no_file_name_is_text(tmp_path):
     assert run("word " * 80, "-o", tmp_path / "long.wav") == 0
     assert soundfile.info(tmp_path / "long.wav").duration > 10

@@ -21,7 +21,7 @@ from evoxtral.corpus.dataset import assign, build, push
 from evoxtral.corpus.folder import CorpusFolder, SetAside
 from evoxtral.corpus.records import Clip, Domain, Script, SliceType
 from evoxtral.corpus.splits import draw_splits
-from evoxtral.errors import CorpusError
+from evoxtral.errors import AudioError, CorpusError
 from evoxtral.tags import parse
 
 datasets = pytest.importorskip("datasets")
@@ -146,6 +146,13 @@ def test_rejected_clips_stay_out_and_are_counted(corpus: CorpusFolder) -> None:
     assert report.left_out["set aside by validation"] == 1
     assert "s00-a" not in {clip.id for part in report.clips.values() for clip in part}
     assert sum(map(len, report.clips.values())) == 119
+
+
+def test_a_damaged_clip_that_nobody_validated_stops_the_build(corpus: CorpusFolder) -> None:
+    path = corpus.path / assign(corpus, corpus.read_scripts(), CONFIG).clips["train"][0].audio
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(AudioError, match=path.name):
+        build(corpus, CONFIG)
 
 
 def test_clips_that_name_their_split_keep_it_and_need_no_script(corpus: CorpusFolder) -> None:

@@ -74,6 +74,32 @@ def test_what_the_corpus_has_is_not_imported_again(tmp_path: Path) -> None:
     assert again.skipped == {"the same text again": 1}
 
 
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        ({"tagged_text": "Half a smile \ud83d here, not more."}, "half a character (an unpaired surrogate)"),
+        ({"tagged_text": "Whole words.", "id": "a\ud800"}, "half a character (an unpaired surrogate)"),
+        ({"tagged_text": "[angry]"}, "nothing to say"),
+        ({"tagged_text": "[pause] [sarcastic] ..."}, "nothing to say"),
+    ],
+)
+def test_what_nobody_could_speak_or_write_is_skipped(tmp_path: Path, item: dict[str, str], reason: str) -> None:
+    (tmp_path / "a.json").write_text(json.dumps([item, {"tagged_text": "[laughs]"}]))
+    report = import_scripts([tmp_path / "a.json"])
+    assert [script.tagged_text for script in report.scripts] == ["[laughs]"]
+    assert report.skipped == {reason: 1}
+
+
+def test_voices_of_another_engine_can_be_left_behind(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.json", [{"tagged_text": "Spoken by anyone.", "voice": "Rachel"}])
+    assert import_scripts([file], keep_voices=False).scripts[0].voice is None
+
+
+def test_a_line_ends_at_a_newline_only(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes('{"tagged_text": "One\u2028two\u0085three."}\r\n'.encode())
+    assert [script.tagged_text for script in import_scripts([tmp_path / "a.jsonl"]).scripts] == ["One two three."]
+
+
 def test_an_id_that_is_taken_is_an_error(tmp_path: Path) -> None:
     file = write(tmp_path / "a.json", [{"id": "x", "tagged_text": "First."}, {"id": "x", "tagged_text": "Second."}])
     with pytest.raises(CorpusError, match="'x' is taken"):
@@ -86,7 +112,8 @@ def test_an_id_that_is_taken_is_an_error(tmp_path: Path) -> None:
         ("a.json", b"{", "not JSON: line 1"),
         ("a.json", b'{"tagged_text": "x"}', "holds no list"),
         ("a.json", b"\xff\xfe", "not UTF-8"),
-        ("a.jsonl", b'{"tagged_text": "x"}\n{oops}\n', "not JSON"),
+        ("a.jsonl", b'{"tagged_text": "x"}\n\n{oops}\n', "not JSON: line 3"),
+        ("a.json", b"[" * 100_000, "nested too deeply"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:

@@ -3,6 +3,7 @@
 from evoxtral.audio.io import (
     SAMPLE_RATE_HZ,
     AudioReader,
+    check_target,
     load_audio,
     open_audio,
     read_clip,
@@ -10,4 +11,13 @@ from evoxtral.audio.io import (
     write_audio,
 )
 
-__all__ = ["SAMPLE_RATE_HZ", "AudioReader", "load_audio", "open_audio", "read_clip", "resample", "write_audio"]
+__all__ = [
+    "SAMPLE_RATE_HZ",
+    "AudioReader",
+    "check_target",
+    "load_audio",
+    "open_audio",
+    "read_clip",
+    "resample",
+    "write_audio",
+]

@@ -323,6 +323,23 @@ def read_clip(path: str | Path) -> NDArray[np.float32]:
     return np.asarray(samples, np.float32)
 
 
+def check_target(path: Path) -> None:
+    """Find out before the work is done whether `write_audio` could write its result there.
+
+    Raises:
+        AudioError: the suffix is of no format that can be written, or there is no such folder.
+    """
+    _writer(path.suffix.lower())
+    if not path.parent.is_dir():
+        raise AudioError(f"{path}: cannot be written: there is no folder {path.parent}")
+
+
+def _writer(suffix: str) -> tuple[str, str]:
+    if suffix not in _WRITERS:
+        raise AudioError(f"cannot write sound as {suffix or 'a file without suffix'}", f"use {', '.join(_WRITERS)}")
+    return _WRITERS[suffix]
+
+
 def write_audio(
     target: str | Path | BinaryIO,
     samples: NDArray[np.float32],
@@ -345,9 +362,7 @@ def write_audio(
     import soundfile
 
     suffix = (suffix or Path(str(target)).suffix).lower()
-    if suffix not in _WRITERS:
-        raise AudioError(f"cannot write sound as {suffix or 'a file without suffix'}", f"use {', '.join(_WRITERS)}")
-    container, codec = _WRITERS[suffix]
+    container, codec = _writer(suffix)
     if codec == "OPUS" and sample_rate_hz not in _OPUS_RATES_HZ:
         rate_hz = next((rate for rate in _OPUS_RATES_HZ if rate >= sample_rate_hz), _OPUS_RATES_HZ[-1])
         samples, sample_rate_hz = resample(samples, sample_rate_hz, rate_hz), rate_hz

@@ -83,16 +83,19 @@ def scripts(folder: Path, **options: Any) -> None:
 @_FOLDER
 @click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--domain", default="conversation", show_default=True, help="Of scripts that do not name one.")
-def import_(folder: Path, sources: tuple[Path, ...], domain: str) -> None:
+@click.option("--any-voice", is_flag=True, help="Forget the voices that the objects name, which are another engine's.")
+def import_(folder: Path, sources: tuple[Path, ...], domain: str, any_voice: bool) -> None:
     """Add scripts from SOURCES: files (or folders of them) with a JSON list, or lines, of objects with tagged_text."""
-    from evoxtral.corpus.importing import import_scripts
+    from evoxtral.corpus.importing import ALREADY_THERE, import_scripts
     from evoxtral.corpus.records import Domain
 
     if domain not in set(Domain):
         raise click.BadParameter(f"choose one of {', '.join(Domain)}", param_hint="--domain")
     corpus, _ = _open(folder, create=True)
     with corpus.locked():
-        report = import_scripts(sources, domain=Domain(domain), existing=corpus.read_scripts())
+        report = import_scripts(
+            sources, domain=Domain(domain), keep_voices=not any_voice, existing=corpus.read_scripts()
+        )
         corpus.append_scripts(report.scripts)
     click.echo(f"{folder}: {len(report.scripts)} scripts imported", err=True)
     for what, counts in (
@@ -102,7 +105,7 @@ def import_(folder: Path, sources: tuple[Path, ...], domain: str) -> None:
     ):
         if counts:
             click.echo(f"{what}: {', '.join(f'{name} ({count})' for name, count in counts.most_common())}", err=True)
-    if report.skipped.total():
+    if set(report.skipped) - {ALREADY_THERE}:
         sys.exit(1 if report.scripts else 2)
 
 

@@ -35,8 +35,9 @@ def command(
         raise click.UsageError("Missing argument 'TEXT'.")
     if output is None:
         raise click.UsageError("Missing option '--output'.")
-    from evoxtral.audio import write_audio
+    from evoxtral.audio import check_target, write_audio
 
+    check_target(output)
     speech = load_speech_engine(engine).speak(_read(text), voice=voice, seed=seed)
     write_audio(output, speech.samples, speech.sample_rate_hz)
     click.echo(

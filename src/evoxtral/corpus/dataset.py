@@ -13,16 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import soundfile
-
-from evoxtral.audio import SAMPLE_RATE_HZ, load_audio, write_audio
+from evoxtral.audio import SAMPLE_RATE_HZ, load_audio, read_clip, write_audio
 from evoxtral.corpus.config import CorpusConfig
 from evoxtral.corpus.folder import CorpusFolder
 from evoxtral.corpus.gates import GateReport, check
 from evoxtral.corpus.records import Clip, Script
 from evoxtral.corpus.splits import TEST, TRAIN, VALIDATION, draw_splits, may_speak
 from evoxtral.corpus.targets import SLICE_SHARES, target_tag_shares
-from evoxtral.errors import CorpusError
+from evoxtral.errors import AudioError, CorpusError
 from evoxtral.tags import parse
 
 if TYPE_CHECKING:
@@ -175,14 +173,12 @@ def _row(folder: Path, clip: Clip) -> dict[str, Any]:
 def _encoded(path: Path) -> bytes:
     """The file as it is where it is mono at 16 kHz already; otherwise the same sound so, in FLAC."""
     try:
-        info = soundfile.info(path)
-        if (info.samplerate, info.channels) == (SAMPLE_RATE_HZ, 1):
-            return path.read_bytes()
-    except soundfile.LibsndfileError:
-        pass  # another container, which PyAV may know
-    buffer = io.BytesIO()
-    write_audio(buffer, load_audio(path), SAMPLE_RATE_HZ, suffix=".flac")
-    return buffer.getvalue()
+        read_clip(path)
+        return path.read_bytes()
+    except AudioError:  # damaged, or another format, which PyAV may know
+        buffer = io.BytesIO()
+        write_audio(buffer, load_audio(path), SAMPLE_RATE_HZ, suffix=".flac")
+        return buffer.getvalue()
 
 
 def _write_split(folder: Path, target: Path, split: str, clips: Sequence[Clip]) -> Iterator[Clip]:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from typing import Any
 from evoxtral.corpus.records import Domain, Script, SliceType
 from evoxtral.corpus.targets import SLICE_TAGS
 from evoxtral.errors import CorpusError
-from evoxtral.tags import TaggedText, normalise_tags, parse
+from evoxtral.tags import Category, TaggedText, normalise_tags, parse
 
 _SUFFIXES = (".json", ".jsonl")
+# The one reason to skip an object that is no fault: the same import may be started again.
+ALREADY_THERE = "the same text again"
 # An edge case by length: at most this many words, or at least that many.
 _VERY_SHORT_WORDS = 4
 _VERY_LONG_WORDS = 80
@@ -42,7 +44,11 @@ class ImportReport:
 
 
 def import_scripts(
-    paths: Sequence[Path], *, domain: Domain = Domain.CONVERSATION, existing: Sequence[Script] = ()
+    paths: Sequence[Path],
+    *,
+    domain: Domain = Domain.CONVERSATION,
+    keep_voices: bool = True,
+    existing: Sequence[Script] = (),
 ) -> ImportReport:
     """Read scripts from files, and from folders that hold such files.
 
@@ -51,6 +57,7 @@ def import_scripts(
 
     Args:
         domain: of objects that name none, or none of the known ones.
+        keep_voices: whether a script must be spoken by the voice that its object names.
 
     Raises:
         CorpusError: a file cannot be read or holds no such list; two objects claim one id.
@@ -60,15 +67,13 @@ def import_scripts(
     texts = {script.tagged_text for script in existing}
     for file in _files(paths):
         for item in _read(file):
-            script = _script(item, file, domain, report)
+            script = _script(item, file, domain, texts, report)
             if script is None:
                 continue
-            if script.tagged_text in texts:
-                report.skipped["the same text again"] += 1
-                continue
+            if not keep_voices:
+                script = script.model_copy(update={"voice": None})
             if script.id in ids:
                 raise CorpusError(f"{file}: the id {script.id!r} is taken", "rename it, or import into a new folder")
-            report.unknown_tags.update(tag.name for tag in parse(script.tagged_text).tags if not tag.known)
             ids.add(script.id)
             texts.add(script.tagged_text)
             report.scripts.append(script)
@@ -93,41 +98,60 @@ def _read(file: Path) -> list[Any]:
         raise CorpusError(f"{file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise CorpusError(f"{file} is not UTF-8 text") from error
-    try:
-        if file.suffix == ".jsonl":
-            return [json.loads(line) for line in text.splitlines() if line.strip()]
-        items = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise CorpusError(f"{file} is not JSON: line {error.lineno}: {error.msg}") from error
+    if file.suffix == ".jsonl":
+        # Not `splitlines`: JSON strings may hold other separators, such as U+2028.
+        return [_load(line, file, number) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    items = _load(text, file, 1)
     if not isinstance(items, list):
         raise CorpusError(f"{file} holds no list", "expected a JSON list of objects with tagged_text")
     return items
 
 
-def _script(item: Any, file: Path, domain: Domain, report: ImportReport) -> Script | None:
-    text = item.get("tagged_text") if isinstance(item, dict) else None
-    if not isinstance(text, str) or not text.strip():
+def _load(text: str, file: Path, first_line: int) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise CorpusError(f"{file} is not JSON: line {first_line - 1 + error.lineno}: {error.msg}") from error
+    except RecursionError as error:
+        raise CorpusError(f"{file} is nested too deeply", "expected a JSON list of objects with tagged_text") from error
+
+
+def _script(item: Any, file: Path, domain: Domain, texts: Container[str], report: ImportReport) -> Script | None:
+    """The script that an object stands for, or None, with the reason in the report."""
+    written = item.get("tagged_text") if isinstance(item, dict) else None
+    if not isinstance(written, str) or not written.strip():
         report.skipped["no tagged_text"] += 1
         return None
-    text = " ".join(text.split())
-    tags = parse(text).tags
-    report.renamed_tags.update(
-        written for tag in tags if tag.known and (written := re.sub(r"\s+", " ", tag.text[1:-1].strip())) != tag.name
-    )
-    text = normalise_tags(text)
+    written = " ".join(written.split())
+    text = normalise_tags(written)
     parsed = parse(text)
-    if not parsed.words and not parsed.tags:
+    if not parsed.words and not any(tag.category is Category.NON_VERBAL for tag in parsed.tags):
         report.skipped["nothing to say"] += 1
         return None
-    named_slice, named_domain = str(item.get("slice_type", "")).lower(), str(item.get("domain", "")).lower()
     voice = item.get("voice")
+    voice = voice if isinstance(voice, str) and voice else None
+    name = str(item.get("id") or "")
+    if any("\ud800" <= character <= "\udfff" for character in f"{text}{name}{voice}"):
+        report.skipped["half a character (an unpaired surrogate)"] += 1
+        return None
+    if text in texts:
+        report.skipped[ALREADY_THERE] += 1
+        return None
+    report.unknown_tags.update(tag.name for tag in parsed.tags if not tag.known)
+    if written != text:
+        report.renamed_tags.update(
+            name
+            for tag in parse(written).tags
+            if tag.known and (name := re.sub(r"\s+", " ", tag.text[1:-1].strip())) != tag.name
+        )
+    named_slice, named_domain = str(item.get("slice_type", "")).lower(), str(item.get("domain", "")).lower()
     return Script(
-        id=str(item.get("id") or f"import-{hashlib.sha256(text.encode()).hexdigest()[:12]}"),
+        id=name or f"import-{hashlib.sha256(text.encode()).hexdigest()[:12]}",
         tagged_text=text,
         slice_type=SliceType(named_slice) if named_slice in set(SliceType) else derive_slice(parsed),
         domain=Domain(named_domain) if named_domain in set(Domain) else domain,
         writer=f"import:{file.name}",
-        voice=voice if isinstance(voice, str) and voice else None,
+        voice=voice,
     )
 
 

@@ -340,7 +340,11 @@ def _takes(
     if not isinstance(engine, RemoteSpeechEngine):  # a service may know more voices than it lists
         for take in takes:
             if take.voice not in known:
-                raise VoiceError(f"{engine.name} has no voice {take.voice!r}", "evoxtral doctor lists the voices")
+                wanted = f"; script {take.script.id!r} names it" if take.script.voice else ""
+                raise VoiceError(
+                    f"{engine.name} has no voice {take.voice!r}{wanted}",
+                    "evoxtral speak --list-voices; scripts are imported without their voices by --any-voice",
+                )
     return takes
 
 
