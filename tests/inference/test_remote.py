@@ -160,14 +160,78 @@ def test_a_refusal_is_given_in_the_servers_words_and_not_repeated(
 def test_the_key_comes_from_the_environment_and_stays_out_of_messages(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-general")
     monkeypatch.setenv("EVOXTRAL_REMOTE_KEY", "sk-secret")
     engine(server).transcribe_windows([sound()])
     assert server.keys == ["Bearer sk-secret"]
     server.answers = [(401, {"error": {"message": "bad key sk-secret"}})]
-    with pytest.raises(ModelError, match="refused the key") as caught:
+    with pytest.raises(ModelError, match=r"refused the key \(set EVOXTRAL_REMOTE_KEY\)") as caught:
         engine(server).transcribe_windows([sound()])
     assert "sk-secret" not in str(caught.value)
+    with pytest.raises(ModelError, match="gpu-box: an address must not hold a key") as caught:
+        RemoteEngine("https://me:sk-secret@gpu-box/v1")
+    assert "sk-secret" not in str(caught.value)
+
+
+def test_openais_key_is_for_openai_only(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EVOXTRAL_REMOTE_KEY", raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-general")
+    engine(server).transcribe_windows([sound()])
+    assert server.keys == [None]
+    openai = RemoteEngine("https://api.openai.com/v1#whisper-1")
+    assert openai._client.headers["Authorization"] == "Bearer sk-general"
+
+
+def events(*data: object, kind: str = "text/event-stream; charset=utf-8") -> tuple[int, bytes, tuple[str, str]]:
+    lines = [item if isinstance(item, str) else json.dumps(item) for item in data]
+    return 200, "".join(f"data: {line}\n\n" for line in lines).encode(), ("Content-Type", kind)
+
+
+# As https://platform.openai.com/docs/api-reference/audio/transcript-text-delta-event and vLLM's server have them.
+OPENAI = events(
+    {"type": "transcript.text.delta", "delta": "[excited] It"},
+    {"type": "transcript.text.delta", "delta": " WORKS!"},
+    {"type": "transcript.text.delta", "delta": " [laughs]"},
+    {"type": "transcript.text.done", "text": TEXT},
+)
+VLLM = events(
+    {"object": "transcription.chunk", "choices": [{"delta": {"content": " [excited] It"}}]},
+    {"object": "transcription.chunk", "choices": [{"delta": {"content": " WORKS!"}}]},
+    {"object": "transcription.chunk", "choices": [{"delta": {"content": " [laughs]"}, "finish_reason": "stop"}]},
+    {"object": "transcription.chunk", "choices": [], "usage": {"completion_tokens": 9}},
+    "[DONE]",
+)
+
+
+@pytest.mark.parametrize("answer", [OPENAI, VLLM], ids=["OpenAI", "vLLM"])
+def test_texts_stream_in_the_dialects_of_the_servers(server: Server, answer: Any) -> None:
+    server.answers = [(503, b"", ("Retry-After", "0")), answer]
+    assert list(engine(server).stream_window(sound())) == ["[excited] It", " WORKS!", " [laughs]"]
+    assert server.forms[-1]["stream"] == "true"
+
+
+def test_a_server_that_does_not_stream_gives_the_text_at_once(server: Server) -> None:
+    assert list(engine(server).stream_window(sound())) == [TEXT]
+    server.answers = [(200, {"text": " "})]
+    assert list(engine(server).stream_window(sound())) == []
+    server.answers = [(404, {"error": {"message": "no such model"}})]
+    with pytest.raises(ModelError, match="answered 404: no such model"):
+        list(engine(server).stream_window(sound()))
+
+
+@pytest.mark.parametrize(
+    ("trouble", "message"),
+    [
+        ([{"error": {"message": "the GPU is gone"}}], "broke off: the GPU is gone"),
+        (["<html>"], "broke off: <html>"),
+        ([], "broke off in the middle of a text"),
+    ],
+)
+def test_a_stream_that_breaks_off_is_an_error_after_what_came(server: Server, trouble: Any, message: str) -> None:
+    server.answers = [events({"type": "transcript.text.delta", "delta": "[excited]"}, *trouble)]
+    stream = engine(server).stream_window(sound())
+    assert next(stream) == "[excited]"
+    with pytest.raises(ModelError, match=message):
+        next(stream)
 
 
 def test_a_remote_model_is_named_by_its_address(server: Server) -> None:

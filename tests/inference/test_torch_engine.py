@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.errors import ModelError
 from evoxtral.inference import load_engine
+from evoxtral.inference.engine import TokenStreamer
 from evoxtral.inference.greedy import GreedyDecoder
 from evoxtral.inference.torch_engine import TorchEngine
 
@@ -135,6 +137,52 @@ def test_whisper_writes_what_generate_writes(whisper: Path) -> None:
         )
         expected = tokenizer.decode(written[0, prompt.shape[1] :], skip_special_tokens=True).strip()
         assert hypothesis.text == expected
+
+
+@pytest.mark.parametrize("family", ["voxtral", "whisper"])
+def test_an_unknown_language_is_refused(family: str, request: pytest.FixtureRequest) -> None:
+    engine = load_engine(str(request.getfixturevalue(family)))
+    for language in ("xx", "english", ""):
+        with pytest.raises(ModelError, match=f"no language '{language}'"):
+            engine.transcribe_windows(sounds(1.0), language=language)
+
+
+@pytest.mark.parametrize("family", ["voxtral", "whisper"])
+def test_a_text_streams_as_it_is_written_whatever_is_written_meanwhile(
+    family: str, request: pytest.FixtureRequest
+) -> None:
+    engine = load_engine(str(request.getfixturevalue(family)))
+    assert isinstance(engine, TokenStreamer)
+    windows = sounds(3.0, 1.0, 2.0)
+    expected = [engine.transcribe_windows([window])[0].text for window in windows]
+    assert len(set(expected)) > 1
+    streams = [engine.stream_window(window) for window in windows]
+    pieces: list[list[str]] = [[] for _ in windows]
+    for round_of_pieces in zip_longest(*streams, fillvalue=""):
+        for of_stream, piece in zip(pieces, round_of_pieces, strict=True):
+            of_stream.append(piece)
+        engine.transcribe_windows(windows[:1])
+    assert ["".join(of_stream) for of_stream in pieces] == expected
+    assert max(len([piece for piece in of_stream if piece]) for of_stream in pieces) > 1
+
+
+def test_a_stream_is_left_at_any_time_and_ends_with_the_end_token(voxtral: Path) -> None:
+    from transformers import VoxtralForConditionalGeneration
+
+    model = VoxtralForConditionalGeneration.from_pretrained(voxtral, dtype=torch.float32).eval()
+    torch.manual_seed(0)
+    prompt = 0.2 * torch.randn(1, 9, 64)
+    decoder = GreedyDecoder(model.model.language_model, model.lm_head, end=-1, positions=64)
+    free = decoder.write(prompt, 30)[0].tokens
+    end = free[6]
+    decoder = GreedyDecoder(model.model.language_model, model.lm_head, end=end, positions=64)
+    stream = decoder.stream(prompt, 30)
+    assert next(stream) == free[0]
+    stream.close()
+    assert list(decoder.stream(prompt, 30)) == free[: free.index(end)]
+    assert list(decoder.stream(prompt, 3)) == free[:3]
+    with pytest.raises(ValueError, match="more than 64"):
+        next(decoder.stream(prompt, 60))
 
 
 def test_rows_end_by_themselves_and_their_probabilities_are_those_of_their_tokens(voxtral: Path) -> None:

@@ -36,7 +36,7 @@ _MAX_TOKENS = 448
 
 
 class EdgeEngine:
-    """A CTranslate2 Whisper, English-only or multilingual.
+    """A CTranslate2 Whisper, English-only or multilingual. It does not stream: CTranslate2's Whisper gives whole texts.
 
     Args:
         folder: model.bin, config.json, a vocabulary, tokenizer.json.
@@ -130,6 +130,8 @@ class EdgeEngine:
             if language != "en":
                 raise ModelError(f"{self.model}: knows English only, not {language!r}", "use --language en")
             return [self._token("<|startoftranscript|>")]
+        if self._tokenizer.token_to_id(f"<|{language}|>") is None:
+            raise ModelError(f"{self.model}: knows no language {language!r}", "give an ISO 639-1 code, such as en")
         return [self._token(name) for name in ("<|startoftranscript|>", f"<|{language}|>", "<|transcribe|>")]
 
     def _token(self, name: str) -> int:

@@ -3,7 +3,7 @@
 Holds the protocol only; cutting long audio, joining and timing happen above it (`evoxtral.inference.pipeline`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -44,6 +44,15 @@ class TranscriptionEngine(Protocol):
 
     def transcribe_windows(self, windows: Sequence[NDArray[np.float32]], *, language: str = "en") -> list[Hypothesis]:
         """Transcribe mono float32 16 kHz windows, each of shape (n_i,); one hypothesis a window, in order."""
+        ...
+
+
+@runtime_checkable
+class TokenStreamer(Protocol):
+    """Gives a window's text while it is being written, as some engines can."""
+
+    def stream_window(self, window: NDArray[np.float32], *, language: str = "en") -> Iterator[str]:
+        """The text of one window piece by piece; joined, the pieces are what `transcribe_windows` gives."""
         ...
 
 

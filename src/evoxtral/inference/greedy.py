@@ -5,7 +5,7 @@ recorded once as a CUDA graph and replayed for each token: the processor waits f
 input are joined. Knows language models and embeddings; nothing of audio, prompts or texts.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +69,7 @@ class GreedyDecoder:
             ValueError: prompt and text together are longer than the buffers.
         """
         rows, length, _ = prompts.shape
-        if length + max_new_tokens > self._positions:
-            raise ValueError(f"{length} + {max_new_tokens} tokens are more than {self._positions}")
+        self._check_room(length, max_new_tokens)
         state = self._state(rows, prompts)
         state.reset(length)
         # Rows are added up to the size of the buffers, and count as ended.
@@ -83,6 +82,38 @@ class GreedyDecoder:
                 break
             self._step(state, length + number)
         return state.written(rows, self._end)
+
+    @torch.inference_mode()
+    def stream(self, prompt: Tensor, max_new_tokens: int) -> Iterator[int]:
+        """Write after one prompt as `write` does, and give each token when it is there; not the end token.
+
+        Args:
+            prompt: embeddings, shape (1, length, width).
+
+        Raises:
+            ValueError: prompt and text together are longer than the buffers.
+        """
+        length = prompt.shape[1]
+        self._check_room(length, max_new_tokens)
+        state = self._state(1, prompt)
+        # The buffers are this stream's own until it ends: other texts may be written meanwhile.
+        del self._states[1]
+        try:
+            state.reset(length)
+            self._choose(state, self._read_prompts(state, prompt))
+            for number in range(1, max_new_tokens + 1):
+                token = int(state.token[0])
+                if token == self._end:
+                    return
+                yield token
+                if number < max_new_tokens:
+                    self._step(state, length + number)
+        finally:
+            self._states[1] = state
+
+    def _check_room(self, length: int, max_new_tokens: int) -> None:
+        if length + max_new_tokens > self._positions:
+            raise ValueError(f"{length} + {max_new_tokens} tokens are more than {self._positions}")
 
     def forget_buffers(self) -> None:
         """Give back the memory of keys, values and graphs."""

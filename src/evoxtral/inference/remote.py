@@ -1,16 +1,17 @@
 """The `remote` engine: windows sent to an OpenAI-compatible transcription endpoint (vLLM, our own server, OpenAI).
 
 Named by the address of the API and, after `#`, the model's name there: `http://gpu-box:8000/v1#evoxtral`. The key, if
-one is needed, comes from the environment variable EVOXTRAL_REMOTE_KEY or OPENAI_API_KEY.
+one is needed, comes from the environment variable EVOXTRAL_REMOTE_KEY; for OpenAI's own endpoint also OPENAI_API_KEY,
+which no other is given.
 """
 
 import io
+import json
 import os
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urldefrag, urlsplit
 
@@ -21,8 +22,12 @@ from numpy.typing import NDArray
 from evoxtral.audio import SAMPLE_RATE_HZ, write_audio
 from evoxtral.errors import ModelError
 from evoxtral.inference.engine import Hypothesis
+from evoxtral.inference.pieces import stripped
+from evoxtral.retries import retry_after_s
 
-_KEY_VARIABLES = ("EVOXTRAL_REMOTE_KEY", "OPENAI_API_KEY")
+KEY_VARIABLE = "EVOXTRAL_REMOTE_KEY"
+OPENAI_KEY_VARIABLE = "OPENAI_API_KEY"
+_OPENAI_HOST = "api.openai.com"
 # Requests at a time: enough for a server that batches, few enough for one that counts.
 _CONCURRENCY = 8
 _TIMEOUT_S = httpx.Timeout(120.0, connect=10.0)
@@ -49,13 +54,18 @@ class RemoteEngine:
 
     def __init__(self, model: str, *, first_wait_s: float = 0.5) -> None:
         address, served = urldefrag(model)
-        if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
+        parts = urlsplit(address)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ModelError(f"{model}: is not an address", "write http://HOST:PORT/v1#MODEL")
+        if parts.username is not None:
+            # It would be written into transcripts with the model's name.
+            raise ModelError(f"{parts.hostname}: an address must not hold a key", f"set {KEY_VARIABLE} instead")
         self.model = model
         self._address = address.rstrip("/") + "/audio/transcriptions"
         self._served = served or "evoxtral"
         self._first_wait_s = first_wait_s
-        key = next((os.environ[name] for name in _KEY_VARIABLES if os.environ.get(name)), None)
+        self._key_variables = (KEY_VARIABLE, *([OPENAI_KEY_VARIABLE] if parts.hostname == _OPENAI_HOST else ()))
+        key = next((os.environ[name] for name in self._key_variables if os.environ.get(name)), None)
         self._client = httpx.Client(
             timeout=_TIMEOUT_S,
             headers={"Authorization": f"Bearer {key}"} if key else {},
@@ -65,25 +75,52 @@ class RemoteEngine:
     def transcribe_windows(self, windows: Sequence[NDArray[np.float32]], *, language: str = "en") -> list[Hypothesis]:
         """See `TranscriptionEngine`. Raises ModelError when the endpoint refuses or stays out of reach."""
         with ThreadPoolExecutor(_CONCURRENCY) as pool:
-            return list(pool.map(lambda window: self._transcribe(window, language), windows))
+            return list(pool.map(lambda window: Hypothesis(self._transcribe(window, language)), windows))
 
-    def _transcribe(self, window: NDArray[np.float32], language: str) -> Hypothesis:
+    def stream_window(self, window: NDArray[np.float32], *, language: str = "en") -> Iterator[str]:
+        """See `TokenStreamer`; a server that does not stream gives one piece.
+
+        Raises:
+            ModelError: as for `transcribe_windows`, or the server breaks off.
+        """
+        answer = self._send(window, language, streamed=True)
+        try:
+            if answer.headers.get("Content-Type", "").startswith("text/event-stream"):
+                yield from stripped(self._read_events(answer))
+            else:
+                answer.read()
+                if text := self._read(answer):
+                    yield text
+        except httpx.TransportError as error:
+            raise ModelError(f"{self._address}: broke off: {error}", "try again") from error
+        finally:
+            answer.close()
+
+    def _transcribe(self, window: NDArray[np.float32], language: str) -> str:
+        return self._read(self._send(window, language, streamed=False))
+
+    def _send(self, window: NDArray[np.float32], language: str, *, streamed: bool) -> httpx.Response:
+        """The answer to a window, good or bad, but none that may get better by itself."""
         sound = io.BytesIO()
         write_audio(sound, window, SAMPLE_RATE_HZ, suffix=".flac")
+        fields = {"model": self._served, "language": language, "response_format": "json", "temperature": "0"}
         cause = ""
         for attempt in range(_ATTEMPTS):
+            request = self._client.build_request(
+                "POST",
+                self._address,
+                data=fields | ({"stream": "true"} if streamed else {}),
+                files={"file": ("window.flac", sound.getvalue(), "audio/flac")},
+            )
             try:
-                answer = self._client.post(
-                    self._address,
-                    data={"model": self._served, "language": language, "response_format": "json", "temperature": "0"},
-                    files={"file": ("window.flac", sound.getvalue(), "audio/flac")},
-                )
+                answer = self._client.send(request, stream=streamed)
             except httpx.TransportError as error:
                 cause, wait_s = str(error) or type(error).__name__, None
             else:
                 if answer.status_code not in _TRANSIENT:
-                    return self._read(answer)
-                cause, wait_s = f"answered {answer.status_code}", _retry_after_s(answer)
+                    return answer
+                answer.close()
+                cause, wait_s = f"answered {answer.status_code}", retry_after_s(answer.headers.get("Retry-After"))
             if attempt + 1 < _ATTEMPTS:
                 growing_s = self._first_wait_s * 2**attempt * random.uniform(0.75, 1.25)
                 time.sleep(min(growing_s if wait_s is None else wait_s, _LONGEST_WAIT_S))
@@ -91,19 +128,49 @@ class RemoteEngine:
             f"{self._address}: {cause}, {_ATTEMPTS} times in a row", "check that the server runs and is not overloaded"
         )
 
-    def _read(self, answer: httpx.Response) -> Hypothesis:
+    def _read(self, answer: httpx.Response) -> str:
         if answer.status_code in (401, 403):
-            raise ModelError(f"{self._address}: refused the key", f"set {' or '.join(_KEY_VARIABLES)}")
+            raise ModelError(f"{self._address}: refused the key", f"set {' or '.join(self._key_variables)}")
         try:
             body: Any = answer.json()
         except ValueError:
             body = None
         if answer.is_success and isinstance(body, dict) and isinstance(body.get("text"), str):
-            return Hypothesis(body["text"].strip())
-        raise ModelError(f"{self._address}: answered {answer.status_code}: {_reason(answer, body)}")
+            text: str = body["text"]
+            return text.strip()
+        raise ModelError(f"{self._address}: answered {answer.status_code}: {_reason(answer.text, body)}")
+
+    def _read_events(self, answer: httpx.Response) -> Iterator[str]:
+        """The pieces of text in server-sent events, in the dialects of OpenAI and vLLM."""
+        for data in _data_of_events(answer.iter_lines()):
+            if data == "[DONE]":
+                return
+            try:
+                event: Any = json.loads(data)
+            except ValueError:
+                event = None
+            if not isinstance(event, dict) or event.get("error"):
+                raise ModelError(f"{self._address}: broke off: {_reason(data, event)}")
+            if event.get("type") == "transcript.text.done":
+                return
+            choices = event.get("choices") or ()
+            pieces = [event.get("delta"), *((choice.get("delta") or {}).get("content") for choice in choices)]
+            yield from (piece for piece in pieces if isinstance(piece, str))
+        raise ModelError(f"{self._address}: broke off in the middle of a text", "try again")
 
 
-def _reason(answer: httpx.Response, body: Any) -> str:
+def _data_of_events(lines: Iterator[str]) -> Iterator[str]:
+    """The data of server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
+    data: list[str] = []
+    for line in lines:
+        if line.startswith("data:"):
+            data.append(line.removeprefix("data:").removeprefix(" "))
+        elif not line and data:
+            yield "\n".join(data)
+            data = []
+
+
+def _reason(text: str, body: Any) -> str:
     """The server's own words, in the forms of OpenAI, RFC 9457 and FastAPI, on one line."""
     if isinstance(body, dict):
         error = body.get("error")
@@ -114,17 +181,4 @@ def _reason(answer: httpx.Response, body: Any) -> str:
         ):
             if isinstance(words, str) and words:
                 return " ".join(words.split())[:300]
-    return " ".join(answer.text.split())[:300] or answer.reason_phrase
-
-
-def _retry_after_s(answer: httpx.Response) -> float | None:
-    """How long the server asks to wait: seconds or a date (RFC 9110, section 10.2.3)."""
-    value = answer.headers.get("Retry-After", "")
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return None
+    return " ".join(text.split())[:300] or "nothing"

@@ -5,7 +5,8 @@ files or long recordings.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.errors import ModelError
 from evoxtral.inference.engine import Hypothesis
 from evoxtral.inference.greedy import GreedyDecoder, Written
+from evoxtral.inference.pieces import decoded, stripped
 
 _LOG = logging.getLogger(__name__)
 
@@ -79,15 +81,25 @@ class TorchEngine:
             first += len(batch)
         return [hypothesis for hypothesis in hypotheses if hypothesis is not None]
 
+    def stream_window(self, window: NDArray[np.float32], *, language: str = "en") -> Iterator[str]:
+        """See `TokenStreamer`. Raises ModelError if the window does not fit into memory."""
+        try:
+            yield from stripped(self._listener.stream(window, language))
+        except torch.OutOfMemoryError as error:
+            raise self._too_large() from error
+
     def _halve(self, windows: int, error: Exception) -> None:
         if windows == 1:
-            raise ModelError(
-                f"{self.model}: one window does not fit into the GPU's memory", "free some, or use a smaller model"
-            ) from error
+            raise self._too_large() from error
         self.batch_size = windows // 2
         self._listener.forget_buffers()
         torch.cuda.empty_cache()
         _LOG.warning("out of GPU memory with %d windows at a time; going on with %d", windows, self.batch_size)
+
+    def _too_large(self) -> ModelError:
+        return ModelError(
+            f"{self.model}: one window does not fit into the GPU's memory", "free some, or use a smaller model"
+        )
 
 
 class _Listener(Protocol):
@@ -95,6 +107,10 @@ class _Listener(Protocol):
 
     def transcribe(self, windows: Sequence[NDArray[np.float32]], language: str) -> list[Hypothesis]:
         """One hypothesis a window."""
+        ...
+
+    def stream(self, window: NDArray[np.float32], language: str) -> Iterator[str]:
+        """The text of one window as it is written."""
         ...
 
     def forget_buffers(self) -> None:
@@ -122,6 +138,17 @@ class VoxtralListener:
 
     @torch.inference_mode()
     def transcribe(self, windows: Sequence[NDArray[np.float32]], language: str) -> list[Hypothesis]:
+        written = self._decoder.write(self._prompts(windows, language), _MAX_NEW_TOKENS)
+        texts = self._processor.tokenizer.batch_decode([row.tokens for row in written], skip_special_tokens=True)
+        return [_hypothesis(text, row) for text, row in zip(texts, written, strict=True)]
+
+    def stream(self, window: NDArray[np.float32], language: str) -> Iterator[str]:
+        tokens = self._decoder.stream(self._prompts([window], language), _MAX_NEW_TOKENS)
+        return decoded(tokens, lambda read: str(self._processor.tokenizer.decode(read, skip_special_tokens=True)))
+
+    @torch.inference_mode()
+    def _prompts(self, windows: Sequence[NDArray[np.float32]], language: str) -> Tensor:
+        """The embedded requests, shape (windows, length, width)."""
         head, count, tail = self._request(language)
         features = _features(self._processor.feature_extractor, windows, self._weights)
         model = self._weights.model
@@ -135,9 +162,7 @@ class VoxtralListener:
         before, after = (
             embed(torch.tensor(tokens, device=audio.device)).expand(len(windows), -1, -1) for tokens in (head, tail)
         )
-        written = self._decoder.write(torch.cat([before, audio, after], dim=1), _MAX_NEW_TOKENS)
-        texts = self._processor.tokenizer.batch_decode([row.tokens for row in written], skip_special_tokens=True)
-        return [_hypothesis(text, row) for text, row in zip(texts, written, strict=True)]
+        return torch.cat([before, audio, after], dim=1)
 
     def forget_buffers(self) -> None:
         self._decoder.forget_buffers()
@@ -145,13 +170,16 @@ class VoxtralListener:
     def _request(self, language: str) -> tuple[list[int], int, list[int]]:
         """The tokens of the request for one window: before the audio, how many for the audio, after it."""
         if language not in self._requests:
-            request = self._processor.apply_transcription_request(
-                audio=[np.zeros(SAMPLE_RATE_HZ, np.float32)],
-                model_id="voxtral",
-                language=language,
-                sampling_rate=SAMPLE_RATE_HZ,
-                format=["WAV"],
-            )
+            try:
+                request = self._processor.apply_transcription_request(
+                    audio=[np.zeros(SAMPLE_RATE_HZ, np.float32)],
+                    model_id="voxtral",
+                    language=language,
+                    sampling_rate=SAMPLE_RATE_HZ,
+                    format=["WAV"],
+                )
+            except ValueError as error:  # mistral-common checks the code
+                raise _unknown_language(language) from error
             tokens = request["input_ids"][0].tolist()
             audio = self._weights.config.audio_token_id
             first, count = tokens.index(audio), tokens.count(audio)
@@ -177,12 +205,46 @@ class WhisperListener:
 
     @torch.inference_mode()
     def transcribe(self, windows: Sequence[NDArray[np.float32]], language: str) -> list[Hypothesis]:
+        prompt = self._prompt(language)
+        read = self._reader(windows)
+        written = _write_greedily(read, prompt, len(windows), self._end, self._limit(prompt), self._weights.device)
+        texts = self._tokenizer.batch_decode([row.tokens for row in written], skip_special_tokens=True)
+        return [_hypothesis(text, row) for text, row in zip(texts, written, strict=True)]
+
+    def stream(self, window: NDArray[np.float32], language: str) -> Iterator[str]:
+        return decoded(
+            self._stream_tokens(window, self._prompt(language)),
+            lambda read: str(self._tokenizer.decode(read, skip_special_tokens=True)),
+        )
+
+    @torch.inference_mode()
+    def _stream_tokens(self, window: NDArray[np.float32], prompt: list[int]) -> Iterator[int]:
+        read = self._reader([window])
+        tokens = torch.tensor([prompt], device=self._weights.device)
+        for _ in range(self._limit(prompt)):
+            token = read(tokens).argmax(dim=-1)
+            if int(token) == self._end:
+                return
+            yield int(token)
+            tokens = token[:, None]
+
+    def _prompt(self, language: str) -> list[int]:
         names = ["<|startoftranscript|>", "<|notimestamps|>"]
-        if getattr(self._weights.generation_config, "is_multilingual", False):
+        is_multilingual = getattr(self._weights.generation_config, "is_multilingual", False)
+        if is_multilingual:
             names[1:1] = [f"<|{language}|>", "<|transcribe|>"]
-        prompt = self._tokenizer.convert_tokens_to_ids(names)
-        features = _features(self._extractor, windows, self._weights)
-        encoded = self._weights.model.encoder(features)
+        if language != "en" and not (is_multilingual and names[1] in self._tokenizer.get_vocab()):
+            raise _unknown_language(language)
+        tokens: list[int] = self._tokenizer.convert_tokens_to_ids(names)
+        return tokens
+
+    def _limit(self, prompt: list[int]) -> int:
+        positions: int = self._weights.config.max_target_positions
+        return min(_MAX_NEW_TOKENS, positions - len(prompt))
+
+    def _reader(self, windows: Sequence[NDArray[np.float32]]) -> Callable[[Tensor], Tensor]:
+        """Encode the windows; gives what reads further tokens of each and gives the logits of the next."""
+        encoded = self._weights.model.encoder(_features(self._extractor, windows, self._weights))
         cache: Any = None
 
         def read(tokens: Tensor) -> Tensor:
@@ -194,21 +256,25 @@ class WhisperListener:
             logits: Tensor = output.logits[:, -1].float()
             return logits
 
-        limit = min(_MAX_NEW_TOKENS, self._weights.config.max_target_positions - len(prompt))
-        written = _write_greedily(read, prompt, len(windows), self._end, limit, features.device)
-        texts = self._tokenizer.batch_decode([row.tokens for row in written], skip_special_tokens=True)
-        return [_hypothesis(text, row) for text, row in zip(texts, written, strict=True)]
+        return read
 
     def forget_buffers(self) -> None:
         """Nothing is kept."""
+
+
+def _unknown_language(language: str) -> ModelError:
+    return ModelError(f"the model knows no language {language!r}", "languages are ISO 639-1 codes, such as en")
 
 
 def load_weights(base: str, adapter: str | None, dtype: torch.dtype) -> tuple[Any, str]:
     """Load a checkpoint and merge an adapter into it; gives the model and its kind, "voxtral" or "whisper"."""
     try:
         from transformers import AutoConfig, VoxtralForConditionalGeneration, WhisperForConditionalGeneration
+        from transformers.utils.logging import disable_progress_bar
     except ImportError as error:
         raise ModelError(f"{base}: transformers is missing", "pip install 'evoxtral[train]'") from error
+    if not sys.stderr.isatty():
+        disable_progress_bar()
     classes = {"voxtral": VoxtralForConditionalGeneration, "whisper": WhisperForConditionalGeneration}
     try:
         kind = AutoConfig.from_pretrained(base).model_type
