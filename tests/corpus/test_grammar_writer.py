@@ -1,5 +1,6 @@
 """The offline writer: a thousand scripts pass every gate, the seed decides, and a corpus can grow."""
 
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -7,7 +8,7 @@ from collections import Counter
 import pytest
 
 from evoxtral.corpus.gates import GateReport, check
-from evoxtral.corpus.plan import EdgeCase, plan
+from evoxtral.corpus.plan import EdgeCase, clash, plan
 from evoxtral.corpus.records import Domain, Script, SliceType
 from evoxtral.corpus.writers.grammar import GrammarWriter, write_scripts
 from evoxtral.tags import Category, parse, tag_names
@@ -75,6 +76,46 @@ def test_every_tag_can_be_heard(thousand: list[Script]) -> None:
             assert scope.first_word < scope.last_word, script.tagged_text
         for tag in parsed.tags:
             assert tag.category is not Category.PAUSE or 0 < tag.gap < len(parsed.words), script.tagged_text
+
+
+def test_nobody_laughs_or_rejoices_in_a_grieving_sentence(thousand: list[Script]) -> None:
+    grief = re.compile(
+        r"(never said goodbye|nothing's the same|no fixing it|thought there'd be more time|to say goodbye to|"
+        r"would give (anything|everything)|(is|are) going to bring|isn't coming (back|home)|didn't say anything)"
+    )
+    found = 0
+    for script in thousand:
+        parsed = parse(script.tagged_text)
+        first = 0
+        for last in sorted(set(parsed.sentence_ends)):
+            if grief.search(" ".join(word.plain for word in parsed.words[first:last])):
+                found += 1
+                # At its end stands perhaps what begins the next sentence.
+                inside = {tag.name for tag in parsed.tags if first <= tag.gap < last}
+                assert not inside & {"laughs", "excited"}, script.tagged_text
+            first = last
+    assert found > 20
+
+
+def test_tags_that_clash_are_in_no_sentence_together(thousand: list[Script]) -> None:
+    for script in thousand:
+        parsed = parse(script.tagged_text)
+        for index, tag in enumerate(parsed.tags):
+            # In one gap inside a sentence; between sentences the first may end the one before.
+            inside = 0 < tag.gap < len(parsed.words) and parsed.sentence_ends[tag.gap - 1] != tag.gap
+            for other in parsed.tags[:index]:
+                assert not (inside and other.gap == tag.gap and clash(tag.name, other.name)), script.tagged_text
+
+
+def test_sentences_are_finished(thousand: list[Script]) -> None:
+    slips = re.compile(
+        r", (is|will|does|did|didn't|isn't|won't) (he|she|it|you|they)\.(?!\.)"  # a question
+        r"|[.?!,] ?[.,](?!\.)(?<!\.\.\.)|,\?| ,|\b[aA] [aeio]\w+\b|\b[aA]n [bcdfgjklmnpqrtvwz]\w+\b"
+        r"|\b(results|numbers) is\b"
+    )
+    for script in thousand:
+        plain = parse(script.tagged_text).plain_text
+        assert not slips.search(plain), plain
 
 
 def test_each_script_is_what_its_brief_asked_for() -> None:

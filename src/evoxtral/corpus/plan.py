@@ -93,6 +93,21 @@ _COMPANIONS = {
     "stammers": ("nervous", "crying", "gasps", "pause"),
     "pause": ("sad", "calm", "nervous", "sighs", "stammers"),
 }
+# Tags that nobody delivers in one breath.
+_CLASHES = frozenset(
+    frozenset(pair)
+    for pair in (
+        ("whispers", "shouts"),
+        ("excited", "calm"),
+        ("excited", "sad"),
+        ("excited", "crying"),
+        ("calm", "angry"),
+        ("calm", "shouts"),
+        ("calm", "crying"),
+        ("laughs", "sad"),
+        ("laughs", "crying"),
+    )
+)
 _HOLDING = (Category.EMOTION, Category.DELIVERY)
 _COMPANION_WEIGHT = 4.0
 _REPEAT_WEIGHT = 0.1
@@ -122,6 +137,11 @@ def plan(count: int, *, seed: int = 0, existing: Sequence[Script] = ()) -> list[
     ]
     rng.shuffle(briefs)
     return briefs
+
+
+def clash(tag: str, other: str) -> bool:
+    """Whether two tags do not go together in one sentence."""
+    return frozenset((tag, other)) in _CLASHES
 
 
 def _draw(rng: random.Random, weights: dict[int, int]) -> int:
@@ -188,7 +208,7 @@ def _may_follow(tag: str, hand: Sequence[str], size: int, edge: EdgeCase | None)
     if edge is EdgeCase.BACK_TO_BACK:
         # Of two emotions, or two ways of speaking, with no word between them the first is not heard.
         held = [CANONICAL[other].category for other in hand if CANONICAL[other].category in _HOLDING]
-        return CANONICAL[tag].category not in held and tag not in hand
+        return CANONICAL[tag].category not in held and tag not in hand and not any(clash(tag, other) for other in hand)
     return True
 
 

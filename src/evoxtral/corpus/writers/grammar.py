@@ -15,7 +15,7 @@ from functools import cache
 from importlib import resources
 from itertools import pairwise
 
-from evoxtral.corpus.plan import Brief, EdgeCase, plan
+from evoxtral.corpus.plan import Brief, EdgeCase, clash, plan
 from evoxtral.corpus.records import Domain, Script, SliceType
 from evoxtral.corpus.similarity import SimilarityIndex
 from evoxtral.corpus.targets import MAX_ROUGE_L
@@ -56,8 +56,16 @@ _QUIET_TAGS = frozenset(("sad", "calm", "whispers", "nervous", "stammers"))
 # Of untagged sentences: emotional words, flatly spoken, keep a model from tagging by the words.
 _PLAIN_MOOD_SHARE = 0.35
 
-# Two tags that nobody delivers in one breath.
-_EXCLUSIVE = frozenset(frozenset(pair) for pair in (("whispers", "shouts"), ("excited", "calm"), ("calm", "angry")))
+# Moods that contradict a tag so much that a reader would stumble: nobody laughs while grieving.
+_JARRING_MOODS = {
+    "excited": ("sad",),
+    "calm": ("shock", "excited"),
+    "laughs": ("sad",),
+    "sighs": ("shock",),
+    "clears throat": ("shock",),
+    "crying": ("funny",),
+    "shouts": ("secret", "calm"),
+}
 
 # Two of these in one clause make no sense.
 _TIME_WORDS = re.compile(
@@ -213,6 +221,7 @@ class _Line:
     """Sentences with their tags: `tags[gap]` stand before word number `gap`."""
 
     words: list[str]
+    mood: str
     tags: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     @property
@@ -222,6 +231,15 @@ class _Line:
 
     def names(self) -> list[str]:
         return [tag for gap in sorted(self.tags) for tag in self.tags[gap]]
+
+    def suits(self, tag: str) -> bool:
+        """Whether people would do this in such a sentence, tagged as it is."""
+        held = self.names()
+        return not (tag in held or any(clash(tag, other) for other in held) or _jars(tag, self.mood))
+
+
+def _jars(tag: str, mood: str) -> bool:
+    return mood in _JARRING_MOODS.get(tag, ())
 
 
 def _is_held(tag: str) -> bool:
@@ -323,7 +341,7 @@ class Composer:
                 break
         _, text, template = min(drawn, default=(0, text, template))
         self._spent.add(template)
-        return _Line(self._spoken(text, mood).split())
+        return _Line(self._spoken(text, mood).split(), mood)
 
     def _spoken(self, text: str, mood: str) -> str:
         """The sentence with what people put around it: openers, tails, false starts."""
@@ -352,7 +370,7 @@ class Composer:
         return "neutral" if draw < _SUITING_SHARE + _NEUTRAL_SHARE else self._contrary(tag)
 
     def _contrary(self, tag: str) -> str:
-        return self._rng.choice([mood for mood in MOODS if mood not in _SUITING_MOODS[tag]])
+        return self._rng.choice([mood for mood in MOODS if mood not in _SUITING_MOODS[tag] and not _jars(tag, mood)])
 
     def _untagged_sentence(self) -> _Line:
         if self._brief.tags or self._rng.random() >= _PLAIN_MOOD_SHARE:
@@ -379,7 +397,7 @@ class Composer:
     def _add(self, line: _Line, tag: str, *, is_first: bool) -> bool:
         """Set a tag into a line where it can be heard; False where it does not fit."""
         held = line.names()
-        if len(held) >= 3 or tag in held or any(frozenset((tag, other)) in _EXCLUSIVE for other in held):
+        if len(held) >= 3 or not line.suits(tag):
             return False
         size, inner = len(line.words), line.boundaries
         if _is_held(tag):
@@ -426,7 +444,7 @@ class Composer:
     def _very_short(self) -> list[_Line]:
         tags = self._brief.tags
         rule = "short.mood" if tags and self._rng.random() < 0.6 else "short.neutral"
-        line = _Line(self.language.rule(rule).split()[:4])
+        line = _Line(self.language.rule(rule).split()[:4], rule)
         if line.words[-1][-1] == ",":
             line.words[-1] = line.words[-1][:-1] + "."
         for tag in tags:
@@ -441,7 +459,8 @@ class Composer:
     def _back_to_back(self) -> list[_Line]:
         """All tags in one gap."""
         tags = list(self._brief.tags)
-        line = self._sentence(self._mood_for(tags[0]))
+        mood = self._mood_for(tags[0])
+        line = self._sentence("neutral" if any(_jars(tag, mood) for tag in tags) else mood)
         lines = self._grow([line], self._draw_length())
         places = [0, 0, *line.boundaries] if "pause" not in tags or lines[0] is not line else line.boundaries
         if not places and not any(map(_is_held, tags)):
@@ -460,7 +479,7 @@ class Composer:
             if not self._add(lines[-1], tag, is_first=len(lines) == 1):
                 lines.append(self._sentence(self._mood_for(tag)))
                 lines[-1].tags[0].append(tag)
-        if self._rng.random() < 0.6:
+        if self._rng.random() < 0.6 or not lines[-1].suits(last):
             lines.append(self._sentence(self._mood_for(last)))
         lines[-1].tags[len(lines[-1].words)].append(last)
         return lines
