@@ -21,6 +21,7 @@ COMMANDS = {
     "corpus": ("evoxtral.cli.corpus", "Make training data: scripts, speech, dataset."),
     "train": ("evoxtral.cli.train", "Run a training recipe."),
     "bench": ("evoxtral.cli.bench", "Measure tagged transcription."),
+    "doctor": ("evoxtral.cli.doctor", "Tell what this machine can run."),
 }
 
 

@@ -7,16 +7,18 @@ from typing import Any
 
 import click
 
+model_dir_option = click.option(
+    "--model-dir",
+    metavar="D",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of models, by name, and of what comes from the hub.  [default: the hub's cache]",
+)
+
 
 def model_store(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command --model-dir and --offline; it gets what they say as one argument, `store`."""
 
-    @click.option(
-        "--model-dir",
-        metavar="D",
-        type=click.Path(file_okay=False, path_type=Path),
-        help="Folder of models, by name, and of what comes from the hub.  [default: the hub's cache]",
-    )
+    @model_dir_option
     @click.option("--offline", is_flag=True, help="Use no network: only models that are here.")
     @wraps(command)
     def with_store(*arguments: Any, model_dir: Path | None, offline: bool, **options: Any) -> Any:
