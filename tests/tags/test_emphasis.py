@@ -5,7 +5,23 @@ from evoxtral.tags.emphasis import is_emphasised, without_emphasis
 
 @pytest.mark.parametrize(
     "word",
-    ["BELIEVE", "NO!", "DON'T", "“NEVER”", "SO-CALLED", "W-WHAT", "SHHH", "IT", "(REALLY?)", "I'M", "ÜBER", "*ME*"],
+    [
+        *(
+            "BELIEVE",
+            "NO!",
+            "DON'T",
+            "“NEVER”",
+            "SO-CALLED",
+            "W-WHAT",
+            "SHHH",
+            "IT",
+            "(REALLY?)",
+            "I'M",
+            "ÜBER",
+            "*ME*",
+        ),
+        *("RE-ally", "un-BE-lievable", "w-w-WHAT", "well-KNOWN,", "O'NEIL", "НЕТ"),
+    ],
 )
 def test_capitals_stress(word):
     assert is_emphasised(word)
@@ -16,6 +32,7 @@ def test_capitals_stress(word):
     [
         *("I", "A", "I-I", "believe", "Believe", "iPhone", "McDONALD", "1", "3PM", "COVID-19", "U.S.", "...", "—"),
         *("NASA", "OK", "OK?", "TV,", "BBC", "GPS", "NASA's", "NASA'S", "(FBI)", "TV-MA", "R&B", "AC/DC"),
+        *("WWII", "IBM", "NSA", "pro-EU", "T-shirt", "X-ray", "TV-show", "CD-ROM", "McDONALD-Smith", "RE-2", "-"),
         *("[INST]", "<PAD>", "MAX_SIZE", "#NO", "日本", ""),
     ],
 )
@@ -38,6 +55,9 @@ def test_am_is_a_time_after_a_number_only():
         ("I-I-I'M", False, "I-I-I'm"),
         ("W-WHAT?", True, "W-what?"),
         ("ÉTÉ", True, "Été"),
+        ("RE-ally", False, "re-ally"),
+        ("Jean-LUC", False, "Jean-luc"),
+        ("w-WHAT", True, "W-what"),
     ],
 )
 def test_without_emphasis(word, starts_sentence, plain):

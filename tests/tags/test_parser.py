@@ -285,6 +285,12 @@ def test_inserting_outside_the_text_is_refused():
         insert_tags("one", [(2, "sad")])
 
 
+def test_a_name_is_the_same_composed_or_not_and_with_spaces_that_do_not_break():
+    composed, decomposed = parse("[\u00e9mu] [e\u0301mu]").tags
+    assert composed.name == decomposed.name == "\u00e9mu"
+    assert [tag.name for tag in parse("[clears\u00a0throat] [clears\u202fthroat]").tags] == ["clears throat"] * 2
+
+
 def test_aliases_become_canonical_and_unknown_tags_stay():
     assert normalise_tags("[Giggles] so [Sings] [short pause] on") == "[laughs] so [Sings] [pause] on"
 

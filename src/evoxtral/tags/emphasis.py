@@ -20,6 +20,9 @@ ACRONYMS = _set(
     IP ISP VPN LAN WIFI IOS UI UX SUV ATM ATV GPA SAT ACT PHD MBA BA MA MD DNA RNA MRI CT ER ICU EKG ECG IV
     CPR OCD ADHD PTSD COVID SARS AC DC AD BC BCE HQ HR PR PA PO RV RIP LOL OMG WTF TBA TBD IOU POV ROI SEO KPI IPO GDP
     LLC VAT UFO UPS USPS DHL IKEA NAACP NAFTA SWAT LAPD NYPD DEA DUI DIN ISO IEEE AWOL POW MIA SOS EST EDT UTC GMT
+    NSA TSA FAA USDA USAF USMC NIH IMF OECD ASEAN IAEA GOP DOJ RAF ITV UFC WWE NASCAR PGA MMA IBM AMD AOL UBS KIA IMDB
+    IMAX YMCA YWCA AARP ACLU OSHA EMT IVF IUD UTI GMO AED GED GRE LSAT ESL TOEFL MEP ASCII IRL IMO IDK AFK YOLO FOMO
+    WWI WWII UV EDM EP ISIS IRA KGB LGBTQIA
     II III VI VII VIII IX XI XII XIII XIV XV XVI
     """
 )
@@ -34,19 +37,21 @@ _CODE_MARKS = frozenset("[]<>{}|_@#$&=+~^\\/")
 def is_emphasised(word: str, previous: str = "") -> bool:
     """True where a word (punctuation may cling to it) that follows the word `previous` is stressed by capitals.
 
-    A stressed word has at least two letters in a row (apostrophes do not interrupt), all its letters are capitals,
-    it has no digit or mark of code, and it is no acronym: neither listed nor, in the Latin alphabet, without any vowel,
-    nor the AM of a time of day.
+    All letters of a stressed word, or of a part of it between hyphens ("un-BE-lievable", "w-WHAT"), are capitals, at
+    least two of them in a row (apostrophes do not interrupt). It has no digit or mark of code, and it is no acronym:
+    neither listed nor, in the Latin alphabet, without any vowel, nor the AM of a time of day.
     """
-    if not word.isupper():  # str.isupper: has a cased letter, and none in lower case
-        return False
     if any(character.isdigit() or character in _CODE_MARKS for character in word):
         return False
     if previous[-1:].isdigit() and word.startswith("AM"):
         return False
     letters = "".join(character for character in word if character not in _APOSTROPHES)
-    runs = ["".join(run) for is_letter, run in groupby(letters, str.isalpha) if is_letter]
-    return any(len(run) >= 2 and not _is_acronym(run) for run in runs) and not _is_possessive_acronym(word)
+    return not _is_possessive_acronym(word) and any(
+        len(run) >= 2 and not _is_acronym(run)
+        for part in letters.split("-")
+        if part.isupper()  # has a cased letter, and none in lower case
+        for run in ("".join(run) for is_letter, run in groupby(part, str.isalpha) if is_letter)
+    )
 
 
 def _is_acronym(letters: str) -> bool:
@@ -63,8 +68,8 @@ def _is_possessive_acronym(word: str) -> bool:
 
 
 def without_emphasis(word: str, *, starts_sentence: bool) -> str:
-    """The word in lower case, with its first letter a capital where it starts a sentence; "I" stays a capital."""
-    plain = "".join(_lowered(run) if is_letter else run for is_letter, run in _letter_runs(word))
+    """The word with its capitals lowered, but for "I" and its first letter where it starts a sentence."""
+    plain = "".join(_lowered(run) if is_letter and run.isupper() else run for is_letter, run in _letter_runs(word))
     if starts_sentence:
         for index, character in enumerate(plain):
             if character.isalpha():

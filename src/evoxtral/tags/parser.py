@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from unicodedata import normalize
 
 from evoxtral.tags.emphasis import is_emphasised, without_emphasis
 from evoxtral.tags.taxonomy import Category, lookup, normalise_name
@@ -22,7 +23,7 @@ MAX_NAME_CHARACTERS = 60
 
 _TOKEN = re.compile(r"\S+")
 _BREAKS = re.compile(r"[.…—-]+")
-_NAME_PUNCTUATION = str.maketrans("", "", " -'’")
+_NAME_PUNCTUATION = str.maketrans("", "", " \u00a0\u202f-'’")  # with the spaces that do not break
 _OPENING_QUOTES = "\"'“‘(«¿¡"
 _CLOSING_PUNCTUATION = ".,!?;:…)”’»%"
 _ABBREVIATIONS = frozenset(
@@ -269,7 +270,7 @@ def _find_tags(text: str) -> Iterable[tuple[int, int, str]]:
         if start == -1 or close - start - 1 > MAX_NAME_CHARACTERS:
             continue
         name = text[start + 1 : close]
-        letters = name.translate(_NAME_PUNCTUATION)
+        letters = normalize("NFC", name).translate(_NAME_PUNCTUATION)
         if len(letters) >= 2 and letters.isalpha() and not (letters.isupper() and lookup(name) is None):
             yield start, close + 1, name
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
+from unicodedata import normalize
 
 
 class Category(StrEnum):
@@ -187,8 +188,8 @@ _MAX_NAME_WORDS = 8
 
 
 def normalise_name(name: str) -> str:
-    """Lower case, one space between words, straight apostrophes."""
-    return " ".join(name.lower().replace("’", "'").split())
+    """Lower case, one space between words, straight apostrophes, letters composed (NFC)."""
+    return " ".join(normalize("NFC", name).lower().replace("’", "'").split())
 
 
 @lru_cache(maxsize=4096)
