@@ -62,7 +62,7 @@ def test_dry_run_prints_the_plan_and_touches_nothing(tmp_path: Path, capsys: pyt
     with pytest.raises(SystemExit, match="0"):
         main(["train", str(path), "--dry-run", "optimisation.max_steps=3", "seed=4"])
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "stages: sft, merge"
+    assert lines[0] == "stages: data, sft, merge, card"
     assert "training clips: 5 (0.00 h), 0 left out as too long" in lines
     assert "steps: 3" in lines
     assert any(line.startswith("memory: about ") for line in lines)

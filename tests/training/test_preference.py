@@ -215,6 +215,6 @@ def test_the_bench_is_run_after_each_training_and_decides(tiny_whisper: Path, tm
     # The validation clips alone would not ask for the stage.
     scores = {"wer": 0.0, "tag_f1": 0.9}
     record = run_recipe(recipe, reward=length_reward, measure=measure, scorer=lambda *_: scores)
-    assert list(record.stages) == ["sft", "bench", "preference", "bench-preference", "merge"]
+    assert list(record.stages) == ["data", "sft", "bench", "preference", "bench-preference", "merge", "card"]
     assert measured == [("adapter", "bench"), ("adapter-preference", "bench-preference")]
     assert record.stages["bench-preference"]["metrics"]["tags.f1"] == 0.7

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import soundfile
 import yaml
+from huggingface_hub import ModelCard
 from tiny_models import tone, write_corpus
 
 from evoxtral.cli.main import main
@@ -35,7 +36,14 @@ def test_one_command_trains_benches_and_merges(
     captured = capsys.readouterr()
     assert captured.out == f"{tmp_path / 'run'}\n"
     stages = json.loads((tmp_path / "run" / "provenance.json").read_text())["stages"]
-    assert list(stages) == ["sft", "bench", "merge"]
+    assert list(stages) == ["data", "sft", "bench", "merge", "card"]
     scores = json.loads((tmp_path / "run" / "bench" / "scores.json").read_text())
     assert scores["wer"]["value"] == stages["bench"]["metrics"]["wer"]
     assert (tmp_path / "run" / "merged" / "model.safetensors").is_file()
+    for folder in ("adapter", "merged"):
+        card = ModelCard.load(tmp_path / "run" / folder / "README.md")
+        (indexed,) = [result for result in card.data.eval_results if result.metric_name == "WER, raw"]
+        assert indexed.metric_value == round(scores["wer"]["value"], 4)
+        assert indexed.dataset_name == "Evoxtral-Bench, testset"
+        assert (tmp_path / "run" / "bench" / "summary.md").read_text().strip() in str(card)
+        assert f"{tmp_path}/run/{folder}" in str(card)

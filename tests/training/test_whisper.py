@@ -137,7 +137,7 @@ def test_record_names_recipe_seed_code_and_packages(run: Path) -> None:
     record = json.loads((run / "provenance.json").read_text())
     assert record["recipe"]["optimisation"]["epochs"] == 60
     assert record["seed"] == 0
-    assert set(record["stages"]) == {"sft", "merge", "export"}
+    assert set(record["stages"]) == {"data", "sft", "merge", "export", "card"}
     for stage in record["stages"].values():
         assert stage["packages"]["torch"] == torch.__version__
         assert re.fullmatch(r"[0-9a-f]{40}(\+changes)?", stage["git_revision"] or "0" * 40)
@@ -149,7 +149,7 @@ def test_a_finished_run_is_neither_overwritten_nor_repeated(run: Path, tmp_path:
         run_recipe(recipe)
     told: list[str] = []
     run_recipe(recipe, resume=True, report=told.append)
-    assert told == ["sft: done before", "merge: done before", "export: done before"]
+    assert told == [f"{name}: done before" for name in ("data", "sft", "merge", "export", "card")]
 
 
 @pytest.mark.parametrize("multilingual", [True, False])

@@ -35,7 +35,7 @@ def save_adapter(model: Any, base: str, folder: Path) -> None:
     with written_whole(folder) as unfinished:
         # Embeddings are never adapted; told so, peft need not ask the hub whether they have grown.
         model.save_pretrained(unfinished, save_embedding_layers=False)
-        (unfinished / "README.md").unlink()  # a form to fill in; the hub room writes the real card
+        (unfinished / "README.md").unlink()  # a form to fill in; the card stage writes the real one
 
 
 def load_adapter(family: Family, folder: Path, *, trainable: bool = False) -> Any:

@@ -19,7 +19,7 @@ from evoxtral.errors import RecipeError
 from evoxtral.training.recipe import Source
 
 SAMPLE_RATE_HZ = 16_000
-_READERS = 16
+READERS = 16  # threads that read files
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,17 @@ class TrainingClip:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pending:
+class ListedClip:
     """A clip whose audio is not read yet; `audio` is a file's path or its bytes."""
 
     id: str
     text: str
     audio: Path | bytes
+
+    @property
+    def file(self) -> Path | BinaryIO:
+        """What `soundfile` reads."""
+        return io.BytesIO(self.audio) if isinstance(self.audio, bytes) else self.audio
 
 
 def load_clips(sources: Sequence[Source], *, max_clip_s: float | None = None) -> tuple[list[TrainingClip], int]:
@@ -62,15 +67,9 @@ def load_clips(sources: Sequence[Source], *, max_clip_s: float | None = None) ->
     """
     clips: list[TrainingClip] = []
     too_long = 0
-    with ThreadPoolExecutor(_READERS) as readers:
+    with ThreadPoolExecutor(READERS) as readers:
         for source in sources:
-            pending = list(_pending(source))
-            if source.limit is not None and len(pending) > source.limit:
-                chosen = np.linspace(0, len(pending) - 1, source.limit).round().astype(int)
-                pending = [pending[index] for index in chosen]
-            if not pending:
-                raise RecipeError(f"{source.path}: no clip in split {source.split!r}")
-            for clip in readers.map(_read, pending):
+            for clip in readers.map(_read, list_clips(source)):
                 if max_clip_s is not None and clip.duration_s > max_clip_s:
                     too_long += 1
                 else:
@@ -80,7 +79,27 @@ def load_clips(sources: Sequence[Source], *, max_clip_s: float | None = None) ->
     return clips, too_long
 
 
-def _pending(source: Source) -> Iterator[_Pending]:
+def list_clips(source: Source) -> list[ListedClip]:
+    """The clips of a source, no audio read.
+
+    Raises:
+        RecipeError: the source is missing, is malformed or has no clip in its split.
+    """
+    listed = list(_listed(source))
+    if source.limit is not None and len(listed) > source.limit:
+        chosen = np.linspace(0, len(listed) - 1, source.limit).round().astype(int)
+        listed = [listed[index] for index in chosen]
+    if not listed:
+        raise RecipeError(f"{source.path}: no clip in split {source.split!r}")
+    return listed
+
+
+def unreadable(clip: ListedClip, error: Exception) -> RecipeError:
+    """The error for audio that `soundfile` refuses."""
+    return RecipeError(f"clip {clip.id}: its audio cannot be read: {error}")
+
+
+def _listed(source: Source) -> Iterator[ListedClip]:
     folder = Path(source.path)
     if (folder / "clips.jsonl").is_file():
         yield from _from_corpus(folder, source.split)
@@ -90,7 +109,7 @@ def _pending(source: Source) -> Iterator[_Pending]:
         yield from _from_dataset(source)
 
 
-def _from_corpus(folder: Path, split: str) -> Iterator[_Pending]:
+def _from_corpus(folder: Path, split: str) -> Iterator[ListedClip]:
     with (folder / "clips.jsonl").open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
@@ -98,14 +117,14 @@ def _from_corpus(folder: Path, split: str) -> Iterator[_Pending]:
             try:
                 clip = json.loads(line)
                 chosen = split in ("all", clip.get("split"))
-                pending = _Pending(str(clip["id"]), str(clip["tagged_text"]), folder / clip["audio"])
+                listed = ListedClip(str(clip["id"]), str(clip["tagged_text"]), folder / clip["audio"])
             except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
                 raise RecipeError(f"{folder / 'clips.jsonl'}:{number}: not a clip: {error!r}") from error
             if chosen:
-                yield pending
+                yield listed
 
 
-def _from_dataset(source: Source) -> Iterator[_Pending]:
+def _from_dataset(source: Source) -> Iterator[ListedClip]:
     try:
         import datasets
     except ImportError:
@@ -130,21 +149,20 @@ def _from_dataset(source: Source) -> Iterator[_Pending]:
         for number, row in enumerate(rows.cast_column("audio", datasets.Audio(decode=False))):
             audio = row["audio"]
             content = audio["bytes"] if audio["bytes"] is not None else Path(audio["path"])
-            yield _Pending(f"{name}-{number}", row["tagged_text"], content)
+            yield ListedClip(f"{name}-{number}", row["tagged_text"], content)
 
 
-def _read(pending: _Pending) -> TrainingClip:
+def _read(listed: ListedClip) -> TrainingClip:
     import soundfile
 
-    file: Path | BinaryIO = io.BytesIO(pending.audio) if isinstance(pending.audio, bytes) else pending.audio
     try:
-        samples, rate_hz = soundfile.read(file, dtype="float32", always_2d=True)
+        samples, rate_hz = soundfile.read(listed.file, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, OSError) as error:
-        raise RecipeError(f"clip {pending.id}: its audio cannot be read: {error}") from error
+        raise unreadable(listed, error) from error
     mono = samples.mean(axis=1)
     if rate_hz != SAMPLE_RATE_HZ:
         from scipy.signal import resample_poly
 
         common = int(np.gcd(rate_hz, SAMPLE_RATE_HZ))
         mono = resample_poly(mono, SAMPLE_RATE_HZ // common, rate_hz // common)
-    return TrainingClip(pending.id, pending.text, (mono.clip(-1, 1) * 32767).round().astype(np.int16))
+    return TrainingClip(listed.id, listed.text, (mono.clip(-1, 1) * 32767).round().astype(np.int16))

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from evoxtral.training.clips import TrainingClip, load_clips
 from evoxtral.training.recipe import Recipe
+from evoxtral.training.survey import check_sources
 from evoxtral.training.windows import WindowPlan
 
 # What published checkpoints take, for plans made without loading one.
@@ -79,6 +80,7 @@ def make_plan(recipe: Recipe, stages: tuple[str, ...], processes: int = 1) -> Pl
         RecipeError: clips are missing or malformed.
     """
     max_window_s = MAX_WINDOW_S[recipe.family]
+    check_sources(recipe)
     clips, left_out = load_clips(recipe.data.train, max_clip_s=max_window_s)
     windows = plan_windows(recipe, clips, max_window_s, processes)
     audio_s = sum(clip.duration_s for clip in clips)

@@ -4,7 +4,7 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -31,6 +31,11 @@ class Provenance:
             self._content = json.loads(self._path.read_text(encoding="utf-8"))
         self._content["recipe"] = recipe.model_dump(mode="json")
         self._content["seed"] = recipe.seed
+
+    @property
+    def content(self) -> Mapping[str, Any]:
+        """All of it, as it is written."""
+        return self._content
 
     @property
     def stages(self) -> dict[str, Any]:

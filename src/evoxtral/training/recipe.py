@@ -25,17 +25,26 @@ class Source(_Section):
     Attributes:
         path: a corpus folder (with `clips.jsonl`), a dataset folder written by `datasets`, or a dataset's hub id.
         split: the clips' split to take; "all" takes every clip.
+        dataset: hub id under which its recordings are published, for the model card.
         repeat: how often an epoch visits each clip; a fraction visits that share of them, drawn anew each epoch.
         limit: take at most so many clips, evenly spread over the source.
     """
 
     path: str
     split: str = "train"
+    dataset: str | None = None
     repeat: float = Field(default=1.0, gt=0)
     limit: int | None = Field(default=None, ge=1)
 
 
 class Data(_Section):
+    """Clips to learn from and clips to watch the learning by.
+
+    Attributes:
+        made_by: the command that makes the folders named here; shown where one is missing.
+    """
+
+    made_by: str | None = None
     train: tuple[Source, ...] = Field(min_length=1)
     validation: tuple[Source, ...] = ()
 
@@ -181,6 +190,7 @@ class Recipe(_Section):
     Attributes:
         base: hub id of the pretrained model; recorded in the adapter.
         base_folder: a local copy of it to load instead of the hub's.
+        license: of the weights that come out, as the hub names licences; for the model card.
         output: folder of everything that the run writes.
     """
 
@@ -189,6 +199,7 @@ class Recipe(_Section):
     base: str
     base_folder: Path | None = None
     language: str | None = "en"
+    license: str | None = None
     output: Path
     seed: int = 0
     data: Data

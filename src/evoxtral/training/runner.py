@@ -1,11 +1,13 @@
 """Runs a recipe: stages in order, each skipped where it is finished, each resumed where it was killed.
 
+    data                                    counts of every corpus, and a digest of its content
     sft               adapter/              supervised fine-tuning; checkpoints/ while it runs; predictions.jsonl
     bench             bench/                Evoxtral-Bench of that adapter
     preference        adapter-preference/   ORPO, SimPO or RAFT on the model's own samples
     bench-preference  bench-preference/     the bench again, if there was a pass
     merge             merged/               base + last adapter as plain weights, Hugging Face format
     export            export/               CTranslate2 model
+    card              */README.md           a model card in each folder of weights
 
 A recipe without a section has not its stages. Beside them: `recipe.yaml` and `provenance.json`. Knows neither the bench
 nor its metrics: whoever runs a recipe passes them in.
@@ -14,6 +16,7 @@ nor its metrics: whoever runs a recipe passes them in.
 import gc
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -21,11 +24,12 @@ from typing import Any
 import yaml
 
 from evoxtral.errors import RecipeError
-from evoxtral.training.planning import Plan, make_plan
+from evoxtral.training.planning import MAX_WINDOW_S, Plan, make_plan
 from evoxtral.training.provenance import Provenance
 from evoxtral.training.recipe import Recipe
 from evoxtral.training.run import Measure, Report, Reward, Run, is_first_process
 from evoxtral.training.scoring import Scorer, quick_scores
+from evoxtral.training.survey import survey_sources
 
 _TOLD = ("wer", "tags.f1", "hallucination.per_100_words_plain")
 # A resumed stage continues only a run that these sections shaped alike.
@@ -131,6 +135,14 @@ def _free_memory() -> None:
         torch.cuda.empty_cache()
 
 
+def _data(run: Run) -> dict[str, Any]:
+    surveys = survey_sources(run.recipe, max_clip_s=MAX_WINDOW_S[run.recipe.family])
+    for found in surveys:
+        hours = found.audio_s / 3600
+        run.report(f"data: {found.path} ({found.role}): {found.clips} clips, {hours:.2f} h; {found.too_long} too long")
+    return {"sources": [asdict(found) for found in surveys]}
+
+
 def _sft(run: Run) -> dict[str, Any]:
     from evoxtral.training.supervised import train_supervised
 
@@ -179,14 +191,33 @@ def _export(run: Run) -> dict[str, Any]:
     return {"bytes": size}
 
 
+def _card(run: Run) -> dict[str, Any]:
+    from evoxtral.training.card import BenchOutput, Form, model_card
+
+    recipe = run.recipe
+    measured = recipe.output / ("bench-preference" if run.preference_trained else "bench")
+    bench = None
+    if recipe.bench is not None and (measured / "scores.json").is_file():
+        testset = "the set in the package" if recipe.bench.testset is None else recipe.bench.testset.name
+        bench = BenchOutput.read(measured, testset)
+    folders: dict[Form, Path] = {"adapter": run.final_adapter, "merged": recipe.output / "merged"}
+    if recipe.export is not None:
+        folders["export"] = recipe.output / "export"
+    for form, folder in folders.items():
+        model_card(run.record.content, bench, form=form, name=str(folder)).save(folder / "README.md")
+    return {"cards": [folder.name for folder in folders.values()]}
+
+
 # Torch and its kin are imported by the stages, not by planning.
 _STAGES: dict[str, Callable[[Run], dict[str, Any]]] = {
+    "data": _data,
     "sft": _sft,
     "bench": _bench,
     "preference": _preference,
     "bench-preference": _bench_preference,
     "merge": _merge,
     "export": _export,
+    "card": _card,
 }
 # Whose work a stage uses. A preference stage that is added to a finished run makes its merged weights old.
 _USES: dict[str, tuple[str, ...]] = {
@@ -195,6 +226,7 @@ _USES: dict[str, tuple[str, ...]] = {
     "bench-preference": ("preference",),
     "merge": ("sft", "preference"),
     "export": ("merge",),
+    "card": ("data", "sft", "bench", "preference", "bench-preference", "merge", "export"),
 }
 # Stages that all processes of a distributed run work on together; the first does the others alone.
 _SHARED_STAGES = ("sft", "preference")
