@@ -73,6 +73,21 @@ def test_an_import_reports_what_it_could_not_take(tmp_path: Path, capsys: pytest
     assert run(capsys, "import", tmp_path / "c", tmp_path / "none.json")[0] == 2
 
 
+def test_what_failed_and_what_was_only_asked_is_not_remembered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ELEVENLABS_API_KEY", raising=False)
+    folder = tmp_path / "c"
+    assert run(capsys, "scripts", folder, "--count", 12)[0] == 0
+    before = (folder / "corpus.yaml").read_text()
+    code, out, _ = run(capsys, "synthesize", folder, "--engine", "elevenlabs", "--dry-run")
+    characters = sum(len(script.tagged_text) for script in CorpusFolder(folder).read_scripts())
+    assert (code, out) == (0, f"12 of 12 clips to make, {characters:,} characters to pay\n")
+    assert run(capsys, "synthesize", folder, "--voice", "nobody")[0] == 2
+    assert run(capsys, "validate", folder, "--listener", tmp_path / "no-model")[0] == 2
+    assert (folder / "corpus.yaml").read_text() == before
+
+
 def test_foreign_voices_are_named_and_can_be_left_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "foreign.json").write_text(json.dumps([{"id": "x", "tagged_text": "Hello.", "voice": "Rachel"}]))
     assert run(capsys, "import", tmp_path / "c", tmp_path / "foreign.json")[0] == 0
@@ -131,7 +146,7 @@ def test_the_whole_way_from_scripts_to_a_dataset(tmp_path: Path, capsys: pytest.
     assert sum(int(line.split()[0]) for line in out.splitlines()) == 6
     config = yaml.safe_load((folder / "corpus.yaml").read_text())
     (folder / "corpus.yaml").write_text(yaml.safe_dump({**config, "dataset": {**config["dataset"], "test": 0.34}}))
-    assert run(capsys, "synthesize", folder)[0] == 0
+    assert run(capsys, "synthesize", folder, *options)[0] == 0
     assert run(capsys, "validate", folder, "--listener", "none")[0] == 0
     code, out, err = run(capsys, "build", folder)
     assert (code, out) == (0, f"{folder}/dataset\n")

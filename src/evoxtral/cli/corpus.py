@@ -68,6 +68,7 @@ def scripts(folder: Path, **options: Any) -> None:
     from evoxtral.corpus.writing import write_missing
 
     corpus, config = _open(folder, create=True, scripts=options)
+    _remember(corpus, config)
     with _progress("Writing") as show:
         report = write_missing(corpus, config.scripts, on_progress=show)
     click.echo(f"{folder}: {report.now} scripts, {report.now - report.before} of them new", err=True)
@@ -91,7 +92,8 @@ def import_(folder: Path, sources: tuple[Path, ...], domain: str, any_voice: boo
 
     if domain not in set(Domain):
         raise click.BadParameter(f"choose one of {', '.join(Domain)}", param_hint="--domain")
-    corpus, _ = _open(folder, create=True)
+    corpus, config = _open(folder, create=True)
+    _remember(corpus, config)
     with corpus.locked():
         report = import_scripts(
             sources, domain=Domain(domain), keep_voices=not any_voice, existing=corpus.read_scripts()
@@ -118,7 +120,7 @@ def import_(folder: Path, sources: tuple[Path, ...], domain: str, any_voice: boo
 @click.option("--workers", type=click.IntRange(1), help="Processes of the local engine.  [default: all cores]")
 @click.option("--max-characters", type=click.IntRange(1), help="Budget of a paid engine; it stops before, resumable.")
 @click.option("--holdout-voice", "holdout_voices", multiple=True, help="A voice for the test split only; repeat it.")
-@click.option("--dry-run", is_flag=True, help="Print what would be made and what it would cost.")
+@click.option("--dry-run", is_flag=True, help="Print what would be made and cost; change nothing.")
 def synthesize(folder: Path, holdout_voices: tuple[str, ...], dry_run: bool, **options: Any) -> None:
     """Speak the scripts that have no clip yet."""
     from evoxtral.corpus.splits import divide_by_voices
@@ -131,12 +133,15 @@ def synthesize(folder: Path, holdout_voices: tuple[str, ...], dry_run: bool, **o
     if config.dataset.holdout_voices and not voices:
         engine = load_speech_engine(config.synthesis.engine, **config.synthesis.engine_options)
         voices = tuple(voice.name for voice in engine.voices())
-    failed = False
-    for part, settings in divide_by_voices(corpus.read_scripts(), voices, config):
-        if dry_run:
-            made = plan(corpus, settings, scripts=part)
+    parts = divide_by_voices(corpus.read_scripts(), voices, config)
+    plans = [plan(corpus, settings, scripts=part) for part, settings in parts]
+    if dry_run:
+        for made in plans:
             click.echo(f"{len(made.to_make)} of {len(made.takes)} clips to make, {made.characters:,} characters to pay")
-            continue
+        return
+    _remember(corpus, config)  # only now that the engine and its voices are known to be there
+    failed = False
+    for part, settings in parts:
         with progress_bar() as show:
             report = speak(corpus, settings, scripts=part, on_progress=show)
         click.echo(f"{folder}: {report.done} of {report.total} clips, {report.made} made now", err=True)
@@ -164,6 +169,7 @@ def validate(folder: Path, listener: str | None, **options: Any) -> None:
     corpus, config = _open(folder, validation={"listener": listener, **options})
     settings = config.validation
     engine = None if settings.listener == "none" else load_engine(settings.listener)
+    _remember(corpus, config)
     with _progress("Checking") as show:
         report = validate_clips(corpus, settings, listener=engine, on_progress=show)
     wer = "" if report.wer is None else f", word error rate {report.wer:.1%}"
@@ -240,7 +246,7 @@ def _print_table(report: "GateReport") -> None:
 
 
 def _open(folder: Path, *, create: bool = False, **changes: dict[str, Any]) -> tuple["CorpusFolder", "CorpusConfig"]:
-    """The folder and its configuration, with the options that were given written into it."""
+    """The folder and its configuration as the options that were given change it; `_remember` keeps that."""
     from pydantic import ValidationError
 
     from evoxtral.corpus.config import CorpusConfig
@@ -262,9 +268,13 @@ def _open(folder: Path, *, create: bool = False, **changes: dict[str, Any]) -> t
         changed = CorpusConfig.model_validate(values)
     except ValidationError as error:
         raise CorpusError(f"{corpus.config_path}: {error.errors()[0]['msg']}") from error
-    if changed != config or (create and not corpus.config_path.exists()):
-        corpus.write_config(changed)
     return corpus, changed
+
+
+def _remember(corpus: "CorpusFolder", config: "CorpusConfig") -> None:
+    """Keep a changed configuration, so that the same command without its options resumes."""
+    if not corpus.config_path.exists() or corpus.read_config() != config:
+        corpus.write_config(config)
 
 
 @contextmanager
