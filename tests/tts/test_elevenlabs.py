@@ -76,6 +76,18 @@ def assert_spoken(paid: PaidSpeech | BaseException, text: str, seed: int = 1) ->
     np.testing.assert_array_equal(paid.speech.samples * 32_768, pcm_of(text, seed))
 
 
+def test_a_text_that_is_too_long_is_not_sent_and_does_not_stop_the_others(service: Service, load: Any) -> None:
+    engine = load()
+    engine.limit_charges(len(TEXT))
+    too_long = "word " * 1_001
+    refused, spoken = speak_all(engine, [too_long, TEXT])
+    assert type(refused) is EvoxtralError  # not VoiceError, which would end a run
+    assert "5,005 characters" in str(refused)
+    assert_spoken(spoken, TEXT)
+    assert [request.text for request in service.requests] == [TEXT]
+    assert engine.cost_of(too_long) == 0
+
+
 # --- a right answer -------------------------------------------------------------------------------------------------
 
 

@@ -55,6 +55,9 @@ _STABILITIES = (0.0, 0.5, 1.0)
 # What the smallest plan allows; the first answer tells the key's own limit.
 _INITIAL_CONCURRENCY = 2
 
+# The service refuses longer texts; one must not use up the budget of the others before it is refused.
+_MAX_CHARACTERS = 5_000
+
 _MAX_ATTEMPTS = 8
 # So many texts in a row for which every attempt failed: the service is down.
 _MAX_GIVEN_UP_IN_A_ROW = 5
@@ -199,8 +202,8 @@ class ElevenLabsEngine:
         self._charge_limit = self._charged + characters
 
     def cost_of(self, text: str) -> int:
-        """One for each character, tags included."""
-        return len(text)
+        """One for each character, tags included; nothing for a text that is too long to be sent."""
+        return len(text) if len(text) <= _MAX_CHARACTERS else 0
 
     async def speak_paid(self, text: str, *, voice: str, seed: int = 0) -> PaidSpeech:
         return await asyncio.wrap_future(self._submit(self._speak(text, voice, seed)))
@@ -256,6 +259,11 @@ class ElevenLabsEngine:
         except ImportError:
             raise VoiceError("the ElevenLabs SDK is not installed", "pip install 'evoxtral[elevenlabs]'") from None
 
+        if len(text) > _MAX_CHARACTERS:
+            raise EvoxtralError(
+                f"the text has {len(text):,} characters; ElevenLabs takes at most {_MAX_CHARACTERS:,} at once",
+                "cut it into parts",
+            )
         voice_id = _voice_id(voice)
         receipt = _Receipt()
         failures = 0
