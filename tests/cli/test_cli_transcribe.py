@@ -6,6 +6,7 @@ import pty
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,36 @@ def test_standard_input(clip, model: str) -> None:
     result = run("-", "--model", model, "--format", "json", stdin=Path(clip("a.wav")).read_bytes())
     assert result.return_value == 0
     assert json.loads(result.stdout)["path"] == "-"
+
+
+def test_a_pipe_is_read_by_its_name(clip, model: str, tmp_path: Path) -> None:
+    """As `evoxtral transcribe <(decode ...)` names it."""
+    os.mkfifo(tmp_path / "pipe")
+    data = Path(clip("a.wav")).read_bytes()
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit((tmp_path / "pipe").write_bytes, data)
+        assert run(str(tmp_path / "pipe"), "--model", model).stdout == TEXT + "\n"
+        assert writing.result() == len(data)
+
+
+@pytest.mark.parametrize(
+    ("redirection", "message"),
+    [("- <&-", "standard input: is closed"), ("{clip} >/dev/full", "standard output: cannot be written: No space")],
+)
+def test_streams_that_do_not_work_are_one_line(redirection: str, message: str, clip, model: str) -> None:
+    command = f"{sys.executable} -m evoxtral.cli.main transcribe --model {model} {redirection}"
+    done = subprocess.run(command.format(clip=clip("a.wav")), shell=True, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert message in done.stderr
+
+
+def test_names_that_are_no_text_are_replaced_in_it(clip, model: str, tmp_path: Path) -> None:
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav")
+    os.rename(clip("a.wav"), name)  # noqa: PTH104
+    result = run(name, clip("b.wav"), "--model", model, "--format", "json")
+    assert [Path(item["path"]).name for item in json.loads(result.stdout)] == ["?.wav", "b.wav"]
+    assert run(name, "--model", model, "--format", "all", "--output-dir", str(tmp_path / "out")).return_value == 0
+    assert len(list((tmp_path / "out").iterdir())) == 5
 
 
 def test_json_of_one_is_an_object_and_of_several_a_list(clip, model: str) -> None:
@@ -149,8 +180,16 @@ def test_silence_is_an_empty_transcript(model: str, tmp_path: Path) -> None:
 def test_an_output_folder_that_cannot_be_written_is_named(clip, model: str, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file, not a folder")
     result = run(clip("a.wav"), "--model", model, "--output-dir", str(tmp_path / "out" / "deeper"))
-    assert result.return_value == 2
-    assert "cannot be written" in result.stderr
+    assert f"{tmp_path}/out/deeper: cannot be made" in str(result.exception)
+
+
+def test_an_output_that_cannot_be_written_is_named_and_the_rest_is_done(clip, model: str, tmp_path: Path) -> None:
+    (tmp_path / "out" / "a.txt").mkdir(parents=True)
+    result = run(clip("a.wav"), clip("b.wav"), "--model", model, "--output-dir", str(tmp_path / "out"))
+    assert result.return_value == 1
+    assert f"{tmp_path}/out/a.txt: cannot be written" in result.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.txt", "b.txt"]
+    assert (tmp_path / "out" / "b.txt").read_text() == TEXT + "\n"
 
 
 def test_a_model_is_found_in_the_users_folder_by_its_name(clip, model: str) -> None:
@@ -179,6 +218,8 @@ def test_offline_a_model_that_is_not_there_is_one_line_with_the_command_that_fet
         (["a.wav", "--format", "doc"], "'doc' is not one of"),
         (["a.wav", "--format", "all"], "needs --output-dir"),
         (["a.wav", "b.wav", "--format", "srt"], "need --output-dir"),
+        (["a.wav", "", "b.wav"], "a PATH is empty"),
+        (["a.wav", "--max-speakers", "3"], "need --diarize"),
         (["a.wav", "--diarize", "--min-speakers", "3", "--max-speakers", "2"], "more than --max-speakers"),
         (["a.wav", "--model", "no such model"], "no such model"),
     ],

@@ -39,11 +39,19 @@ def test_equal_names_never_share_an_output(tmp_path: Path) -> None:
     assert list(outputs(tmp_path / "talk.mp3", tmp_path / "talk.wav").values()) == ["talk.mp3", "talk.wav"]
     assert list(outputs(tmp_path / "x/talk.mp3", tmp_path / "y/talk.mp3").values()) == ["talk.mp3", "talk.mp3-2"]
     assert list(outputs(tmp_path / "x", tmp_path / "y").values()) == ["talk.mp3", "talk.mp3-2"]
+    # A file system may hold names that differ in case to be the same; a recording may be called as an output is.
+    assert list(outputs("Talk.wav", "talk.mp3", "TALK.MP3.flac").values()) == ["Talk.wav", "talk.mp3", "TALK.MP3-2"]
 
 
-def test_each_recording_is_taken_once(tmp_path: Path) -> None:
+def test_a_name_that_no_file_can_have_is_a_missing_file() -> None:
+    assert list(outputs("x" * 5000)) == ["x" * 5000]
+
+
+def test_each_recording_is_taken_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path, "a.wav", "b.wav")
     assert list(outputs(tmp_path / "b.wav", tmp_path, tmp_path / "b.wav")) == [f"{tmp_path}/b.wav", f"{tmp_path}/a.wav"]
+    monkeypatch.chdir(tmp_path)
+    assert list(outputs("b.wav", "./b.wav", tmp_path, ".", "-", "-")) == ["b.wav", f"{tmp_path}/a.wav", "-"]
 
 
 @pytest.mark.parametrize(

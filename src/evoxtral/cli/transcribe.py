@@ -5,13 +5,17 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from stat import S_ISFIFO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 import click
 
 from evoxtral.cli.options import model_store
+from evoxtral.errors import AudioError, EvoxtralError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import rich.progress
 
     from evoxtral.inference.inputs import Input
@@ -24,17 +28,33 @@ FORMATS = ("txt", "json", "srt", "vtt", "tsv")
 
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
-@click.option("--model", default="edge", show_default=True, help="Model: edge, a folder or a hub id.")
-@click.option("--adapter", metavar="A", help="LoRA adapter: a folder or a hub id.")
+@click.option(
+    "--model",
+    metavar="M",
+    default="edge",
+    show_default=True,
+    help="The packaged model edge, a folder, a hub id, or the address of a server: http://HOST:PORT/v1#MODEL.",
+)
+@click.option("--adapter", metavar="A", help="LoRA adapter of the model: a folder or a hub id.")
 @model_store
 @click.option(
-    "--format", "output_format", type=click.Choice([*FORMATS, "all"]), default="txt", show_default=True, help="Output."
+    "--format",
+    "output_format",
+    type=click.Choice([*FORMATS, "all"]),
+    default="txt",
+    show_default=True,
+    help="Tagged text; times, speakers and all; subtitles (srt, vtt); a table of segments.",
 )
-@click.option("--output-dir", type=click.Path(file_okay=False, path_type=Path), help="Write files, named by input.")
+@click.option(
+    "--output-dir",
+    metavar="D",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write a file for each recording, named by it; talk.mp3 gives talk.txt.",
+)
 @click.option("--plain", is_flag=True, help="Leave out tags and emphasis.")
-@click.option("--diarize", is_flag=True, help="Tell speakers apart.")
-@click.option("--min-speakers", type=click.IntRange(min=1), help="With --diarize: at least so many.")
-@click.option("--max-speakers", type=click.IntRange(min=1), help="With --diarize: at most so many.")
+@click.option("--diarize", is_flag=True, help="Tell speakers apart; by pyannote.audio where it is installed.")
+@click.option("--min-speakers", metavar="N", type=click.IntRange(min=1), help="With --diarize: at least so many.")
+@click.option("--max-speakers", metavar="N", type=click.IntRange(min=1), help="With --diarize: at most so many.")
 @click.option("--language", default="en", show_default=True, metavar="CODE", help="Spoken language (ISO 639-1).")
 def command(
     paths: tuple[str, ...],
@@ -52,14 +72,22 @@ def command(
     """Turn recordings into text with audio tags.
 
     PATH is a file of audio or video, a folder of such files, or - for standard input. Without --output-dir the
-    result goes to standard output; several recordings go there as txt or json.
-    """
-    from evoxtral.errors import EvoxtralError
-    from evoxtral.inference.inputs import STANDARD_INPUT, find_inputs
+    result goes to standard output; several recordings go there as txt or json. Exit code 1: some recordings failed,
+    each is named; 2: all did.
 
+    \b
+    evoxtral transcribe talk.mp4
+    evoxtral transcribe calls/ --diarize --format all --output-dir out
+    """
+    from evoxtral.inference.inputs import find_inputs
+
+    if "" in paths:  # a script's variable that is not set; the empty path would be the current folder
+        raise click.UsageError("a PATH is empty")
     inputs = find_inputs(paths)
     if not inputs:
         raise click.UsageError(f"no audio or video in {', '.join(paths)}")
+    if not diarize and (min_speakers or max_speakers):
+        raise click.UsageError("--min-speakers and --max-speakers need --diarize")
     if (min_speakers or 1) > (max_speakers or min_speakers or 1):
         raise click.UsageError("--min-speakers is more than --max-speakers")
     if output_dir is None and output_format == "all":
@@ -71,33 +99,58 @@ def command(
     from evoxtral.inference.loading import load_engine
     from evoxtral.inference.pipeline import transcribe
 
-    engine = load_engine(model, adapter, store=store)
     formats = FORMATS if output_format == "all" else (output_format,)
     output: _Output = _Files(output_dir, formats) if output_dir else _StandardOutput(output_format, len(inputs))
+    engine = load_engine(model, adapter, store=store)
     failed = 0
     bar = _ProgressBar(len(inputs))
     for number, item in enumerate(inputs):
         try:
-            transcript = transcribe(
-                sys.stdin.buffer if item.path == STANDARD_INPUT else item.path,
-                name=item.path,
-                engine=engine,
-                language=language,
-                times=formats != ("txt",),
-                diarize=diarize,
-                min_speakers=min_speakers,
-                max_speakers=max_speakers,
-                store=store,
-                on_progress=bar.follow(number, item.path),
-            )
+            with _opened(item.path) as source:
+                transcript = transcribe(
+                    source,
+                    name=item.path,
+                    engine=engine,
+                    language=language,
+                    times=formats != ("txt",),
+                    diarize=diarize,
+                    min_speakers=min_speakers,
+                    max_speakers=max_speakers,
+                    store=store,
+                    on_progress=bar.follow(number, item.path),
+                )
             bar.hide()
             output.write(item, without_tags(transcript) if plain else transcript)
+        except _StandardOutputLostError as error:
+            # Whatever else were transcribed would be lost too.
+            click.echo(f"evoxtral: {error}", err=True)
+            return 2 if failed == number else 1
         except EvoxtralError as error:
             bar.hide()
             failed += 1
             click.echo(f"evoxtral: {error}", err=True)
     output.finish()
     return 0 if not failed else 2 if failed == len(inputs) else 1
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> "Iterator[str | BinaryIO]":
+    """What to read: standard input, a pipe (which is read once), or the path as it is."""
+    from evoxtral.inference.inputs import STANDARD_INPUT, mode_of
+
+    if path == STANDARD_INPUT:
+        if sys.stdin is None:
+            raise AudioError("standard input: is closed")
+        yield sys.stdin.buffer
+    elif S_ISFIFO(mode_of(path)):
+        with Path(path).open("rb") as pipe:
+            yield pipe
+    else:
+        yield path
+
+
+class _StandardOutputLostError(EvoxtralError):
+    """Nothing more can be written to standard output."""
 
 
 class _Output(Protocol):
@@ -134,10 +187,16 @@ class _StandardOutput(_Output):
 
     @staticmethod
     def _put(text: str) -> None:
-        # UTF-8 whatever the locale says: this is for other programs too.
         stream = sys.stdout.buffer
-        stream.write(text.encode())
-        stream.flush()
+        try:
+            stream.write(_encoded(text))
+            stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            # What is left in the buffer must not be tried again when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            raise _StandardOutputLostError(f"standard output: cannot be written: {error.strerror}") from error
 
 
 class _Files(_Output):
@@ -146,9 +205,12 @@ class _Files(_Output):
     def __init__(self, folder: Path, formats: tuple[str, ...]) -> None:
         self._folder = folder
         self._formats = formats
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EvoxtralError(f"{folder}: cannot be made: {error.strerror}") from error
 
     def write(self, item: "Input", transcript: "Transcript") -> None:
-        from evoxtral.errors import EvoxtralError
         from evoxtral.inference.formats import WRITERS
 
         for name in self._formats:
@@ -156,12 +218,17 @@ class _Files(_Output):
             partial = path.with_name(f".{path.name}.{os.getpid()}.part")
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                partial.write_bytes(WRITERS[name](transcript).encode())
+                partial.write_bytes(_encoded(WRITERS[name](transcript)))
                 partial.replace(path)
             except OSError as error:
                 with contextlib.suppress(OSError):
                     partial.unlink()
                 raise EvoxtralError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _encoded(text: str) -> bytes:
+    """UTF-8 whatever the locale says, for other programs too; a file's name may hold what is no character."""
+    return text.encode("utf-8", "replace")
 
 
 class _ProgressBar:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from stat import S_ISDIR
 
 STANDARD_INPUT = "-"
 
@@ -40,14 +41,25 @@ def find_inputs(paths: Iterable[str]) -> list[Input]:
     `one/talk`. Where two recordings would share a name, both keep their suffix (`talk.mp3`, `talk.wav`), and what
     still collides gets a number.
     """
-    found: dict[str, PurePath] = {}
+    found: dict[str | Path, tuple[str, PurePath]] = {}  # by absolute path: "./a.wav" is a.wav
     for path in paths:
-        if path != STANDARD_INPUT and Path(path).is_dir():
+        if path == STANDARD_INPUT:
+            found.setdefault(path, (path, PurePath("stdin")))
+        elif S_ISDIR(mode_of(path)):
             for file in sorted(_media_in(Path(path))):
-                found.setdefault(str(file), file.relative_to(path))
+                found.setdefault(file.absolute(), (str(file), file.relative_to(path)))
         else:
-            found.setdefault(path, PurePath("stdin" if path == STANDARD_INPUT else Path(path).name))
-    return [Input(path, output) for path, output in zip(found, _output_names(list(found.values())), strict=True)]
+            found.setdefault(Path(path).absolute(), (path, PurePath(Path(path).name)))
+    outputs = _output_names([name for _, name in found.values()])
+    return [Input(path, output) for (path, _), output in zip(found.values(), outputs, strict=True)]
+
+
+def mode_of(path: str) -> int:
+    """What kind of thing a path names, as `stat` has it; 0 if nothing."""
+    try:
+        return Path(path).stat().st_mode
+    except OSError:
+        return 0
 
 
 def _media_in(folder: Path) -> Iterable[Path]:
@@ -59,14 +71,19 @@ def _media_in(folder: Path) -> Iterable[Path]:
 
 
 def _output_names(names: Sequence[PurePath]) -> list[PurePath]:
-    stems = Counter(str(name.with_suffix("")) for name in names)
+    # Some file systems hold A.txt and a.txt to be the same.
+    stems = Counter(_folded(name.with_suffix("")) for name in names)
     outputs: list[PurePath] = []
     taken: set[str] = set()
     for name in names:
-        wanted = name.with_suffix("") if stems[str(name.with_suffix(""))] == 1 else name
+        wanted = name.with_suffix("") if stems[_folded(name.with_suffix(""))] == 1 else name
         output, number = wanted, 2
-        while str(output) in taken:
+        while _folded(output) in taken:
             output, number = wanted.with_name(f"{wanted.name}-{number}"), number + 1
-        taken.add(str(output))
+        taken.add(_folded(output))
         outputs.append(output)
     return outputs
+
+
+def _folded(path: PurePath) -> str:
+    return str(path).casefold()
