@@ -5,8 +5,9 @@ for an emotion and a delivery tag, with strengths that vary a little from draw t
 samples and keeps the word times right. Knows tag names and sound; nothing of texts, engines or voices.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,106 +79,108 @@ class Manner:
 
 NEUTRAL = Manner()
 
+# Fields of `Manner`, each with its value or the range from which it is drawn.
+_Ranges = Mapping[str, float | tuple[float, float]]
+_PLAIN: _Ranges = {"rate": (0.96, 1.04), "pitch_st": (-0.4, 0.4), "pitch_range": (0.92, 1.08)}
+_EMOTIONS: Mapping[str, _Ranges] = {
+    "excited": {
+        "rate": (1.12, 1.28),
+        "pitch_st": (3.0, 5.5),
+        "pitch_range": (1.5, 2.0),
+        "gain_db": (2.0, 4.5),
+        "tilt_db": (0.8, 1.8),
+        "accent_st": (1.0, 2.5),
+    },
+    "sad": {
+        "rate": (0.68, 0.80),
+        "pitch_st": (-3.0, -1.5),
+        "pitch_range": (0.4, 0.6),
+        "fall_st": (1.5, 3.0),
+        "word_fall_st": (0.8, 1.8),
+        "smooth_s": 0.04,
+        "gain_db": (-7.0, -4.0),
+        "tilt_db": (-3.5, -2.0),
+        "breath": (0.2, 0.45),
+        "tremor_st": (0.0, 0.2),
+        "tremor_hz": (4.5, 5.5),
+        "creak": (0.2, 0.7),
+    },
+    "angry": {
+        "rate": (1.0, 1.12),
+        "pitch_st": (0.5, 2.5),
+        "pitch_range": (1.15, 1.5),
+        "gain_db": (5.0, 8.0),
+        "tilt_db": (2.4, 3.6),
+        "rough": (0.25, 0.55),
+        "drive": (0.5, 0.9),
+        "accent_st": (2.0, 3.5),
+        "formant": (1.0, 1.03),
+    },
+    "nervous": {
+        "rate": (1.08, 1.2),
+        "pitch_st": (1.5, 3.0),
+        "pitch_range": (0.8, 1.0),
+        "gain_db": (-3.0, -0.5),
+        "tilt_db": (-0.6, 0.4),
+        "breath": (0.15, 0.35),
+        "tremor_st": (0.9, 1.4),
+        "tremor_hz": (6.0, 8.0),
+        "jitter_st": (0.4, 0.9),
+        "unsteady": (0.15, 0.3),
+        "micro_pause": (0.15, 0.35),
+    },
+    "calm": {
+        "rate": (0.8, 0.9),
+        "pitch_st": (-2.0, -0.8),
+        "pitch_range": (0.45, 0.65),
+        "smooth_s": 0.08,
+        "gain_db": (-4.0, -2.0),
+        "tilt_db": (-1.5, -0.7),
+        "breath": (0.02, 0.1),
+    },
+    "frustrated": {
+        "rate": (0.92, 1.04),
+        "pitch_st": (-1.0, 0.5),
+        "pitch_range": (0.9, 1.2),
+        "fall_st": (3.5, 5.5),
+        "gain_db": (1.5, 4.0),
+        "tilt_db": (1.0, 2.0),
+        "rough": (0.45, 0.75),
+        "accent_st": (1.8, 3.0),
+        "creak": (0.5, 1.0),
+    },
+    "tearful": {  # the words after [crying]; not a tag of its own
+        "rate": (0.78, 0.9),
+        "pitch_st": (0.5, 2.5),
+        "pitch_range": (0.7, 1.0),
+        "fall_st": (0.5, 1.5),
+        "gain_db": (-4.0, -1.5),
+        "tilt_db": (-2.0, -0.8),
+        "breath": (0.3, 0.5),
+        "tremor_st": (0.9, 1.5),
+        "tremor_hz": (4.5, 6.0),
+        "jitter_st": (0.8, 1.4),
+        "unsteady": (0.15, 0.3),
+        "micro_pause": (0.1, 0.25),
+    },
+}
+
 
 def _emotion_manner(emotion: str | None, rng: Rng) -> Manner:
-    def between(low: float, high: float) -> float:
-        return float(rng.uniform(low, high))
+    if emotion is None:
+        # No two takes are alike; and half of the plain ones go through the vocoder too, so that its traces do not
+        # tell a model trained on this speech where tags are.
+        ranges = _PLAIN if rng.random() >= 0.5 else {}
+    elif emotion in _EMOTIONS:
+        ranges = _EMOTIONS[emotion]
+    else:
+        raise VoiceError(f"there is no way of speaking called {emotion!r}")
+    drawn: dict[str, Any] = {name: _draw(value, rng) for name, value in ranges.items()}
+    return replace(NEUTRAL, **drawn)
 
-    match emotion:
-        case None:
-            # No two takes are alike; and half of the plain ones go through the vocoder too, so that its traces do not
-            # tell a model trained on this speech where tags are.
-            if rng.random() < 0.5:
-                return NEUTRAL
-            return Manner(rate=between(0.96, 1.04), pitch_st=between(-0.4, 0.4), pitch_range=between(0.92, 1.08))
-        case "excited":
-            return Manner(
-                rate=between(1.12, 1.28),
-                pitch_st=between(3.0, 5.5),
-                pitch_range=between(1.5, 2.0),
-                gain_db=between(2.0, 4.5),
-                tilt_db=between(0.8, 1.8),
-                accent_st=between(1.0, 2.5),
-            )
-        case "sad":
-            return Manner(
-                rate=between(0.68, 0.80),
-                pitch_st=between(-3.0, -1.5),
-                pitch_range=between(0.4, 0.6),
-                fall_st=between(1.5, 3.0),
-                word_fall_st=between(0.8, 1.8),
-                smooth_s=0.04,
-                gain_db=between(-7.0, -4.0),
-                tilt_db=between(-3.5, -2.0),
-                breath=between(0.2, 0.45),
-                tremor_st=between(0.0, 0.2),
-                tremor_hz=between(4.5, 5.5),
-                creak=between(0.2, 0.7),
-            )
-        case "angry":
-            return Manner(
-                rate=between(1.0, 1.12),
-                pitch_st=between(0.5, 2.5),
-                pitch_range=between(1.15, 1.5),
-                gain_db=between(5.0, 8.0),
-                tilt_db=between(2.4, 3.6),
-                rough=between(0.25, 0.55),
-                drive=between(0.5, 0.9),
-                accent_st=between(2.0, 3.5),
-                formant=between(1.0, 1.03),
-            )
-        case "nervous":
-            return Manner(
-                rate=between(1.08, 1.2),
-                pitch_st=between(1.5, 3.0),
-                pitch_range=between(0.8, 1.0),
-                gain_db=between(-3.0, -0.5),
-                tilt_db=between(-0.6, 0.4),
-                breath=between(0.15, 0.35),
-                tremor_st=between(0.9, 1.4),
-                tremor_hz=between(6.0, 8.0),
-                jitter_st=between(0.4, 0.9),
-                unsteady=between(0.15, 0.3),
-                micro_pause=between(0.15, 0.35),
-            )
-        case "calm":
-            return Manner(
-                rate=between(0.8, 0.9),
-                pitch_st=between(-2.0, -0.8),
-                pitch_range=between(0.45, 0.65),
-                smooth_s=0.08,
-                gain_db=between(-4.0, -2.0),
-                tilt_db=between(-1.5, -0.7),
-                breath=between(0.02, 0.1),
-            )
-        case "frustrated":
-            return Manner(
-                rate=between(0.92, 1.04),
-                pitch_st=between(-1.0, 0.5),
-                pitch_range=between(0.9, 1.2),
-                fall_st=between(3.5, 5.5),
-                gain_db=between(1.5, 4.0),
-                tilt_db=between(1.0, 2.0),
-                rough=between(0.45, 0.75),
-                accent_st=between(1.8, 3.0),
-                creak=between(0.5, 1.0),
-            )
-        case "tearful":  # the words after [crying]; not a tag of its own
-            return Manner(
-                rate=between(0.78, 0.9),
-                pitch_st=between(0.5, 2.5),
-                pitch_range=between(0.7, 1.0),
-                fall_st=between(0.5, 1.5),
-                gain_db=between(-4.0, -1.5),
-                tilt_db=between(-2.0, -0.8),
-                breath=between(0.3, 0.5),
-                tremor_st=between(0.9, 1.5),
-                tremor_hz=between(4.5, 6.0),
-                jitter_st=between(0.8, 1.4),
-                unsteady=between(0.15, 0.3),
-                micro_pause=between(0.1, 0.25),
-            )
-    raise VoiceError(f"there is no way of speaking called {emotion!r}")
+
+def _draw(value: float | tuple[float, float], rng: Rng) -> float:
+    return float(rng.uniform(*value)) if isinstance(value, tuple) else value
 
 
 def _with_delivery(manner: Manner, delivery: str | None, rng: Rng) -> Manner:

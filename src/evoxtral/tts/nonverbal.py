@@ -207,25 +207,13 @@ class _Sketch:
         return float(self.rng.uniform(low, high))
 
     def silence(self, seconds: float) -> None:
-        self._add(np.zeros(self._count(seconds)), np.full(self._count(seconds), -90.0), breath=1.0)
+        self.voice(np.zeros(self._count(seconds)), np.full(self._count(seconds), -90.0), breath=1.0)
 
     def breath(
         self, gain_db: Array, *, tilt_db: tuple[float, float] = (0.0, 0.0), formant: tuple[float, float] = (1.0, 1.0)
     ) -> None:
         """Noise through the vocal tract; tilt (dB an octave) and formant factor glide from first to second value."""
-        self._add(np.zeros(len(gain_db)), gain_db, breath=1.0, tilt_db=tilt_db, formant=formant, noise=True)
-
-    def voice(
-        self,
-        f0_hz: Array,
-        gain_db: Array,
-        *,
-        breath: float,
-        tilt_db: tuple[float, float] = (0.0, 0.0),
-        formant: tuple[float, float] = (1.0, 1.0),
-        nasal: bool = False,
-    ) -> None:
-        self._add(f0_hz, gain_db, breath=breath, tilt_db=tilt_db, formant=formant, nasal=nasal)
+        self.voice(np.zeros(len(gain_db)), gain_db, breath=1.0, tilt_db=tilt_db, formant=formant, noise=True)
 
     def curve(self, seconds: float, *points: float) -> Array:
         """Values through equally spaced points, one a frame."""
@@ -246,7 +234,7 @@ class _Sketch:
     def _count(self, seconds: float) -> int:
         return max(2, round(seconds / FRAME_S))
 
-    def _add(
+    def voice(
         self,
         f0_hz: Array,
         gain_db: Array,
@@ -257,6 +245,10 @@ class _Sketch:
         nasal: bool = False,
         noise: bool = False,
     ) -> None:
+        """A part of the sound, one value a frame: voice where `f0_hz` is above 0, of which `breath` (0..1) is noise.
+
+        `noise` stands for the turbulence of a breath instead of the vowel; tilt and formant factor as in `breath`.
+        """
         count = len(f0_hz)
         base = self._aspiration if noise else self.speaker.vowel
         if nasal:
