@@ -13,6 +13,7 @@ import json
 import os
 import random
 import re
+import unicodedata
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -190,6 +191,7 @@ def _describe(brief: Brief, rng: random.Random) -> str:
 # --- what is accepted -----------------------------------------------------------------------------------------------
 
 _MARKUP = re.compile(r"[\n\r<>*_#{}()|~^=\\]|https?:")
+_UNSPOKEN = ("Cc", "Cf", "Cn", "Co", "So")  # control and invisible characters, emojis
 _SPEAKER_LABEL = re.compile(r"^\s*(?:\[[^\]]*\]\s*)*[A-Z][\w ]{0,20}:\s")
 
 
@@ -212,6 +214,8 @@ def find_fault(text: str, brief: Brief) -> Fault | None:
         return Fault("wrong tags", wrong)
     if found := _MARKUP.search(text):
         return Fault("markup", f"{found[0]!r} is not spoken text")
+    if unspoken := next((character for character in text if unicodedata.category(character) in _UNSPOKEN), None):
+        return Fault("markup", f"{unspoken!a} is not spoken text")
     if "[" in re.sub(r"\[[^\[\]]*\]", "", text) or len(parsed.tags) != text.count("["):
         return Fault("markup", "there are brackets that are no tag")
     if _SPEAKER_LABEL.match(text):
@@ -278,7 +282,7 @@ def _read_answer(content: str) -> dict[int, str] | Fault:
         content = fenced[1]
     try:
         answer = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter for a model that repeats "[" without end
         return Fault("not JSON", "the answer was not JSON")
     items = answer.get("scripts") if isinstance(answer, dict) else answer
     if not isinstance(items, list):
@@ -523,7 +527,7 @@ class _Run:
                 pause_s = retry_after_s(response.headers.get("retry-after"))
             except httpx.TransportError as error:
                 reason = f"{type(error).__name__}: {error}".rstrip(": ")
-            except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+            except (ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError):
                 reason = "an answer that is none of the API's"
             failures += 1
             if failures == _MAX_ATTEMPTS:
