@@ -131,6 +131,12 @@ def test_what_is_no_model_is_refused(tmp_path: Path, writer: Path) -> None:
     (tmp_path / "model.bin").write_bytes(b"nothing of the kind")
     with pytest.raises(ModelError, match=r"has no tokenizer\.json"):
         load_engine(str(tmp_path))
+    for name in ("model.bin", "config.json", "vocabulary.json"):
+        (tmp_path / name).write_bytes((writer / name).read_bytes())
+    (tmp_path / "tokenizer.json").write_bytes((writer / "tokenizer.json").read_bytes()[:-50])
+    with pytest.raises(ModelError, match=r"tokenizer\.json: is damaged"):
+        load_engine(str(tmp_path))
+    (tmp_path / "model.bin").write_bytes(b"nothing of the kind")
     (tmp_path / "tokenizer.json").write_bytes((writer / "tokenizer.json").read_bytes())
     with pytest.raises(ModelError, match="is not a CTranslate2 Whisper model"):
         load_engine(str(tmp_path))

@@ -66,7 +66,10 @@ class EdgeEngine:
             )
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"{folder}: is not a CTranslate2 Whisper model: {str(error).splitlines()[0]}") from error
-        self._tokenizer = tokenizers.Tokenizer.from_file(str(tokenizer_file))
+        try:
+            self._tokenizer = tokenizers.Tokenizer.from_file(str(tokenizer_file))
+        except Exception as error:  # the class that the package raises
+            raise ModelError(f"{tokenizer_file}: is damaged: {error}", "copy it again") from error
         self._extract = FeatureExtractor(feature_size=self._whisper.n_mels)
         self._end_of_text = self._token("<|endoftext|>")
         # The windows heard last with their encodings, so that aligning them does not encode them again.

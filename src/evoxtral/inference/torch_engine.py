@@ -4,9 +4,12 @@ Voxtral's texts are written by `GreedyDecoder`; Whisper's by a loop here. Knows 
 files or long recordings.
 """
 
+import json
 import logging
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -55,13 +58,14 @@ class TorchEngine:
         device = torch.device("cuda" if on_gpu else "cpu")
         dtype = torch.bfloat16 if on_gpu else torch.float32
         self.batch_size = _BATCH_ON_GPU if on_gpu else _BATCH_ON_CPU
-        weights, kind = load_weights(base, adapter, dtype)
-        weights.to(device).eval()
         self._listener: _Listener
-        if kind == "voxtral":
-            self._listener = VoxtralListener(weights, _voxtral_processor(base), compiled=compiled)
-        else:
-            self._listener = WhisperListener(weights, base)
+        with _loading(base):
+            weights, kind = load_weights(base, adapter, dtype)
+            weights.to(device).eval()
+            if kind == "voxtral":
+                self._listener = VoxtralListener(weights, _voxtral_processor(base), compiled=compiled)
+            else:
+                self._listener = WhisperListener(weights, base)
 
     def transcribe_windows(self, windows: Sequence[NDArray[np.float32]], *, language: str = "en") -> list[Hypothesis]:
         """See `TranscriptionEngine`. Raises ModelError if one window alone does not fit into memory."""
@@ -201,6 +205,8 @@ class WhisperListener:
         self._weights = weights
         self._extractor = WhisperFeatureExtractor.from_pretrained(base)
         self._tokenizer: Any = WhisperTokenizerFast.from_pretrained(base)
+        if "<|notimestamps|>" not in self._tokenizer.get_vocab():
+            raise ModelError(f"{base}: has no tokenizer of a Whisper", "copy it there from the model it was made from")
         self._end: int = self._tokenizer.convert_tokens_to_ids("<|endoftext|>")
 
     @torch.inference_mode()
@@ -276,15 +282,10 @@ def load_weights(base: str, adapter: str | None, dtype: torch.dtype) -> tuple[An
     if not sys.stderr.isatty():
         disable_progress_bar()
     classes = {"voxtral": VoxtralForConditionalGeneration, "whisper": WhisperForConditionalGeneration}
-    try:
-        kind = AutoConfig.from_pretrained(base).model_type
-        if kind not in classes:
-            raise ModelError(f"{base}: is a {kind} model", "Voxtral and Whisper models can be run")
-        weights = classes[kind].from_pretrained(base, dtype=dtype)
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{base}: cannot be loaded: {str(error).splitlines()[0]}", "name a folder or a model that the hub gives you"
-        ) from error
+    kind = AutoConfig.from_pretrained(base).model_type
+    if kind not in classes:
+        raise ModelError(f"{base}: is a {kind} model", "Voxtral and Whisper models can be run")
+    weights = classes[kind].from_pretrained(base, dtype=dtype)
     if adapter is not None:
         weights = _merge(weights, adapter)
     return weights, kind
@@ -295,20 +296,37 @@ def _merge(weights: Any, adapter: str) -> Any:
         from peft import PeftModel
     except ImportError as error:
         raise ModelError(f"{adapter}: adapters need PEFT", "pip install 'evoxtral[train]'") from error
-    try:
+    with _loading(adapter), warnings.catch_warnings():
+        # An adapter of another architecture would be left out in silence.
+        warnings.filterwarnings("error", message="Found missing adapter keys")
         return PeftModel.from_pretrained(weights, adapter).merge_and_unload()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{adapter}: does not fit the model: {str(error).splitlines()[0]}") from error
+
+
+@contextmanager
+def _loading(folder: str) -> Iterator[None]:
+    """Turn whatever loaders raise for damaged and wrong files into one line."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except torch.OutOfMemoryError as error:
+        raise ModelError(
+            f"{folder}: does not fit into the GPU's memory", "free some, or use a smaller model"
+        ) from error
+    except Exception as error:
+        cause = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ModelError(
+            f"{folder}: cannot be loaded: {cause}", "check that it is whole, and of the kind meant"
+        ) from error
 
 
 def base_of_adapter(folder: Path) -> str | None:
     """The base that a folder with an adapter names; None if it holds no adapter."""
-    import json
-
     path = folder / "adapter_config.json"
     if not path.is_file():
         return None
-    name: str | None = json.loads(path.read_text(encoding="utf-8")).get("base_model_name_or_path")
+    with _loading(str(folder)):
+        name: str | None = json.loads(path.read_text(encoding="utf-8")).get("base_model_name_or_path")
     if not name:
         raise ModelError(f"{folder}: its adapter names no base model", "write the model as BASE+ADAPTER")
     return name
