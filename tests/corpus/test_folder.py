@@ -83,11 +83,12 @@ def test_a_moved_folder_is_the_same_corpus(tmp_path: Path) -> None:
         ("scripts: [", "not YAML"),
         ("scripts:\n  count: 0", r"scripts\.count"),
         ("scripts:\n  cuont: 5", r"scripts\.cuont"),
-        ("- a list", "mapping|dictionary|object"),
+        ("- a list", r"corpus\.yaml: Input should be .*(mapping|dictionary|object)"),
+        ("name: caf\udce9", "not YAML"),
     ],
 )
 def test_a_wrong_configuration_is_named(tmp_path: Path, text: str, message: str) -> None:
-    (tmp_path / "corpus.yaml").write_text(text)
+    (tmp_path / "corpus.yaml").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(CorpusError, match=message):
         CorpusFolder(tmp_path).read_config()
 

@@ -68,7 +68,7 @@ def scripts(folder: Path, **options: Any) -> None:
     from evoxtral.corpus.writing import write_missing
 
     corpus, config = _open(folder, create=True, scripts=options)
-    _remember(corpus, config)
+    _remember(corpus, config, create=True)
     with _progress("Writing") as show:
         report = write_missing(corpus, config.scripts, on_progress=show)
     click.echo(f"{folder}: {report.now} scripts, {report.now - report.before} of them new", err=True)
@@ -93,7 +93,7 @@ def import_(folder: Path, sources: tuple[Path, ...], domain: str, any_voice: boo
     if domain not in set(Domain):
         raise click.BadParameter(f"choose one of {', '.join(Domain)}", param_hint="--domain")
     corpus, config = _open(folder, create=True)
-    _remember(corpus, config)
+    _remember(corpus, config, create=True)
     with corpus.locked():
         report = import_scripts(
             sources, domain=Domain(domain), keep_voices=not any_voice, existing=corpus.read_scripts()
@@ -271,9 +271,9 @@ def _open(folder: Path, *, create: bool = False, **changes: dict[str, Any]) -> t
     return corpus, changed
 
 
-def _remember(corpus: "CorpusFolder", config: "CorpusConfig") -> None:
+def _remember(corpus: "CorpusFolder", config: "CorpusConfig", *, create: bool = False) -> None:
     """Keep a changed configuration, so that the same command without its options resumes."""
-    if not corpus.config_path.exists() or corpus.read_config() != config:
+    if corpus.read_config() != config or (create and not corpus.config_path.exists()):
         corpus.write_config(config)
 
 

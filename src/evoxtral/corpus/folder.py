@@ -150,12 +150,14 @@ class CorpusFolder:
             return CorpusConfig()
         try:
             return CorpusConfig.model_validate(yaml.safe_load(self.config_path.read_text("utf-8")) or {})
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise CorpusError(f"{self.config_path} is not YAML: {' '.join(str(error).split())}") from error
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise CorpusError(f"{self.config_path}: {where}: {first['msg']}", "mend the configuration") from error
+            raise CorpusError(
+                f"{self.config_path}: {where}{': ' if where else ''}{first['msg']}", "mend the configuration"
+            ) from error
 
     def write_config(self, config: CorpusConfig) -> None:
         text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
