@@ -24,6 +24,16 @@ def test_clips_of_a_split_are_read_in_order(tmp_path: Path, suffix: str) -> None
     assert np.corrcoef(found, expected[: len(found)])[0, 1] > 0.99
 
 
+@pytest.mark.parametrize("suffix", [".flac", ".opus"])
+def test_without_sound_clips_are_as_long_and_take_no_memory(tmp_path: Path, suffix: str) -> None:
+    folder = write_corpus(tmp_path / "corpus", ["[sad] a", "", "too long"], suffix=suffix)
+    heard, measured = (load_clips([Source(path=str(folder))], max_clip_s=1.8, sound=sound) for sound in (True, False))
+    assert heard[1] == measured[1] == 1
+    for clip, silent in zip(heard[0], measured[0], strict=True):
+        assert (clip.id, clip.text, len(clip.samples)) == (silent.id, silent.text, len(silent.samples))
+        assert silent.samples.strides == (0,)
+
+
 def test_all_takes_every_split(tmp_path: Path) -> None:
     folder = write_corpus(write_corpus(tmp_path / "corpus", ["a"]), ["b"], split="test")
     assert [clip.text for clip in load_clips([Source(path=str(folder), split="all")])[0]] == ["a", "b"]

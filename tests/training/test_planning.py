@@ -7,7 +7,7 @@ from tiny_models import save_tiny_whisper, write_corpus
 from evoxtral.cli.main import main
 from evoxtral.training.adapters import add_adapter
 from evoxtral.training.family import load_family
-from evoxtral.training.planning import make_plan
+from evoxtral.training.planning import Estimate, Plan, make_plan
 from evoxtral.training.recipe import load_recipe
 
 
@@ -44,17 +44,48 @@ def test_plan_counts_clips_windows_steps_and_parameters(
     assert plan.estimate.total_parameters == total - trained
 
 
-def test_estimates_move_with_what_they_depend_on(tiny_voxtral: Path, tmp_path: Path) -> None:
-    path = write_recipe(tmp_path, "voxtral", tiny_voxtral)
+@pytest.mark.parametrize("family", ["whisper", "voxtral"])
+def test_estimates_move_with_what_they_depend_on(
+    tiny_whisper: Path, tiny_voxtral: Path, tmp_path: Path, family: str
+) -> None:
+    path = write_recipe(tmp_path, family, tiny_whisper if family == "whisper" else tiny_voxtral)
 
-    def estimate(**changes: object) -> tuple[float, float]:
+    def estimate(**changes: object) -> Estimate:
         found = make_plan(load_recipe(path, {f"optimisation.{k}": v for k, v in changes.items()}), ()).estimate
         assert found is not None
-        return found.memory_gb, found.work_tflop
+        return found
 
-    memory_gb, work_tflop = estimate()
-    assert estimate(batch_size=4)[0] > memory_gb > estimate(checkpointing=True)[0]
-    assert estimate(epochs=6)[1] == pytest.approx(2 * work_tflop)
+    usual = estimate()
+    assert estimate(batch_size=4).memory_gb > usual.memory_gb > estimate(checkpointing=True).memory_gb
+    assert estimate(checkpointing=True).step_s > usual.step_s
+    assert estimate(anchor=0.5).step_s > usual.step_s
+    assert estimate(accumulation=3).step_s == pytest.approx(3 * usual.step_s)
+
+
+def plan_of(step_s: float, steps: int, max_minutes: float | None) -> Plan:
+    about = Estimate(memory_gb=12.3, step_s=step_s, total_parameters=100, trained_parameters=10)
+    return Plan(1, 1.0, 0, steps, steps, steps, ("sft",), max_minutes, about)
+
+
+@pytest.mark.parametrize(
+    ("step_s", "steps", "max_minutes", "expected"),
+    [
+        # 0.9 and 1.5 times 600 s and 30 s
+        (0.5, 1200, None, "about 9.0 to 15.0 minutes on one H100"),
+        (0.5, 60, None, "less than a minute on one H100"),
+        (6.0, 1200, None, "about 108 to 180 minutes on one H100"),
+        (0.5, 1200, 20.0, "about 9.0 to 15.0 minutes on one H100"),
+        # 270 s hold 270 / (0.5 * 1.5) to 270 / (0.5 * 0.9) steps
+        (0.5, 13337, 4.5, "4.5 minutes, when the clock ends it: about 360 to 600 of the steps on one H100"),
+        (0.5, 580, 4.5, "4.5 minutes, when the clock ends it: about 360 to 580 of the steps on one H100"),
+    ],
+)
+def test_time_is_told_as_a_range_with_the_device_and_what_ends_it(
+    step_s: float, steps: int, max_minutes: float | None, expected: str
+) -> None:
+    lines = plan_of(step_s, steps, max_minutes).lines
+    assert lines[-1].startswith(f"time: {expected} each, without loading")
+    assert lines[-2] == "memory: about 12 GB on each device"
 
 
 def test_dry_run_prints_the_plan_and_touches_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -94,6 +94,7 @@ def test_the_stage_records_what_it_found_and_reads_it_before_any_model(tmp_path:
     assert f"data: {corpus} (train): 2 clips, 0.00 h; 0 too long" in told
     (source,) = json.loads((tmp_path / "run" / "provenance.json").read_text())["stages"]["data"]["metrics"]["sources"]
     assert (source["clips"], source["audio_s"], source["tags"]) == (2, 2.5, {"sad": 1})
-    (corpus / "audio" / "train-1.flac").write_bytes(b"no audio")
-    with pytest.raises(RecipeError, match="clip train-1: its audio cannot be read"):
-        survey_sources(recipe, max_clip_s=None)
+    for spoil in (lambda path: path.write_bytes(b"no audio"), Path.unlink):
+        spoil(corpus / "audio" / "train-1.flac")
+        with pytest.raises(RecipeError, match="clip train-1: its audio cannot be read"):
+            survey_sources(recipe, max_clip_s=None)

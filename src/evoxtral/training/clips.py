@@ -53,11 +53,14 @@ class ListedClip:
         return io.BytesIO(self.audio) if isinstance(self.audio, bytes) else self.audio
 
 
-def load_clips(sources: Sequence[Source], *, max_clip_s: float | None = None) -> tuple[list[TrainingClip], int]:
+def load_clips(
+    sources: Sequence[Source], *, max_clip_s: float | None = None, sound: bool = True
+) -> tuple[list[TrainingClip], int]:
     """Read all clips of the sources into memory (32 kB a second of audio).
 
     Args:
         max_clip_s: longer clips are left out.
+        sound: False reads the audio's headers only: samples are zeros, which take no memory, of the right number.
 
     Returns:
         The clips in the order of the sources, and how many were left out for their length.
@@ -69,7 +72,7 @@ def load_clips(sources: Sequence[Source], *, max_clip_s: float | None = None) ->
     too_long = 0
     with ThreadPoolExecutor(READERS) as readers:
         for source in sources:
-            for clip in readers.map(_read, list_clips(source)):
+            for clip in readers.map(_read if sound else _measure, list_clips(source)):
                 if max_clip_s is not None and clip.duration_s > max_clip_s:
                     too_long += 1
                 else:
@@ -94,8 +97,22 @@ def list_clips(source: Source) -> list[ListedClip]:
     return listed
 
 
-def unreadable(clip: ListedClip, error: Exception) -> RecipeError:
-    """The error for audio that `soundfile` refuses."""
+def duration_s(clip: ListedClip) -> float:
+    """How long a clip is, by its audio's header.
+
+    Raises:
+        RecipeError: the audio has none.
+    """
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(clip.file) as audio:
+            return float(audio.frames / audio.samplerate)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise _unreadable(clip, error) from error
+
+
+def _unreadable(clip: ListedClip, error: Exception) -> RecipeError:
     return RecipeError(f"clip {clip.id}: its audio cannot be read: {error}")
 
 
@@ -158,7 +175,7 @@ def _read(listed: ListedClip) -> TrainingClip:
     try:
         samples, rate_hz = soundfile.read(listed.file, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, OSError) as error:
-        raise unreadable(listed, error) from error
+        raise _unreadable(listed, error) from error
     mono = samples.mean(axis=1)
     if rate_hz != SAMPLE_RATE_HZ:
         from scipy.signal import resample_poly
@@ -166,3 +183,8 @@ def _read(listed: ListedClip) -> TrainingClip:
         common = int(np.gcd(rate_hz, SAMPLE_RATE_HZ))
         mono = resample_poly(mono, SAMPLE_RATE_HZ // common, rate_hz // common)
     return TrainingClip(listed.id, listed.text, (mono.clip(-1, 1) * 32767).round().astype(np.int16))
+
+
+def _measure(listed: ListedClip) -> TrainingClip:
+    count = round(duration_s(listed) * SAMPLE_RATE_HZ)
+    return TrainingClip(listed.id, listed.text, np.broadcast_to(np.int16(0), count))

@@ -1,14 +1,12 @@
-"""What a recipe would do: windows, steps, and estimates of memory and time, without loading weights.
-
-Estimates are arithmetic over the model's shape, for one device; `benchmarks/train_speed.py` measures.
-"""
+"""What a recipe would do: windows, steps, and estimates of memory and time. Loads no weights and knows no trainer."""
 
 import math
-import re
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from evoxtral.training import estimates
 from evoxtral.training.clips import TrainingClip, load_clips
+from evoxtral.training.estimates import Batch, Settings, Shape
 from evoxtral.training.recipe import Recipe
 from evoxtral.training.survey import check_sources
 from evoxtral.training.windows import WindowPlan
@@ -16,33 +14,25 @@ from evoxtral.training.windows import WindowPlan
 # What published checkpoints take, for plans made without loading one.
 MAX_WINDOW_S: Final[dict[str, float | None]] = {"whisper": 30.0, "voxtral": None}
 _PACKED_S: Final = 30.0
-_VOXTRAL_TOKENS_PER_S: Final = 12.5
-_ENCODER_FRAMES_PER_S: Final = 50
+_VOXTRAL_TOKENS_PER_CHUNK: Final = 375
+_PROMPT_TOKENS: Final = 10
+# English tagged text, by Whisper's tokenizer and by Tekken alike.
 _CHARACTERS_PER_TOKEN: Final = 3.5
-# Weight, gradient and Adam's two moments of each trained parameter, in float32.
-_TRAINED_BYTES: Final = 16
-# Kept for the backward pass, in bytes for each position and unit of width: of a layer whose activations are kept, and
-# of one that is recomputed (its input only).
-_KEPT_BYTES: Final = 34
-_CHECKPOINTED_BYTES: Final = 2
-_ACHIEVED_TFLOP_PER_S: Final = 250
-# Logits in bf16 and float32, their softmax and their gradient.
-_LOGIT_BYTES: Final = 14
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Of one device: peak memory, and arithmetic of the whole run (both directions)."""
+    """Of one device: peak memory, and time of one step of the supervised stage."""
 
     memory_gb: float
-    work_tflop: float
+    step_s: float
     total_parameters: int
     trained_parameters: int
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a recipe would do: `lines` for people, and the figures behind them."""
+    """What a recipe would do: `lines` for people, and the figures behind them. `max_minutes` is the recipe's clock."""
 
     clips: int
     audio_s: float
@@ -51,6 +41,7 @@ class Plan:
     windows_per_epoch: int
     steps: int
     stages: tuple[str, ...]
+    max_minutes: float | None
     estimate: Estimate | None
 
     @property
@@ -64,13 +55,20 @@ class Plan:
         if self.estimate is None:
             return [*found, "memory and time: unknown without the base model's configuration"]
         about = self.estimate
-        minutes = about.work_tflop / _ACHIEVED_TFLOP_PER_S / 60
         return [
             *found,
             f"parameters: {about.total_parameters:,}, of which {about.trained_parameters:,} are trained",
-            f"memory: about {about.memory_gb:.1f} GB on each device",
-            f"time: about {minutes:.1f} minutes on one H100 ({about.work_tflop:,.0f} TFLOP)",
+            f"memory: about {about.memory_gb:.0f} GB on each device",
+            self._time(about),
         ]
+
+    def _time(self, about: Estimate) -> str:
+        within = f"one {estimates.DEVICE} each, without loading, evaluations and the other stages"
+        if self.max_minutes is not None and self.steps * about.step_s / 60 > self.max_minutes:
+            fewest, most = (self.max_minutes * 60 / (about.step_s * factor) for factor in reversed(estimates.SPREAD))
+            steps = f"about {fewest:.0f} to {min(most, self.steps):.0f} of the steps"
+            return f"time: {self.max_minutes:g} minutes, when the clock ends it: {steps} on {within}"
+        return f"time: {estimates.minutes_between(self.steps * about.step_s)} on {within}"
 
 
 def make_plan(recipe: Recipe, stages: tuple[str, ...], processes: int = 1) -> Plan:
@@ -81,18 +79,19 @@ def make_plan(recipe: Recipe, stages: tuple[str, ...], processes: int = 1) -> Pl
     """
     max_window_s = MAX_WINDOW_S[recipe.family]
     check_sources(recipe)
-    clips, left_out = load_clips(recipe.data.train, max_clip_s=max_window_s)
+    clips, left_out = load_clips(recipe.data.train, max_clip_s=max_window_s, sound=False)
     windows = plan_windows(recipe, clips, max_window_s, processes)
-    audio_s = sum(clip.duration_s for clip in clips)
+    shape = estimates.read_shape(recipe)
     return Plan(
         clips=len(clips),
-        audio_s=audio_s,
+        audio_s=sum(clip.duration_s for clip in clips),
         left_out=left_out,
         windows=len(windows),
         windows_per_epoch=windows.windows_per_epoch,
         steps=math.ceil(len(windows) / items_per_step(recipe, processes)),
         stages=stages,
-        estimate=_estimate(recipe, clips, len(windows)),
+        max_minutes=recipe.optimisation.max_minutes,
+        estimate=None if shape is None else estimate(recipe, shape, clips, windows.windows_per_epoch),
     )
 
 
@@ -118,61 +117,26 @@ def plan_windows(recipe: Recipe, clips: list[TrainingClip], max_window_s: float 
     )
 
 
-def _estimate(recipe: Recipe, clips: list[TrainingClip], windows: int) -> Estimate | None:
-    try:
-        import torch
-        from transformers import AutoConfig, VoxtralForConditionalGeneration, WhisperForConditionalGeneration
+def estimate(recipe: Recipe, shape: Shape, clips: list[TrainingClip], windows_per_epoch: int) -> Estimate:
+    """Memory by the longest clips, time by the average window."""
+    choice = recipe.optimisation
+    settings = Settings(recipe.lora.adapt_encoder, choice.checkpointing, choice.anchor > 0)
+    visits = sum(clip.repeat for clip in clips)
+    clips_per_window = visits / max(windows_per_epoch, 1)
+    characters = sum(len(clip.text) * clip.repeat for clip in clips) / visits
+    text_tokens = clips_per_window * characters / _CHARACTERS_PER_TOKEN
+    chunks = [math.ceil(clip.duration_s / _PACKED_S) for clip in clips]
 
-        config = AutoConfig.from_pretrained(recipe.base_source)
-        with torch.device("meta"):
-            model: Any = (
-                WhisperForConditionalGeneration(config)
-                if recipe.family == "whisper"
-                else VoxtralForConditionalGeneration(config)
-            )
-    except (ImportError, OSError, ValueError):
-        return None
-    from evoxtral.training.targets import lora_targets
+    def batch(chunks: float) -> Batch:
+        rows = choice.batch_size
+        heard = chunks * _VOXTRAL_TOKENS_PER_CHUNK if recipe.family == "voxtral" else 0
+        positions = heard + _PROMPT_TOKENS + text_tokens
+        return Batch(encoder_windows=rows * chunks, decoder_positions=rows * positions, targets=rows * text_tokens)
 
-    pattern = re.compile(lora_targets(recipe.family, recipe.lora))
-    linear = {name: module for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
-    trained = sum(
-        recipe.lora.rank * (module.in_features + module.out_features)
-        for name, module in linear.items()
-        if pattern.fullmatch(name)
-    )
-    total = sum(weight.numel() for weight in model.parameters())
-    longest_s = max(clip.duration_s for clip in clips)
-    text_tokens = sum(len(clip.text) for clip in clips) / len(clips) / _CHARACTERS_PER_TOKEN
-    rows = recipe.optimisation.batch_size
-    kept = _CHECKPOINTED_BYTES if recipe.optimisation.checkpointing else _KEPT_BYTES
-    if recipe.family == "whisper":
-        encoder, decoder = model.model.encoder, model.model.decoder
-        encoder_positions, positions = rows * 1500.0, rows * text_tokens
-        activations = positions * config.d_model * config.decoder_layers * kept
-        encoder_passes = 2.0
-        if recipe.lora.adapt_encoder:
-            activations += encoder_positions * config.d_model * config.encoder_layers * kept
-            encoder_passes = 4.0
-        weights, head_parameters, vocabulary = 4 * total, 0, config.vocab_size
-    else:
-        encoder, decoder = model.model.audio_tower, model.model.language_model
-        chunks = math.ceil(longest_s / _PACKED_S)
-        encoder_positions = rows * chunks * _PACKED_S * _ENCODER_FRAMES_PER_S
-        positions = rows * (chunks * _PACKED_S * _VOXTRAL_TOKENS_PER_S + 10 + text_tokens)
-        text = config.text_config
-        activations = positions * text.hidden_size * text.num_hidden_layers * kept
-        encoder_passes, vocabulary = 2.0, text.vocab_size
-        weights = (2 if recipe.optimisation.precision == "bf16" else 4) * total
-        head_parameters = text.vocab_size * text.hidden_size
-    logits = rows * text_tokens * vocabulary * _LOGIT_BYTES
-    decoder_parameters = sum(weight.numel() for weight in decoder.parameters()) - head_parameters
-    encoder_parameters = sum(weight.numel() for weight in encoder.parameters())
-    # Forward and backward through the frozen decoder are two operations each for a weight and a position.
-    work = encoder_positions * encoder_parameters * encoder_passes + positions * decoder_parameters * 4
+    usual, longest = batch(sum(chunks) / len(chunks)), batch(max(chunks))
     return Estimate(
-        memory_gb=(weights + trained * _TRAINED_BYTES + activations + logits) / 1e9 + 1,
-        work_tflop=work / rows * windows / 1e12,
-        total_parameters=total,
-        trained_parameters=trained,
+        memory_gb=estimates.memory_gb(shape, longest, settings),
+        step_s=estimates.step_s(shape, usual, settings) * choice.accumulation,
+        total_parameters=shape.total_parameters,
+        trained_parameters=shape.trained_parameters,
     )

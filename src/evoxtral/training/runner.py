@@ -27,7 +27,7 @@ from evoxtral.errors import RecipeError
 from evoxtral.training.planning import MAX_WINDOW_S, Plan, make_plan
 from evoxtral.training.provenance import Provenance
 from evoxtral.training.recipe import Recipe
-from evoxtral.training.run import Measure, Report, Reward, Run, is_first_process
+from evoxtral.training.run import Measure, Report, Reward, Run, is_first_process, process_count
 from evoxtral.training.scoring import Scorer, quick_scores
 from evoxtral.training.survey import survey_sources
 
@@ -48,8 +48,8 @@ def stages(recipe: Recipe) -> tuple[str, ...]:
 
 
 def plan_recipe(recipe: Recipe) -> Plan:
-    """What `run_recipe` would do; reads the clips and loads no model."""
-    return make_plan(recipe, stages(recipe))
+    """What `run_recipe` would do, with as many processes; reads texts and headers and loads no model."""
+    return make_plan(recipe, stages(recipe), process_count())
 
 
 def run_recipe(

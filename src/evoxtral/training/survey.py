@@ -12,7 +12,7 @@ from pathlib import Path
 
 from evoxtral.errors import RecipeError
 from evoxtral.tags import parse
-from evoxtral.training.clips import READERS, ListedClip, list_clips, unreadable
+from evoxtral.training.clips import READERS, ListedClip, duration_s, list_clips
 from evoxtral.training.recipe import Recipe, Source
 
 
@@ -89,13 +89,13 @@ def _survey(recipe: Recipe, role: str, source: Source, max_clip_s: float | None)
     clips = tagged = 0
     audio_s = 0.0
     with ThreadPoolExecutor(READERS) as readers:
-        for clip, (duration_s, audio_sha256) in zip(listed, readers.map(_look, listed), strict=True):
+        for clip, (length_s, audio_sha256) in zip(listed, readers.map(_look, listed), strict=True):
             digest.update(f"{clip.id}\0{clip.text}\0".encode() + audio_sha256)
-            if max_clip_s is not None and duration_s > max_clip_s:
+            if max_clip_s is not None and length_s > max_clip_s:
                 continue
             names = [tag.name for tag in parse(clip.text).tags]
             clips += 1
-            audio_s += duration_s
+            audio_s += length_s
             tagged += bool(names)
             tags.update(names)
     return Survey(
@@ -114,15 +114,9 @@ def _survey(recipe: Recipe, role: str, source: Source, max_clip_s: float | None)
 
 def _look(clip: ListedClip) -> tuple[float, bytes]:
     """Duration in seconds and SHA-256 of a clip's audio."""
-    import soundfile
-
-    try:
-        with soundfile.SoundFile(clip.file) as audio:
-            duration_s = audio.frames / audio.samplerate
-        content = clip.audio if isinstance(clip.audio, bytes) else clip.audio.read_bytes()
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise unreadable(clip, error) from error
-    return duration_s, hashlib.sha256(content).digest()
+    length_s = duration_s(clip)
+    content = clip.audio if isinstance(clip.audio, bytes) else clip.audio.read_bytes()
+    return length_s, hashlib.sha256(content).digest()
 
 
 def _may_be_on_the_hub(source: Source) -> bool:

@@ -1,0 +1,177 @@
+"""Memory and time of a training step, as arithmetic over the model's shape with constants of measured runs.
+
+The constants are those of one NVIDIA H100 80GB (torch 2.11): for Voxtral of a plain script at the 3B's shape, for
+Whisper of the runs of `benchmarks/results/edge_training.md`. `benchmarks/train_speed.py` measures this trainer's own
+speed. Reads a model's configuration, and loads no weights. Knows no clips.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from evoxtral.training.recipe import Recipe
+from evoxtral.training.targets import lora_targets
+
+DEVICE: Final = "H100"
+# What the arithmetic of large and of small layers reaches. Voxtral: steps of 2 and 8 clips took 0.249 and 0.492 s.
+# Whisper base: four runs of 150 to 480 windows a second come to 57 to 72.
+_TFLOP_PER_S: Final = {"voxtral": 230.0, "whisper": 65.0}
+# Launching the kernels of one layer, forward; the backward pass counts twice. From the same steps of Voxtral.
+_S_PER_LAYER: Final = 1.38e-3
+# Measured steps took 0.93 to 1.45 times what these constants say (1.13 to 1.45 times with checkpointing).
+SPREAD: Final = (0.9, 1.5)
+# Weight, gradient and Adam's two moments of each trained parameter, in float32.
+_TRAINED_BYTES: Final = 16
+# For each position and unit of width, of a layer whose activations are kept: 2 and 8 clips took 21.9 and 55.0 GB.
+_KEPT_BYTES: Final = 105
+# The same of a layer that is recomputed: its input in bf16. One layer at a time is kept while it is recomputed.
+_CHECKPOINTED_BYTES: Final = 2
+# Keys and values of the encoder's frames in each of Whisper's decoder layers, with their inputs' dropout, in bf16.
+_CROSS_BYTES: Final = 10
+# Logits and their gradient, both in bf16 and in float32.
+_LOGIT_BYTES: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a model costs. Parameters of encoder and decoder are those of their layers' matrices.
+
+    Attributes:
+        cross_parameters: of the decoder's matrices, those that every frame of the encoder goes through.
+        weight_bytes: of one frozen parameter.
+    """
+
+    family: str
+    total_parameters: int
+    trained_parameters: int
+    weight_bytes: int
+    encoder_layers: int
+    encoder_width: int
+    encoder_parameters: int
+    encoder_frames: int
+    decoder_layers: int
+    decoder_width: int
+    decoder_parameters: int
+    cross_parameters: int
+    vocabulary: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What goes through one device at once: windows of the encoder, positions of the decoder, targets with logits."""
+
+    encoder_windows: float
+    decoder_positions: float
+    targets: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    adapt_encoder: bool = False
+    checkpointing: bool = False
+    anchored: bool = False
+
+
+def read_shape(recipe: Recipe) -> Shape | None:
+    """The shape of the recipe's base; None without its configuration, or without torch and transformers."""
+    try:
+        import torch
+        from transformers import AutoConfig
+
+        config = AutoConfig.from_pretrained(recipe.base_source)
+    except (ImportError, OSError, ValueError):
+        return None
+    return shape_of(config, recipe, torch)
+
+
+def shape_of(config: Any, recipe: Recipe, torch: Any) -> Shape:
+    """The shape of a model of this configuration with the recipe's adapter."""
+    from transformers import VoxtralForConditionalGeneration, WhisperForConditionalGeneration
+
+    whisper = recipe.family == "whisper"
+    with torch.device("meta"):
+        model = WhisperForConditionalGeneration(config) if whisper else VoxtralForConditionalGeneration(config)
+    encoder, text = (config, config) if whisper else (config.audio_config, config.text_config)
+    pattern = re.compile(lora_targets(recipe.family, recipe.lora))
+    trained = 0
+    parts = {"encoder": 0, "decoder": 0, "cross": 0}
+    for name, module in model.named_modules():
+        if not isinstance(module, torch.nn.Linear):
+            continue
+        if pattern.fullmatch(name):
+            trained += recipe.lora.rank * (module.in_features + module.out_features)
+        if ".layers." in name:
+            in_encoder = name.startswith(("model.encoder.", "model.audio_tower."))
+            crossing = name.endswith(("encoder_attn.k_proj", "encoder_attn.v_proj"))
+            parts["encoder" if in_encoder else "cross" if crossing else "decoder"] += module.weight.numel()
+    return Shape(
+        family=recipe.family,
+        total_parameters=sum(weight.numel() for weight in model.parameters()),
+        trained_parameters=trained,
+        weight_bytes=2 if not whisper and recipe.optimisation.precision == "bf16" else 4,
+        encoder_layers=encoder.encoder_layers if whisper else encoder.num_hidden_layers,
+        encoder_width=encoder.d_model if whisper else encoder.hidden_size,
+        encoder_parameters=parts["encoder"],
+        encoder_frames=encoder.max_source_positions,
+        decoder_layers=text.decoder_layers if whisper else text.num_hidden_layers,
+        decoder_width=text.d_model if whisper else text.hidden_size,
+        decoder_parameters=parts["decoder"],
+        cross_parameters=parts["cross"],
+        vocabulary=text.vocab_size,
+    )
+
+
+def memory_gb(shape: Shape, batch: Batch, settings: Settings) -> float:
+    """Peak of one device."""
+
+    def kept(positions: float, layers: int, width: int) -> float:
+        if not settings.checkpointing:
+            return positions * layers * width * _KEPT_BYTES
+        return positions * width * (layers * _CHECKPOINTED_BYTES + _KEPT_BYTES)
+
+    frames = batch.encoder_windows * shape.encoder_frames
+    size: float = shape.total_parameters * shape.weight_bytes + shape.trained_parameters * _TRAINED_BYTES
+    size += kept(batch.decoder_positions, shape.decoder_layers, shape.decoder_width)
+    if settings.adapt_encoder:
+        size += kept(frames, shape.encoder_layers, shape.encoder_width)
+    if shape.cross_parameters:
+        size += frames * shape.decoder_layers * shape.decoder_width * _CROSS_BYTES
+    return (size + batch.targets * shape.vocabulary * _LOGIT_BYTES) / 1e9
+
+
+def work_tflop(shape: Shape, batch: Batch, settings: Settings) -> float:
+    """Arithmetic of one step: two operations for a parameter and a position forward, two backward (to inputs only)."""
+    frames = batch.encoder_windows * shape.encoder_frames
+    attention = 4 * frames * shape.encoder_frames * shape.encoder_width * shape.encoder_layers
+    heard = 2 * frames * shape.encoder_parameters + attention
+    crossed = 2 * frames * shape.cross_parameters
+    written = 2 * batch.decoder_positions * shape.decoder_parameters
+    scored = 2 * batch.targets * shape.vocabulary * shape.decoder_width
+    again = 1 if settings.checkpointing else 0
+    work = heard + (2 + again) * (crossed + written) + 2 * scored
+    if settings.adapt_encoder:
+        # Attention has two matrix products forward and four backward.
+        work += (1 + again) * heard + attention
+    if settings.anchored:
+        work += heard + crossed + written + scored
+    return work / 1e12
+
+
+def step_s(shape: Shape, batch: Batch, settings: Settings) -> float:
+    """Time of one forward and backward pass."""
+    trained = 4 if settings.checkpointing else 3
+    layers = shape.encoder_layers * (trained if settings.adapt_encoder else 1) + shape.decoder_layers * trained
+    if settings.anchored:
+        layers += shape.encoder_layers + shape.decoder_layers
+    return work_tflop(shape, batch, settings) / _TFLOP_PER_S[shape.family] + layers * _S_PER_LAYER
+
+
+def minutes_between(seconds: float) -> str:
+    """A time as what it may be between, in words."""
+    low, high = (seconds * factor / 60 for factor in SPREAD)
+    if high < 1:
+        return "less than a minute"
+    digits = 0 if low >= 10 else 1
+    scale = 10**digits
+    return f"about {math.floor(low * scale) / scale:.{digits}f} to {math.ceil(high * scale) / scale:.{digits}f} minutes"

@@ -1,0 +1,121 @@
+"""Estimates against what was measured on one H100, at the real models' shapes (without weights)."""
+
+import pytest
+import torch
+from transformers import VoxtralConfig, WhisperConfig
+
+from evoxtral.training.estimates import SPREAD, Batch, Settings, Shape, memory_gb, shape_of, step_s, work_tflop
+from evoxtral.training.recipe import Recipe
+
+
+def recipe_of(family: str, **lora: object) -> Recipe:
+    content = {"name": "a", "family": family, "base": "a", "output": "a", "data": {"train": [{"path": "a"}]}}
+    return Recipe.model_validate(content | {"lora": lora})
+
+
+@pytest.fixture(scope="module")
+def voxtral() -> Shape:
+    """Voxtral-Mini-3B."""
+    audio = {"model_type": "voxtral_encoder", "hidden_size": 1280, "num_hidden_layers": 32, "intermediate_size": 5120}
+    text = {"model_type": "llama", "vocab_size": 131_072, "hidden_size": 3072, "intermediate_size": 8192}
+    text |= {"num_hidden_layers": 30, "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128}
+    config = VoxtralConfig(audio_config=audio | {"num_attention_heads": 20}, text_config=text)
+    return shape_of(config, recipe_of("voxtral"), torch)
+
+
+@pytest.fixture(scope="module")
+def whisper() -> Shape:
+    """Whisper base, encoder adapted."""
+    sizes = {"layers": 6, "attention_heads": 8, "ffn_dim": 2048}
+    halves = {f"{half}_{name}": size for half in ("encoder", "decoder") for name, size in sizes.items()}
+    config = WhisperConfig(vocab_size=51_865, d_model=512, **halves)
+    return shape_of(config, recipe_of("whisper", adapt_encoder=True), torch)
+
+
+def test_shapes_are_those_of_the_models(voxtral: Shape, whisper: Shape) -> None:
+    assert voxtral.total_parameters == pytest.approx(4.68e9, rel=1e-3)
+    # q and o: 3072 x 4096; k and v: 3072 x 1024; three of 3072 x 8192, in each of 30 layers
+    assert voxtral.decoder_parameters == 30 * 3072 * (2 * 4096 + 2 * 1024 + 3 * 8192)
+    assert voxtral.encoder_parameters == 32 * 1280 * (4 * 1280 + 2 * 5120)
+    assert (voxtral.cross_parameters, voxtral.weight_bytes) == (0, 2)
+    # edge_training_run_c.log: 8,650,752 of 81,244,672 parameters are trained
+    assert whisper.trained_parameters == 8_650_752
+    assert whisper.total_parameters == 81_244_672 - 8_650_752
+    assert whisper.cross_parameters == 6 * 2 * 512 * 512
+    assert whisper.decoder_parameters == 6 * (6 * 512 * 512 + 2 * 512 * 2048)
+
+
+def plain_script(clips: int) -> Batch:
+    """Clips of 30 s with 7 prompt and 110 target tokens; the plain script makes logits everywhere."""
+    positions = clips * (375 + 7 + 110)
+    return Batch(clips, positions, positions)
+
+
+@pytest.mark.parametrize(
+    ("clips", "checkpointing", "measured_s", "measured_gb"),
+    [
+        (2, True, 0.465, 12.8),
+        (8, True, 0.737, 19.0),
+        (16, True, 1.281, 27.3),
+        (2, False, 0.249, 21.9),
+        (8, False, 0.492, 55.0),
+    ],
+)
+def test_voxtral_takes_what_the_plain_script_took(
+    voxtral: Shape, clips: int, checkpointing: bool, measured_s: float, measured_gb: float
+) -> None:
+    settings = Settings(checkpointing=checkpointing)
+    assert memory_gb(voxtral, plain_script(clips), settings) == pytest.approx(measured_gb, rel=0.04)
+    found = step_s(voxtral, plain_script(clips), settings)
+    assert found * SPREAD[0] < measured_s < found * SPREAD[1]
+
+
+def test_a_batch_that_did_not_fit_into_80_gb_is_not_said_to_fit(voxtral: Shape) -> None:
+    assert memory_gb(voxtral, plain_script(16), Settings()) > 80
+
+
+@pytest.mark.parametrize(
+    ("run", "settings", "windows_per_s"),
+    [
+        ("A", Settings(adapt_encoder=True), 250),
+        ("B", Settings(), 480),
+        ("C", Settings(adapt_encoder=True, anchored=True), 160),
+        ("D", Settings(adapt_encoder=True, anchored=True), 150),
+    ],
+)
+def test_whisper_takes_what_the_edge_runs_took(
+    whisper: Shape, run: str, settings: Settings, windows_per_s: float
+) -> None:
+    # 64 windows, in the mean of 157 characters, which are about 45 tokens
+    found = step_s(whisper, Batch(64, 64 * 49, 64 * 45), settings)
+    assert found * SPREAD[0] < 64 / windows_per_s < found * SPREAD[1]
+
+
+def test_work_of_a_hand_worked_model() -> None:
+    shape = Shape(
+        family="whisper",
+        total_parameters=1000,
+        trained_parameters=10,
+        weight_bytes=4,
+        encoder_layers=2,
+        encoder_width=8,
+        encoder_parameters=300,
+        encoder_frames=5,
+        decoder_layers=1,
+        decoder_width=4,
+        decoder_parameters=200,
+        cross_parameters=50,
+        vocabulary=7,
+    )
+    batch = Batch(encoder_windows=3, decoder_positions=6, targets=4)
+    # 15 frames: matrices 2 * 15 * 300, attention 4 * 15 * 5 * 8 * 2 layers
+    heard, attention = 9000, 4800
+    crossed, written, scored = 2 * 15 * 50, 2 * 6 * 200, 2 * 4 * 7 * 4
+    frozen = heard + attention + 2 * (crossed + written + scored)
+    assert work_tflop(shape, batch, Settings()) == pytest.approx(frozen / 1e12)
+    adapted = 2 * heard + 3 * attention + 2 * (crossed + written + scored)
+    assert work_tflop(shape, batch, Settings(adapt_encoder=True)) == pytest.approx(adapted / 1e12)
+    anchored = frozen + heard + attention + crossed + written + scored
+    assert work_tflop(shape, batch, Settings(anchored=True)) == pytest.approx(anchored / 1e12)
+    recomputed = frozen + crossed + written
+    assert work_tflop(shape, batch, Settings(checkpointing=True)) == pytest.approx(recomputed / 1e12)
