@@ -4,13 +4,14 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from itertools import chain
 
 import pytest
 
 from evoxtral.corpus.gates import GateReport, check
 from evoxtral.corpus.plan import EdgeCase, clash, plan
 from evoxtral.corpus.records import Domain, Script, SliceType
-from evoxtral.corpus.writers.grammar import GrammarWriter, write_scripts
+from evoxtral.corpus.writers.grammar import GrammarWriter, load_rules, load_situations, write_scripts
 from evoxtral.tags import Category, parse, tag_names
 
 
@@ -116,6 +117,24 @@ def test_sentences_are_finished(thousand: list[Script]) -> None:
     for script in thousand:
         plain = parse(script.tagged_text).plain_text
         assert not slips.search(plain), plain
+
+
+def test_a_sentence_says_nothing_twice(thousand: list[Script]) -> None:
+    """But what is meant so in its template: "I was right there, I was right there"."""
+    templates = "\n".join(
+        [line for rule in load_rules().values() for line in rule]
+        + [
+            line
+            for situations in load_situations().values()
+            for one in situations
+            for line in chain(*one.sentences.values())
+        ]
+    ).lower()
+    for script in thousand:
+        for sentence in re.split(r"[.?!]", parse(script.tagged_text).plain_text.lower()):
+            words = re.findall(r"[\w'-]+", sentence)
+            runs = Counter(" ".join(words[index : index + 3]) for index in range(len(words) - 2))
+            assert [run for run, count in runs.items() if count > 1 and run not in templates] == [], sentence
 
 
 def test_each_script_is_what_its_brief_asked_for() -> None:

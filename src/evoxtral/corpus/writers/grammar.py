@@ -74,6 +74,10 @@ _TIME_WORDS = re.compile(
     r"|next (?:week|\w+day)|(?:on|before|every) \w+day|in (?:January|February|March|April|May|June|July|August"
     r"|September|October|November|December)|after lunch|before (?:breakfast|the holidays)|by the end)\b"
 )
+_DATES = re.compile(
+    r"\b((?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|January|February|March|April|May|June|July|August|September|October"
+    r"|November|December)"
+)
 _CLAUSE_END = re.compile(r"[,.!?]")
 
 
@@ -335,7 +339,7 @@ class Composer:
             pool = own if own and self._rng.random() < 0.62 else shared
             template = self._rng.choice(pool)
             text = self.language.sentence(template)
-            if _is_sensible(text, self._cast):
+            if _is_sensible(text, self._cast) and not _echoes(text, template):
                 drawn.append((len(text.split()), text, template))
             if len(drawn) == wanted:
                 break
@@ -530,13 +534,23 @@ def _join(lines: Sequence[_Line]) -> str:
 
 
 def _is_sensible(text: str, cast: Sequence[str]) -> bool:
-    """Whether nobody of the cast is named twice, no clause has two times, and no long word follows itself."""
+    """Whether nobody and no date is named twice, no clause has two times, and no long word follows itself."""
     if any(text.lower().count(name.lower()) > 1 for name in cast):
         return False
     if any(len(_TIME_WORDS.findall(clause)) > 1 for clause in _CLAUSE_END.split(text)):
         return False
+    dates = _DATES.findall(text)
+    if len(set(dates)) < len(dates):
+        return False
     words = [word.lower() for word in re.findall(r"[\w']+", text)]
     return not any(a == b and len(a) > 3 for a, b in pairwise(words))
+
+
+def _echoes(text: str, template: str) -> bool:
+    """Whether three words in a row come twice that the template did not mean to repeat."""
+    words = re.findall(r"[\w'-]+", text.lower())
+    runs = Counter(" ".join(words[index : index + 3]) for index in range(len(words) - 2))
+    return any(count > 1 and run not in template.lower() for run, count in runs.items())
 
 
 def _repeats(words: Sequence[Word]) -> bool:
