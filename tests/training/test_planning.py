@@ -71,20 +71,20 @@ def plan_of(step_s: float, steps: int, max_minutes: float | None) -> Plan:
     ("step_s", "steps", "max_minutes", "expected"),
     [
         # 0.9 and 1.5 times 600 s and 30 s
-        (0.5, 1200, None, "about 9.0 to 15.0 minutes on one H100"),
-        (0.5, 60, None, "less than a minute on one H100"),
-        (6.0, 1200, None, "about 108 to 180 minutes on one H100"),
-        (0.5, 1200, 20.0, "about 9.0 to 15.0 minutes on one H100"),
+        (0.5, 1200, None, "about 9.0 to 15.0 minutes on an H100"),
+        (0.5, 60, None, "less than a minute on an H100"),
+        (6.0, 1200, None, "about 108 to 180 minutes on an H100"),
+        (0.5, 1200, 20.0, "about 9.0 to 15.0 minutes on an H100"),
         # 270 s hold 270 / (0.5 * 1.5) to 270 / (0.5 * 0.9) steps
-        (0.5, 13337, 4.5, "4.5 minutes, when the clock ends it: about 360 to 600 of the steps on one H100"),
-        (0.5, 580, 4.5, "4.5 minutes, when the clock ends it: about 360 to 580 of the steps on one H100"),
+        (0.5, 13337, 4.5, "4.5 minutes, when the clock ends it: about 360 to 600 of the steps on an H100"),
+        (0.5, 580, 4.5, "4.5 minutes, when the clock ends it: about 360 to 580 of the steps on an H100"),
     ],
 )
 def test_time_is_told_as_a_range_with_the_device_and_what_ends_it(
     step_s: float, steps: int, max_minutes: float | None, expected: str
 ) -> None:
     lines = plan_of(step_s, steps, max_minutes).lines
-    assert lines[-1].startswith(f"time: {expected} each, without loading")
+    assert lines[-1].startswith(f"time: {expected}; loading")
     assert lines[-2] == "memory: about 12 GB on each device"
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from evoxtral.training.recipe import Recipe
 from evoxtral.training.targets import lora_targets
 
-DEVICE: Final = "H100"
+DEVICE: Final = "an H100"
 # What the arithmetic of large and of small layers reaches. Voxtral: steps of 2 and 8 clips took 0.249 and 0.492 s.
 # Whisper base: four runs of 150 to 480 windows a second come to 57 to 72.
 _TFLOP_PER_S: Final = {"voxtral": 230.0, "whisper": 65.0}

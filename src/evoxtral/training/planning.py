@@ -63,12 +63,12 @@ class Plan:
         ]
 
     def _time(self, about: Estimate) -> str:
-        within = f"one {estimates.DEVICE} each, without loading, evaluations and the other stages"
+        where = f"on {estimates.DEVICE}; loading, evaluations and the other stages come on top"
         if self.max_minutes is not None and self.steps * about.step_s / 60 > self.max_minutes:
             fewest, most = (self.max_minutes * 60 / (about.step_s * factor) for factor in reversed(estimates.SPREAD))
             steps = f"about {fewest:.0f} to {min(most, self.steps):.0f} of the steps"
-            return f"time: {self.max_minutes:g} minutes, when the clock ends it: {steps} on {within}"
-        return f"time: {estimates.minutes_between(self.steps * about.step_s)} on {within}"
+            return f"time: {self.max_minutes:g} minutes, when the clock ends it: {steps} {where}"
+        return f"time: {estimates.minutes_between(self.steps * about.step_s)} {where}"
 
 
 def make_plan(recipe: Recipe, stages: tuple[str, ...], processes: int = 1) -> Plan:
