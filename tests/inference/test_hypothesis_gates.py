@@ -65,3 +65,10 @@ def test_an_unsure_text_in_likely_silence_is_dropped() -> None:
     assert heard_text(Hypothesis("You", -1.4, 0.1), speech_s=3) == "You"
     assert heard_text(Hypothesis("You"), speech_s=3) == "You"
     assert is_doubtful(Hypothesis("You", -1.4, 0.1))
+
+
+def test_tags_without_words_must_be_sure() -> None:
+    assert heard_text(Hypothesis("[laughs] [sighs]", -0.02, 0.4), speech_s=0.5) == "[laughs] [sighs]"
+    assert heard_text(Hypothesis("[crying]", -0.3, 0.4), speech_s=0.5) == ""
+    assert heard_text(Hypothesis("[crying]"), speech_s=0.5) == ""
+    assert heard_text(Hypothesis("[crying] Why?", -0.3, 0.4), speech_s=0.5) == "[crying] Why?"

@@ -1,7 +1,7 @@
 """Transcripts join exactly, keep time, and hold nothing that was not said."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -10,10 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from known_speech import Reader
 from numpy.typing import NDArray
+from scipy.signal import lfilter
 
 from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.errors import AudioError
 from evoxtral.inference.engine import Hypothesis
+from evoxtral.inference.loading import load_packaged_engine
 from evoxtral.inference.pipeline import transcribe
 from evoxtral.tags import parse
 
@@ -94,6 +96,42 @@ def test_silence_and_noise_give_an_empty_transcript(level: float) -> None:
     assert (transcript.text, transcript.plain_text) == ("", "")
     assert (transcript.words, transcript.tags, transcript.segments) == ((), (), ())
     assert transcript.duration_s == 70.0
+
+
+def silence(seconds: float) -> NDArray[np.float64]:
+    return np.zeros(int(seconds * SAMPLE_RATE_HZ))
+
+
+def hiss(seconds: float) -> NDArray[np.float64]:
+    return np.random.default_rng(1).normal(0, 0.05, int(seconds * SAMPLE_RATE_HZ))
+
+
+def chords(seconds: float) -> NDArray[np.float64]:
+    """Struck chords, two a second."""
+    time_s = np.arange(SAMPLE_RATE_HZ // 2) / SAMPLE_RATE_HZ
+    roots_hz = np.random.default_rng(2).choice([220.0, 262.0, 294.0, 330.0], int(2 * seconds))
+    overtones = [(ratio * number, 1 / number) for ratio in (1.0, 1.25, 1.5) for number in range(1, 6)]
+    struck = [sum(level * np.sin(2 * np.pi * root * ratio * time_s) for ratio, level in overtones) for root in roots_hz]
+    return np.concatenate(struck) * np.tile(np.exp(-3 * time_s), len(roots_hz)) / 10
+
+
+def violin(seconds: float) -> NDArray[np.float64]:
+    """A gliding tone with vibrato through the resonances of a body, which is much like a voice."""
+    time_s = np.arange(int(seconds * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+    glide = np.cumsum(np.random.default_rng(2).normal(0, 1, len(time_s))) * 1.5e-4
+    phase = 2 * np.pi * np.cumsum(180 * 2 ** (glide + 0.05 * np.sin(2 * np.pi * 5.5 * time_s))) / SAMPLE_RATE_HZ
+    sound = sum(np.sin(number * phase) / number for number in range(1, 20))
+    for centre_hz, width_hz in ((600, 80), (1100, 100), (2500, 150)):
+        radius = np.exp(-np.pi * width_hz / SAMPLE_RATE_HZ)
+        angle = 2 * np.pi * centre_hz / SAMPLE_RATE_HZ
+        sound = lfilter([1 - radius], [1, -2 * radius * np.cos(angle), radius**2], sound)
+    return 0.7 * sound / np.abs(sound).max()
+
+
+@pytest.mark.parametrize("make", [silence, hiss, chords, violin], ids=["silence", "hiss", "chords", "violin"])
+def test_the_packaged_model_invents_nothing_where_nobody_speaks(make: Callable[[float], NDArray[np.float64]]) -> None:
+    transcript = transcribe(make(60).astype(np.float32), engine=load_packaged_engine())
+    assert (transcript.text, transcript.tags, transcript.segments) == ("", (), ())
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
