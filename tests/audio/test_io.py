@@ -222,6 +222,17 @@ def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
         load_audio(tmp_path)
 
 
+def test_a_disk_that_fails_and_a_name_that_cannot_be_are_named() -> None:
+    class FailingDisk(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError(5, "Input/output error")
+
+    with pytest.raises(AudioError, match=r"usb\.wav: cannot be read: Input/output error"):
+        load_audio(FailingDisk(), name="usb.wav")
+    with pytest.raises(AudioError, match="cannot be read: embedded null"):
+        load_audio("a\0b.wav")
+
+
 def test_a_video_without_sound_says_so(tmp_path: Path) -> None:
     path = tmp_path / "silent.mp4"
     with av.open(path, "w") as container:

@@ -207,8 +207,8 @@ def open_audio(source: str | Path | BinaryIO, *, name: str | None = None) -> Ite
             name = name or os.fspath(source)
             try:
                 file: BinaryIO = stack.enter_context(Path(source).open("rb"))
-            except OSError as error:
-                raise AudioError(f"{name}: cannot be read: {error.strerror}") from error
+            except (OSError, ValueError) as error:  # the latter for a name that no file can have
+                raise AudioError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
         else:
             name = name or str(getattr(source, "name", None) or "audio")
             file = source
@@ -217,7 +217,10 @@ def open_audio(source: str | Path | BinaryIO, *, name: str | None = None) -> Ite
                 shutil.copyfileobj(file, spool)
                 spool.seek(0)
                 file = spool
-        head = file.read(64 * 1024)
+        try:
+            head = file.read(64 * 1024)
+        except OSError as error:
+            raise AudioError(f"{name}: cannot be read: {error.strerror or error}") from error
         if not head:
             raise AudioError(f"{name}: is empty (0 bytes)")
         _check_wav_is_whole(file, head, name)
