@@ -115,6 +115,14 @@ def test_vtt_escapes_its_markup_and_names_speakers() -> None:
     )
 
 
+def test_srt_names_speakers_within_its_lines() -> None:
+    transcript = spoken("I really like that account of himself, better than anything.", "Yes.", speakers=("ANNA", "BO"))
+    assert to_srt(transcript) == (
+        "1\n00:00:00,000 --> 00:00:04,000\nANNA: I really like that account\nof himself, better than anything.\n"
+        "\n2\n00:00:05,000 --> 00:00:06,000\nBO: Yes.\n"
+    )
+
+
 def test_tsv_is_read_back() -> None:
     rows = list(csv.DictReader(io.StringIO(to_tsv(TWO)), delimiter="\t"))
     assert rows == [
@@ -183,10 +191,16 @@ WORDS = st.sampled_from(
     st.lists(st.lists(WORDS, min_size=1, max_size=40).map(" ".join), max_size=3),
     st.sampled_from([0.05, 0.3, 1.1]),
     st.booleans(),
+    st.booleans(),
 )
-def test_subtitles_keep_to_the_conventions_and_lose_nothing(segments: list[str], word_s: float, plain: bool) -> None:
-    transcript = spoken(*segments, word_s=word_s)
-    shown = cues(without_tags(transcript) if plain else transcript)
+def test_subtitles_keep_to_the_conventions_and_lose_nothing(
+    segments: list[str], word_s: float, plain: bool, named: bool
+) -> None:
+    transcript = spoken(*segments, word_s=word_s, speakers=("SPEAKER_1", "SPEAKER_2", "SPEAKER_1") if named else ())
+    shown = cues(without_tags(transcript) if plain else transcript, name_speakers=named)
+    if named:
+        assert all(cue.lines[0].startswith(f"{cue.speaker}: ") for cue in shown)
+        shown = [replace(cue, lines=(cue.lines[0].partition(": ")[2], *cue.lines[1:])) for cue in shown]
     for cue in shown:
         assert 0 < len(cue.lines) <= LINES
         assert all(len(line) <= LINE_CHARACTERS for line in cue.lines)

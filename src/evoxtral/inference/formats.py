@@ -70,11 +70,11 @@ def to_json(transcript: Transcript) -> str:
 
 
 def to_srt(transcript: Transcript) -> str:
-    """SubRip subtitles."""
+    """SubRip subtitles, which begin with their speakers' names where they are known."""
     blocks = []
-    for number, cue in enumerate(cues(transcript), start=1):
-        lines = _with_speaker(cue)
-        blocks.append(f"{number}\n{_clock(cue.start_s, ',')} --> {_clock(cue.end_s, ',')}\n" + "\n".join(lines) + "\n")
+    for number, cue in enumerate(cues(transcript, name_speakers=True), start=1):
+        text = "\n".join(cue.lines)
+        blocks.append(f"{number}\n{_clock(cue.start_s, ',')} --> {_clock(cue.end_s, ',')}\n{text}\n")
     return "\n".join(blocks)
 
 
@@ -103,14 +103,21 @@ Writer = Callable[[Transcript], str]
 WRITERS: Mapping[str, Writer] = {"txt": to_txt, "json": to_json, "srt": to_srt, "vtt": to_vtt, "tsv": to_tsv}
 
 
-def cues(transcript: Transcript) -> list[Cue]:
+def cues(transcript: Transcript, *, name_speakers: bool = False) -> list[Cue]:
     """Cut a transcript into subtitles, which end with its sentences, clauses and pauses as far as their size allows.
 
     Needs the times of the words; where there are none, a subtitle is a whole segment with the segment's times.
+
+    Args:
+        name_speakers: whether the name of the speaker is part of the text.
     """
+
+    def name(speaker: str | None) -> str:
+        return f"{speaker}: " if name_speakers and speaker else ""
+
     if any(word.start_s is None for word in transcript.words):
         return [
-            Cue(segment.start_s, segment.end_s, _lines(segment.text), segment.speaker)
+            Cue(segment.start_s, segment.end_s, _lines(name(segment.speaker) + segment.text), segment.speaker)
             for segment in transcript.segments
         ]
     source = " ".join(segment.text for segment in transcript.segments)
@@ -122,7 +129,8 @@ def cues(transcript: Transcript) -> list[Cue]:
         first = position
         while position < len(items) and items[position].start < end:
             position += 1
-        found += _fill(_Piece(source[start:end], start, items[first:position]), segment.speaker)
+        piece = _Piece(source[start:end], start, items[first:position], name(segment.speaker))
+        found += _fill(piece, segment.speaker)
         start = end + 1
     return _stretched(found, transcript.duration_s)
 
@@ -160,10 +168,12 @@ class _Piece:
 
     Args:
         source: the segment's text, which begins with character `offset` of the whole text.
+        name: what each subtitle begins with.
     """
 
-    def __init__(self, source: str, offset: int, items: list[_Item]) -> None:
+    def __init__(self, source: str, offset: int, items: list[_Item], name: str) -> None:
         self.items = items
+        self._name = name
         for item in items:
             if item.tag is not None:
                 start, end = item.start - offset, item.end - offset
@@ -175,7 +185,7 @@ class _Piece:
         """The text of these items with the punctuation between and after them, spaces inside tags glued."""
         start = self.items[first].start - self._offset if first else 0
         end = self.items[last].start - self._offset if last < len(self.items) else len(self._source)
-        return " ".join(self._source[start:end].split())
+        return " ".join((self._name + self._source[start:end]).split())
 
     def start_s(self, first: int, last: int) -> float:
         # A tag that colours words is heard with them and not by itself.
@@ -246,10 +256,6 @@ def _stretched(found: list[Cue], duration_s: float) -> list[Cue]:
         end_s = min(max(cue.end_s, wanted_s), max(limit_s, cue.start_s))
         stretched.append(Cue(cue.start_s, end_s, cue.lines, cue.speaker))
     return stretched
-
-
-def _with_speaker(cue: Cue) -> tuple[str, ...]:
-    return cue.lines if cue.speaker is None else (f"{cue.speaker}: {cue.lines[0]}", *cue.lines[1:])
 
 
 def _clock(seconds: float, point: str) -> str:
