@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import soundfile
 import yaml
-from tiny_models import write_corpus
+from tiny_models import tone, write_corpus
 
+from evoxtral.cli.main import main
 from evoxtral.training.recipe import Recipe, load_recipe
 from evoxtral.training.runner import run_recipe
 
@@ -50,18 +51,36 @@ def wandb_records(path: Path) -> Iterator[bytes]:
             record = b""
 
 
-def test_wandb_run_holds_losses_scores_samples_with_audio_and_checkpoints(
-    tiny_whisper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wandb = pytest.importorskip("wandb")
+def logged_in(path: Path) -> dict[str, list[Any]]:
+    """All values that a .wandb file logs, by name."""
     from wandb.proto.wandb_internal_pb2 import Record
 
-    for name in ("MODE", "API_KEY", "PROJECT", "LOG_MODEL"):
-        monkeypatch.delenv(f"WANDB_{name}", raising=False)
+    logged: dict[str, list[Any]] = {}
+    for content in wandb_records(path):
+        record = Record()
+        record.ParseFromString(content)
+        for item in record.history.item:
+            logged.setdefault("/".join(item.nested_key) or item.key, []).append(json.loads(item.value_json))
+    return logged
+
+
+@pytest.fixture
+def no_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """W&B as it is without a key, and an environment that is put back as it was."""
+    for name in ("MODE", "API_KEY", "PROJECT", "LOG_MODEL", "DIR"):
+        monkeypatch.setenv(f"WANDB_{name}", "")
+        monkeypatch.delenv(f"WANDB_{name}")
     for name, value in {"SILENT": "true", "CONSOLE": "off", "X_DISABLE_STATS": "true"}.items():
         monkeypatch.setenv(f"WANDB_{name}", value)
     monkeypatch.setenv("HOME", str(tmp_path))  # no key of this machine's user
     monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "staging"))
+
+
+@pytest.mark.usefixtures("no_account")
+def test_wandb_run_holds_losses_scores_samples_with_audio_and_checkpoints(tiny_whisper: Path, tmp_path: Path) -> None:
+    wandb = pytest.importorskip("wandb")
+    from wandb.proto.wandb_internal_pb2 import Record
+
     recipe = write_recipe(tmp_path, tiny_whisper, "wandb")
     told: list[str] = []
     run_recipe(recipe, until="sft", report=told.append)
@@ -69,14 +88,12 @@ def test_wandb_run_holds_losses_scores_samples_with_audio_and_checkpoints(
     assert any(line.startswith("wandb: no key") for line in told)
 
     (file,) = (recipe.output / "wandb").rglob("run-*.wandb")
-    logged: dict[str, list[Any]] = {}
+    logged = logged_in(file)
     config: dict[str, Any] = {}
     artifacts = []
     for content in wandb_records(file):
         record = Record()
         record.ParseFromString(content)
-        for item in record.history.item:
-            logged.setdefault("/".join(item.nested_key) or item.key, []).append(json.loads(item.value_json))
         for item in record.run.config.update:
             config[item.key] = json.loads(item.value_json)
         if record.run.project:
@@ -98,6 +115,27 @@ def test_wandb_run_holds_losses_scores_samples_with_audio_and_checkpoints(
     (path,) = recipe.output.rglob(Path(sounds[0][0]["path"]).name)
     samples, rate_hz = soundfile.read(path)
     assert (len(samples), rate_hz) == (16_000, 16_000)
+
+
+@pytest.mark.usefixtures("no_account")
+def test_bench_figures_and_tables_are_kept_beside_the_run_without_an_account(
+    tiny_whisper: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wandb = pytest.importorskip("wandb")
+    testset = tmp_path / "testset"
+    testset.mkdir()
+    soundfile.write(testset / "0.flac", tone(300, 2), 16_000)
+    (testset / "references.jsonl").write_text(json.dumps({"id": "0", "text": "[sad] Oh no", "audio": "0.flac"}) + "\n")
+    recipe = write_recipe(tmp_path, tiny_whisper, "wandb")
+    with pytest.raises(SystemExit, match="0"):
+        main(["train", str(tmp_path / "recipe.yaml"), "--until", "bench", f"bench.testset={testset}"])
+    wandb.teardown()
+    runs = [logged_in(path) for path in (recipe.output / "wandb").rglob("run-*.wandb")]
+    assert len(runs) == 2
+    (bench,) = [run for run in runs if "bench/wer" in run]
+    scores = json.loads((recipe.output / "bench" / "scores.json").read_text())
+    assert bench["bench/wer"] == [scores["wer"]["value"]]
+    assert {"bench/per_tag/nrows", "bench/worst_clips/nrows", "bench/report/path"} <= set(bench)
 
 
 def test_tensorboard_holds_losses_and_scores(

@@ -63,7 +63,7 @@ def _measure(recipe: "Recipe", adapter: Path, folder: Path) -> dict[str, float]:
     system = describe_system(predictions, name=f"{recipe.name} ({adapter.name})")
     write_report(folder, report, system, testset=testset)
     if recipe.tracker == "wandb":
-        log_to_wandb(report, system, project="evoxtral", html=folder / "report.html", testset=testset)
+        log_to_wandb(report, system, project=os.environ["WANDB_PROJECT"], html=folder / "report.html", testset=testset)
     return {name: figure.value for name, figure in report.figures.items() if figure.value is not None}
 
 

@@ -56,7 +56,7 @@ def fit(
     Returns:
         Steps, items, loss, time, and the scores on the validation windows.
     """
-    with tracked(run.recipe, material.validation, run.report) as on_predictions:
+    with tracked(run.recipe, material.validation) as on_predictions:
         return _fit(run, family, model, material, objective, choice, checkpoints, on_predictions)
 
 

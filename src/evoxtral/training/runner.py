@@ -30,6 +30,7 @@ from evoxtral.training.recipe import Recipe
 from evoxtral.training.run import Measure, Report, Reward, Run, is_first_process, process_count
 from evoxtral.training.scoring import Scorer, quick_scores
 from evoxtral.training.survey import survey_sources
+from evoxtral.training.tracking import prepare_tracker
 
 _TOLD = ("wer", "tags.f1", "hallucination.per_100_words_plain")
 # A resumed stage continues only a run that these sections shaped alike.
@@ -87,6 +88,7 @@ def run_recipe(
     first = is_first_process()
     if first:
         _claim(recipe, resume)
+    prepare_tracker(recipe, report)
     record = Provenance(recipe)
     run = Run(recipe, record, scorer, reward, measure, report)
     for name in names:

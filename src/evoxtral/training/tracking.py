@@ -22,12 +22,12 @@ SampleLog = Callable[[int, Predictions], None]
 PROJECT = "evoxtral"
 
 
-@contextmanager
-def tracked(recipe: Recipe, validation: Sequence[Window], report: Report) -> Iterator[SampleLog | None]:
-    """Open the recipe's tracker for a stage; gives what logs sample predictions, or None.
+def prepare_tracker(recipe: Recipe, report: Report) -> None:
+    """Make sure that the recipe's tracker is there, and tell it where its files go: to the recipe's output folder.
 
-    Checkpoints become artifacts and the project is named "evoxtral" unless `WANDB_LOG_MODEL` and `WANDB_PROJECT` say
-    otherwise. Without a key the run is kept in the output folder, which `wandb sync` can upload later.
+    Weights & Biases: checkpoints become artifacts and the project is named "evoxtral" unless `WANDB_LOG_MODEL` and
+    `WANDB_PROJECT` say otherwise. Without a key all its runs, the bench's too, are kept in files, which `wandb sync`
+    can upload later.
 
     Raises:
         ModelError: the tracker is not installed.
@@ -38,23 +38,32 @@ def tracked(recipe: Recipe, validation: Sequence[Window], report: Report) -> Ite
         # One place for all runs of a recipe, where `tensorboard --logdir` of the output folder finds it.
         os.environ["TENSORBOARD_LOGGING_DIR"] = str(recipe.output / "tensorboard")
     if recipe.tracker != "wandb" or not is_first_process():
-        yield None
         return
     try:
         import wandb
     except ImportError:
         raise ModelError("the recipe's tracker needs wandb", "pip install 'evoxtral[wandb]'") from None
+    os.environ.setdefault("WANDB_PROJECT", PROJECT)
     os.environ.setdefault("WANDB_LOG_MODEL", "checkpoint")
-    offline = "WANDB_MODE" not in os.environ and not wandb.login(prompt=False, verify=False)
-    if offline:
-        report(f"wandb: no key, so the run is kept in {recipe.output / 'wandb'} (`wandb login`, then `wandb sync`)")
-    tracker = wandb.init(
-        project=os.environ.get("WANDB_PROJECT", PROJECT),
-        name=recipe.name,
-        dir=str(recipe.output),
-        mode="offline" if offline else None,
-        config={"recipe": recipe.model_dump(mode="json")},
-    )
+    os.environ.setdefault("WANDB_DIR", str(recipe.output))
+    if "WANDB_MODE" not in os.environ and not wandb.login(prompt=False, verify=False):
+        os.environ["WANDB_MODE"] = "offline"
+        wandb.teardown()  # it has read the environment already
+        report(f"wandb: no key, so runs are kept in {recipe.output / 'wandb'} (`wandb login`, then `wandb sync`)")
+
+
+@contextmanager
+def tracked(recipe: Recipe, validation: Sequence[Window]) -> Iterator[SampleLog | None]:
+    """Open the recipe's tracker, which `prepare_tracker` made sure of, for a stage; gives what logs sample predictions.
+
+    None where the tracker, or this process, logs no samples.
+    """
+    if recipe.tracker != "wandb" or not is_first_process():
+        yield None
+        return
+    import wandb
+
+    tracker = wandb.init(name=recipe.name, config={"recipe": recipe.model_dump(mode="json")})
 
     def log(step: int, predictions: Predictions) -> None:
         chosen = list(zip(validation, predictions, strict=True))[: recipe.evaluation.samples]
