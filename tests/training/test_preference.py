@@ -1,22 +1,27 @@
 """The preference stage on the tiny Whisper: sampling, pairs, and that training on them does what it is for."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 import torch
 import yaml
 from safetensors.torch import load_file
-from tiny_models import write_corpus
+from tiny_models import free_port, tone, write_corpus
 
+from evoxtral.bench import reward
 from evoxtral.errors import RecipeError
 from evoxtral.training.adapters import load_adapter
 from evoxtral.training.clips import load_clips
 from evoxtral.training.family import Family, load_family
 from evoxtral.training.losses import mean_log_probabilities
 from evoxtral.training.preference import Candidates, Pair, make_pairs
-from evoxtral.training.recipe import Bench, Lora, Recipe, load_recipe
+from evoxtral.training.recipe import Bench, Lora, Recipe, Source, load_recipe
 from evoxtral.training.runner import run_recipe
 from evoxtral.training.whisper import WhisperFamily
 from evoxtral.training.windows import Window
@@ -218,3 +223,36 @@ def test_the_bench_is_run_after_each_training_and_decides(tiny_whisper: Path, tm
     assert list(record.stages) == ["data", "sft", "bench", "preference", "bench-preference", "merge", "card"]
     assert measured == [("adapter", "bench"), ("adapter-preference", "bench-preference")]
     assert record.stages["bench-preference"]["metrics"]["tags.f1"] == 0.7
+
+
+def test_two_processes_decide_alike_and_share_the_sampling(tiny_whisper: Path, tmp_path: Path) -> None:
+    """From the command line: the bench, which one process runs, decides; rewards are the bench's."""
+    testset = tmp_path / "testset"
+    testset.mkdir()
+    soundfile.write(testset / "0.flac", tone(300, 2), 16_000)
+    (testset / "references.jsonl").write_text(json.dumps({"id": "0", "text": "[sad] Oh no", "audio": "0.flac"}) + "\n")
+    recipe = write_recipe(tmp_path, tiny_whisper, if_tag_f1_below=1.0, batch_size=1, candidates=12)
+    # Of two random bytes, some are a word where nothing is said, and some are not.
+    write_corpus(tmp_path / "corpus", ["", ""], split="quiet")
+    command = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(free_port())]
+    sources = json.dumps([{"path": str(tmp_path / "corpus"), "split": "all"}])
+    command += ["-m", "evoxtral.cli.main", "train", str(tmp_path / "recipe.yaml"), "--until", "preference"]
+    command += [f"bench.testset={testset}", "data.validation=[]", "evaluation.max_new_tokens=2"]
+    subprocess.run(
+        [sys.executable, *command, f"preference.sources={sources}"],
+        check=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        timeout=300,
+    )
+    journals = sorted((recipe.output / "preference").glob("candidates-*.jsonl"))
+    drawn = [[json.loads(line) for line in path.read_text().splitlines() if line] for path in journals]
+    assert [len(lines) for lines in drawn] == [3, 3]
+    texts = {clip.id: clip.text for clip in load_clips([Source(path=str(tmp_path / "corpus"), split="all")])[0]}
+    assert {line["clip"] for lines in drawn for line in lines} == set(texts)
+    for line in (line for lines in drawn for line in lines):
+        assert line["rewards"] == [reward(texts[line["clip"]], text) for text in line["texts"]]
+    stages = json.loads((recipe.output / "provenance.json").read_text())["stages"]
+    assert stages["bench"]["metrics"]["tags.f1"] < 1
+    pairs = (recipe.output / "preference" / "pairs.jsonl").read_text().splitlines()
+    assert stages["preference"]["metrics"]["pairs"] == len(pairs) > 0
+    assert (recipe.output / "adapter-preference" / "adapter_model.safetensors").is_file()

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
-from tiny_models import save_tiny_whisper, tone, write_corpus
+from tiny_models import free_port, save_tiny_whisper, tone, write_corpus
 from transformers import WhisperForConditionalGeneration
 
 from evoxtral.errors import RecipeError
@@ -267,10 +266,7 @@ def test_two_processes_reach_the_weights_of_one(tiny_whisper: Path, tmp_path: Pa
     run_recipe(one, until="sft")
     changes["optimisation"]["batch_size"] = 2
     recipe = write_recipe(tmp_path / "two", corpus, tiny_whisper, **changes)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
+    command = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(free_port())]
     subprocess.run(
         [sys.executable, *command, "-m", "evoxtral.cli.main", "train", str(recipe), "--until", "sft"],
         check=True,

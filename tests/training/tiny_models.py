@@ -1,6 +1,7 @@
 """A whole offline Whisper and Voxtral, tiny and random, and corpus folders of tones: what training is tested on."""
 
 import json
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +164,14 @@ def save_tiny_voxtral(folder: Path) -> Path:
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
+
+
+def free_port() -> int:
+    """A port for two processes to find each other at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def tone(frequency_hz: float, duration_s: float) -> np.ndarray:

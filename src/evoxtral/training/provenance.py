@@ -4,6 +4,7 @@ import json
 import platform
 import subprocess
 import sys
+import time
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +15,7 @@ import evoxtral
 from evoxtral.training.recipe import Recipe
 
 FILE_NAME = "provenance.json"
+_POLL_S = 0.5
 _PACKAGES = ("accelerate", "ctranslate2", "evoxtral", "numpy", "peft", "tokenizers", "torch", "transformers")
 
 
@@ -26,9 +28,7 @@ class Provenance:
 
     def __init__(self, recipe: Recipe) -> None:
         self._path = recipe.output / FILE_NAME
-        self._content: dict[str, Any] = {"stages": {}}
-        if self._path.is_file():
-            self._content = json.loads(self._path.read_text(encoding="utf-8"))
+        self._content: dict[str, Any] = {"stages": self._written_stages()}
         self._content["recipe"] = recipe.model_dump(mode="json")
         self._content["seed"] = recipe.seed
 
@@ -42,6 +42,12 @@ class Provenance:
         """Finished stages by name, each with its metrics."""
         stages: dict[str, Any] = self._content["stages"]
         return stages
+
+    def wait_for(self, stage: str) -> None:
+        """Wait until another process has finished a stage and written it down."""
+        while stage not in self.stages:
+            time.sleep(_POLL_S)
+            self._content["stages"] = self._written_stages()
 
     def finish(
         self, stage: str, metrics: dict[str, Any], *, outdated: Collection[str] = (), write: bool = True
@@ -66,6 +72,12 @@ class Provenance:
         unfinished.parent.mkdir(parents=True, exist_ok=True)
         unfinished.write_text(json.dumps(self._content, indent=2) + "\n", encoding="utf-8")
         unfinished.replace(self._path)
+
+    def _written_stages(self) -> dict[str, Any]:
+        if not self._path.is_file():
+            return {}
+        written: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))["stages"]
+        return written
 
 
 def git_revision() -> str | None:

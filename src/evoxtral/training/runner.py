@@ -93,6 +93,7 @@ def run_recipe(
     run = Run(recipe, record, scorer, reward, measure, report)
     for name in names:
         if not first and name not in _SHARED_STAGES:
+            record.wait_for(name)  # what it finds may decide what the next stage does
             continue
         if name in record.stages:
             report(f"{name}: done before")
