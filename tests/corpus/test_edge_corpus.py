@@ -49,6 +49,26 @@ def test_sentences_are_cut_and_speakers_told_apart(tmp_path: Path) -> None:
     }
 
 
+def test_speakers_for_validation_are_whole_and_not_test_speakers(tmp_path: Path) -> None:
+    lines = [
+        {"file": f"{number}.wav", "duration": 2.0, "speaker": f"s{number % 40}", "split": split}
+        for number in range(80)
+        for split in (("train", "test")[number % 40 < 10],)
+    ]
+    for name in ("fotaq", "bass"):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "0.wav").write_bytes(b"")
+    sources = Sources(tmp_path, tmp_path, tmp_path)
+    speakers = {
+        split: {item.speaker for item in sources.recording_set("fotaq").recordings if item.split == split}
+        for split in ("train", "validation", "test")
+    }
+    assert speakers["test"] == {f"s{number}" for number in range(10)}
+    assert speakers["validation"]
+    assert not speakers["validation"] & (speakers["train"] | speakers["test"])
+    assert {item.split for item in sources.recording_set("bass").recordings} == {"train", "test"}
+
+
 def test_nonspeech_has_sound_and_no_text(tmp_path: Path) -> None:
     sources = Sources(tmp_path, tmp_path, tmp_path)
     make_nonspeech(sources, count=6)

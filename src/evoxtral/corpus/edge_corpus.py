@@ -47,6 +47,10 @@ TEST_VOICES = (
 VALIDATION_VOICES = ("kokoro/af_kore", "kokoro/am_liam", "kokoro/bf_lily", "espeak/hazel", "espeak/ned")
 _UNUSED_VOICES = ("kokoro/af_v0", "kokoro/af_v0sarah", "kokoro/am_v0michael", "kokoro/bf_v0emma", "kokoro/bm_v0george")
 
+# Real speech on which settings are chosen: one in so many of these sets' training speakers.
+_SETS_WITH_VALIDATION = ("librispeech_subset", "fotaq")
+_SPEAKERS_FOR_ONE_IN_VALIDATION = 8
+
 _SENTENCES_PER_VOICE = {"train": 30, "test": 60, "validation": 40}
 _BURST_TAGS = ("laughs", "sighs", "gasps", "crying")
 _BURSTS_PER_TAG = 220
@@ -75,7 +79,18 @@ class Sources:
         return CorpusFolder(self.output / name)
 
     def recording_set(self, name: str) -> RecordingSet:
-        return RecordingSet(self.recordings / f"{name}.jsonl")
+        """A set, with some of its training speakers kept for validation where it has many."""
+        recordings = RecordingSet(self.recordings / f"{name}.jsonl")
+        if name in _SETS_WITH_VALIDATION:
+            recordings.recordings = [
+                item.model_copy(update={"split": "validation"}) if _is_for_validation(item) else item
+                for item in recordings.recordings
+            ]
+        return recordings
+
+
+def _is_for_validation(item: Recording) -> bool:
+    return item.split == "train" and zlib.crc32(item.speaker.encode()) % _SPEAKERS_FOR_ONE_IN_VALIDATION == 0
 
 
 def is_usable(sentence: str) -> bool:
@@ -167,7 +182,7 @@ def import_plain_speech(sources: Sources) -> None:
     )
     for name, domain, is_chosen in plan:
         recordings = sources.recording_set(name)
-        for split in ("train", "test"):
+        for split in ("train", "validation", "test"):
             chosen = [item for item in recordings.recordings if item.split == split and is_chosen(item)]
             if chosen:
                 import_recordings(sources.corpus(f"{split}-recordings-{name}"), recordings, chosen, domain=domain)
@@ -263,7 +278,8 @@ def speak_sentences(sources: Sources, counts: dict[str, int]) -> None:
 def speak_grammar(sources: Sources, counts: dict[str, int]) -> None:
     """The grammar's scripts, where tags often follow from the words: the way people really speak.
 
-    No script of one part is similar to one of another (`evoxtral.corpus.gates`).
+    No script of one part is similar to one of another (`evoxtral.corpus.gates`); the parts named first have the first
+    choice, and scripts that a part already has stay.
     """
     offered = [voice.name for voice in load_speech_engine("local").voices()]
     held_out = {*TEST_VOICES, *VALIDATION_VOICES, *_UNUSED_VOICES}
@@ -307,9 +323,9 @@ def main() -> None:
     export_bursts(sources)
     import_plain_speech(sources)
     make_nonspeech(sources)
-    speak_recorded(sources, 1000)
-    speak_grammar(sources, {"train": 900, "train-kokoro": 60, "validation": 50, "test": 320, "train-extra": 900})
-    speak_sentences(sources, {"train": 1200, "validation": 60, "test": 120})
+    speak_recorded(sources, 2000)
+    speak_grammar(sources, {"test": 320, "validation": 50, "train-kokoro": 60, "train": 900, "train-extra": 1800})
+    speak_sentences(sources, {"train": 2400, "validation": 60, "test": 120})
 
 
 if __name__ == "__main__":
