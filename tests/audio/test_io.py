@@ -320,6 +320,19 @@ def test_resampling_keeps_the_tone_and_the_length(from_hz: int) -> None:
     np.testing.assert_allclose(out[200:-200], ideal[200:-200], atol=5e-3)
 
 
+def test_long_sounds_are_resampled_in_steps_that_leave_no_seam() -> None:
+    resampled = resample(tone(LEFT_HZ, 22_050, 61.0), 22_050, SAMPLE_RATE_HZ)
+    assert len(resampled) == 61 * SAMPLE_RATE_HZ
+    wanted = tone(LEFT_HZ, SAMPLE_RATE_HZ, 61.0)
+    inside = slice(SAMPLE_RATE_HZ // 10, -SAMPLE_RATE_HZ // 10)
+    np.testing.assert_allclose(resampled[inside], wanted[inside], atol=2e-3)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_hardly_any_samples_can_be_resampled(count: int) -> None:
+    assert len(resample(np.ones(count, np.float32), 8_000, SAMPLE_RATE_HZ)) == 2 * count
+
+
 def test_clips_can_be_read_where_pyav_is_missing(tmp_path: Path) -> None:
     write_audio(tmp_path / "a.flac", tone(LEFT_HZ, SAMPLE_RATE_HZ), SAMPLE_RATE_HZ)
     script = (

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from takes import cut
 from evoxtral.audio import measures
 from evoxtral.errors import VoiceError
 from evoxtral.tags import TAG_TYPES, Category, parse
-from evoxtral.tts import SpeechEngine, load_speech_engine, speak
+from evoxtral.tts import SpeechEngine, load_speech_engine, local, speak
 from evoxtral.tts.local import DEFAULT_VOICE, Hesitation, Phrase, Point, plan
 
 RICH = "[excited] It WORKS! [laughs] So... [pause] [whispers] don't [sighs] tell. [nervous] [stammers] I mean it."
@@ -242,3 +243,22 @@ def test_endless_words_and_phrases_are_bounded(caplog):
     assert "30000 characters" in caplog.text
     longest = max(len(words) for words, _, _ in phrases(("supercalifragilistic" * 4 + " ") * 30))
     assert longest <= 500
+
+
+@pytest.mark.parametrize("count", [1, 255, 512, 699, 700, 701, 956, 5_000])
+def test_room_tone_in_blocks_is_the_convolution_of_the_whole(count, monkeypatch):
+    monkeypatch.setattr(local, "_ROOM_BLOCK", 700)
+    room = np.random.default_rng(5).normal(size=512)
+    samples = np.full(count, 0.25, np.float32)
+    local._add_room_tone(samples, room, np.random.default_rng(1))
+    whole = np.convolve(np.random.default_rng(1).normal(size=count), room)[255 : 255 + count]
+    np.testing.assert_allclose(samples, 0.25 + whole, atol=1e-4)
+
+
+def test_an_hour_of_room_tone_takes_the_memory_of_a_minute():
+    samples = np.zeros(8_000_000, np.float32)
+    tracemalloc.start()
+    local._add_room_tone(samples, np.ones(512), np.random.default_rng(1))
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 4 * samples.nbytes  # the convolution of the whole: 10 times
