@@ -13,7 +13,7 @@ import soundfile
 import torch
 import yaml
 from safetensors.torch import load_file
-from tiny_models import tone
+from tiny_models import SPECIALS, tone
 from transformers import VoxtralForConditionalGeneration
 
 from evoxtral.training.adapters import add_adapter, load_adapter
@@ -54,7 +54,7 @@ class Run:
     loss: float
 
 
-def train(corpus: Path, base: Path, output: Path) -> Run:
+def train(corpus: Path, base: Path, output: Path, steps: int = STEPS) -> Run:
     content = {
         "name": "tiny",
         "family": "voxtral",
@@ -66,7 +66,7 @@ def train(corpus: Path, base: Path, output: Path) -> Run:
         "optimisation": {
             "learning_rate": 4e-3,
             "batch_size": 3,
-            "epochs": STEPS,
+            "epochs": steps,
             "warmup": 0.1,
             "precision": "float32",
         },
@@ -78,7 +78,7 @@ def train(corpus: Path, base: Path, output: Path) -> Run:
     lines = (output / "predictions.jsonl").read_text().splitlines()
     state = json.loads(next(output.glob("checkpoints/*/trainer_state.json")).read_text())
     losses = [entry["loss"] for entry in state["log_history"] if "loss" in entry]
-    assert record.stages["sft"]["metrics"]["steps"] == STEPS
+    assert record.stages["sft"]["metrics"]["steps"] == steps
     return Run(output, [json.loads(line) for line in lines], losses[-1])
 
 
@@ -156,6 +156,52 @@ def test_prompt_is_the_models_own_transcription_request(family: VoxtralFamily, d
     )
     assert family.prompt(len(samples)) == request["input_ids"][0].tolist()
     assert family.prompt(len(samples)).count(24) == tokens
+
+
+@pytest.mark.parametrize(("language", "named"), [("fr", "lang:fr"), (None, "")])
+def test_the_request_names_the_recipes_language(tiny_voxtral: Path, language: str | None, named: str) -> None:
+    family = VoxtralFamily.load(str(tiny_voxtral), language=language, dtype=torch.float32)
+    after_audio = [token for token in family.prompt(16_000) if token >= SPECIALS]
+    assert family.tokenizer.decode(after_audio) == named
+
+
+def test_neftune_shakes_text_embeddings_in_training_and_never_audio_or_evaluation(
+    spoken: Path, tiny_voxtral: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise: list[tuple[float, float]] = []
+    read: list[torch.Tensor] = []
+    logits = VoxtralFamily.token_logits
+
+    def watched(self: VoxtralFamily, model: Any, *arguments: Any, **options: Any) -> TokenLogits:
+        def look(module: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+            clean = torch.nn.functional.embedding(inputs[0], module.weight)
+            noise.append(((output - clean).abs().max().item(), 5 / (output.shape[1] * output.shape[2]) ** 0.5))
+
+        def read_by(module: Any, arguments: Any, options: dict[str, Any]) -> None:
+            read.append(options["inputs_embeds"].detach().clone())
+
+        hooks = [
+            self.model.get_input_embeddings().register_forward_hook(look),
+            self.model.model.language_model.register_forward_pre_hook(read_by, with_kwargs=True),
+        ]
+        model.eval()
+        with torch.no_grad():
+            logits(self, model, *arguments, **options)
+        model.train()
+        result = logits(self, model, *arguments, **options)
+        for hook in hooks:
+            hook.remove()
+        return result
+
+    monkeypatch.setattr(VoxtralFamily, "token_logits", watched)
+    train(spoken, tiny_voxtral, tmp_path / "out", steps=1)
+    (in_evaluation, _), (in_training, bound) = noise
+    assert in_evaluation == 0
+    assert 0.9 * bound < in_training <= bound
+    # The audio lies between <s>[INST][BEGIN_AUDIO] and the rest.
+    audio = slice(3, 3 + 375)
+    assert torch.equal(read[0][:, audio], read[1][:, audio])
+    assert not torch.equal(read[0][:, :3], read[1][:, :3])
 
 
 def test_features_of_a_mixed_batch_are_those_of_the_processor(family: VoxtralFamily) -> None:

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from evoxtral.training.adapters import merge_adapter
 from evoxtral.training.clips import load_clips
 from evoxtral.training.family import IGNORED
 from evoxtral.training.recipe import Lora, Source, load_recipe
-from evoxtral.training.runner import run_recipe
+from evoxtral.training.runner import run_recipe, stages
 from evoxtral.training.targets import lora_targets
 from evoxtral.training.whisper import WhisperFamily
 from evoxtral.training.windows import Window
@@ -85,7 +86,8 @@ def test_exported_model_writes_the_trained_texts(run: Path, tiny_whisper: Path) 
 
 def test_exported_folder_is_complete_and_suppresses_nothing(run: Path) -> None:
     names = {path.name for path in (run / "export").iterdir()}
-    assert names == {"model.bin", "config.json", "vocabulary.json", "tokenizer.json", "preprocessor_config.json"}
+    needed = {"model.bin", "config.json", "vocabulary.json", "tokenizer.json", "preprocessor_config.json"}
+    assert names == needed | {"README.md"}
     config = json.loads((run / "export" / "config.json").read_text())
     assert (config["suppress_ids"], config["suppress_ids_begin"]) == ([], [])
     # openai/whisper-base's, though the tiny model has no such layers.
@@ -236,6 +238,42 @@ def test_a_killed_run_continues_to_the_same_weights(tiny_whisper: Path, tmp_path
     assert expected.keys() == found.keys()
     for name, weight in expected.items():
         torch.testing.assert_close(found[name], weight, atol=1e-6, rtol=1e-5)
+
+
+def test_a_run_that_is_killed_in_every_stage_does_each_once_and_ends_whole(
+    tiny_whisper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = write_corpus(tmp_path / "corpus", TEXTS)
+    changes = {"optimisation": SHORT, "export": {"quantization": "float32"}}
+    recipe = load_recipe(write_recipe(tmp_path, corpus, tiny_whisper, **changes))
+    # Killed once before each stage, and in the middle of writing merged weights.
+    kills = [f"{name}: starting" for name in stages(recipe)]
+    save_processor = WhisperFamily.save_processor
+    started: list[str] = []
+
+    def report(line: str) -> None:
+        if line in kills:
+            kills.remove(line)
+            raise KeyboardInterrupt
+        started.append(line)
+
+    def killed(self: WhisperFamily, folder: Path) -> None:
+        monkeypatch.setattr(WhisperFamily, "save_processor", save_processor)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(WhisperFamily, "save_processor", killed)
+    for _ in range(len(kills) + 1):
+        with pytest.raises(KeyboardInterrupt):
+            run_recipe(recipe, resume=True, report=report)
+        assert not (recipe.output / "merged" / "model.safetensors").exists() or len(kills) < 2
+    record = run_recipe(recipe, resume=True, report=report)
+    assert not kills
+    times = Counter(line for line in started if line.endswith(": starting"))
+    assert times == {f"{name}: starting": 1 + (name == "merge") for name in stages(recipe)}
+    assert tuple(record.stages) == stages(recipe)
+    assert {"model.safetensors", "tokenizer.json", "README.md"} <= {
+        p.name for p in (recipe.output / "merged").iterdir()
+    }
 
 
 def test_a_begun_run_is_not_continued_with_another_recipe(tiny_whisper: Path, tmp_path: Path) -> None:

@@ -11,14 +11,15 @@ from typing import Any, Protocol
 
 import torch
 
-from evoxtral.errors import ModelError, RecipeError
+from evoxtral.errors import ModelError
 from evoxtral.tags import parse
 from evoxtral.training.recipe import Augmentation, Recipe
 from evoxtral.training.windows import Window
 
 IGNORED = -100  # label of positions that carry no loss
 Batch = dict[str, Any]
-"""Tensors that go to the device (`samples`, `input_ids`, `labels`, `plain`), and plain numbers, which stay."""
+"""Tensors that go to the device, and plain numbers, which stay: `samples` (rows, n) int16, `input_ids` and `labels`
+(rows, length), and `plain` (rows,), which says what windows have words and no tags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,39 @@ def checkpoint_activations(model: Any) -> None:
     enable({"use_reentrant": False})
 
 
+def make_batch(
+    windows: Sequence[Window], prompts: Sequence[Sequence[int]], targets: Sequence[Sequence[int]], padding: int
+) -> Batch:
+    """A batch of windows for teacher forcing: each row reads its prompt and target, and must write the target.
+
+    Args:
+        prompts: token ids of each window's prompt.
+        targets: token ids of each window's text, with the end token.
+        padding: token id that fills rows up; it carries no loss.
+    """
+    # Position i predicts token i + 1: the prompt's last token predicts the first of the text.
+    inputs = [[*prompt, *target[:-1]] for prompt, target in zip(prompts, targets, strict=True)]
+    labels = [[IGNORED] * (len(prompt) - 1) + [*target] for prompt, target in zip(prompts, targets, strict=True)]
+    texts = [parse(window.text) for window in windows]
+    return {
+        "samples": _pad_samples(windows),
+        "input_ids": _pad_rows(inputs, padding),
+        "labels": _pad_rows(labels, IGNORED),
+        "plain": torch.tensor([bool(text.words) and not text.tags for text in texts]),
+    }
+
+
+def run_model(model: Any, inputs: Batch, targets: torch.Tensor, *, with_base: bool) -> TokenLogits:
+    """Logits of a model's inputs; `with_base` also those of the model without its adapter."""
+    base_logits = None
+    if with_base:
+        with _without_adapter(model) as base:
+            base_logits = base(**inputs).logits
+    return TokenLogits(model(**inputs).logits, targets, base_logits)
+
+
 @contextmanager
-def without_adapter(model: Any) -> Iterator[Any]:
+def _without_adapter(model: Any) -> Iterator[Any]:
     """The base of a `PeftModel` in training, as it was published: no adapter, dropout, noise on embeddings or graph."""
     adapted = getattr(model, "module", model)  # inside DistributedDataParallel
     adapted.eval()
@@ -115,33 +147,20 @@ def without_adapter(model: Any) -> Iterator[Any]:
     adapted.train()
 
 
-def plain_rows(windows: Sequence[Window]) -> torch.Tensor:
-    """Which windows hold words and no tags: bool (windows,)."""
-    texts = [parse(window.text) for window in windows]
-    return torch.tensor([bool(text.words) and not text.tags for text in texts])
-
-
 def decoding(temperature: float) -> dict[str, Any]:
     """Options of `GenerationConfig`: greedy at temperature 0, else sampling from the whole distribution."""
     return {"do_sample": True, "temperature": temperature, "top_k": 0} if temperature else {"do_sample": False}
 
 
-def pad_rows(rows: Sequence[Sequence[int]], fill: int) -> torch.Tensor:
+def _pad_rows(rows: Sequence[Sequence[int]], fill: int) -> torch.Tensor:
     """Rows of token ids, padded on the right: int64 (rows, longest)."""
     longest = max(len(row) for row in rows)
     return torch.tensor([[*row, *[fill] * (longest - len(row))] for row in rows])
 
 
-def pad_samples(windows: Sequence[Window]) -> torch.Tensor:
+def _pad_samples(windows: Sequence[Window]) -> torch.Tensor:
     """Samples of all windows, padded with silence on the right: int16 (windows, longest)."""
     padded = torch.zeros(len(windows), max(len(window.samples) for window in windows), dtype=torch.int16)
     for row, window in zip(padded, windows, strict=True):
         row[: len(window.samples)] = torch.from_numpy(window.samples)
     return padded
-
-
-def too_long_text(text: str, limit: int) -> RecipeError:
-    """The error for a target that does not fit into the decoder."""
-    return RecipeError(
-        f"a target of more than {limit} tokens: {text[:60]!r}...", "leave the clip out or lower packing.probability"
-    )

@@ -15,18 +15,15 @@ from transformers import GenerationConfig, VoxtralForConditionalGeneration, Voxt
 from evoxtral.training.augment import augment
 from evoxtral.training.clips import SAMPLE_RATE_HZ
 from evoxtral.training.family import (
-    IGNORED,
     Batch,
     TokenLogits,
     checkpoint_activations,
     decoding,
+    make_batch,
     missing_base,
-    pad_rows,
-    pad_samples,
-    plain_rows,
-    without_adapter,
+    run_model,
 )
-from evoxtral.training.features import LogMel, to_whole_windows
+from evoxtral.inference.features import LogMel, to_whole_windows
 from evoxtral.training.recipe import Augmentation
 from evoxtral.training.windows import Window
 
@@ -96,19 +93,10 @@ class VoxtralFamily:
         return [*tokens, self._end]
 
     def collate(self, windows: Sequence[Window]) -> Batch:
-        inputs, labels = [], []
-        for window in windows:
-            prompt, target = self.prompt(len(window.samples)), self.encode_target(window.text)
-            # Position i predicts token i + 1: the prompt's last token predicts the first of the text.
-            inputs.append([*prompt, *target[:-1]])
-            labels.append([IGNORED] * (len(prompt) - 1) + target)
-        return {
-            "samples": pad_samples(windows),
-            "chunks": [self._chunks(len(window.samples)) for window in windows],
-            "input_ids": pad_rows(inputs, self._padding),
-            "labels": pad_rows(labels, IGNORED),
-            "plain": plain_rows(windows),
-        }
+        prompts = [self.prompt(len(window.samples)) for window in windows]
+        targets = [self.encode_target(window.text) for window in windows]
+        chunks = [self._chunks(len(window.samples)) for window in windows]
+        return make_batch(windows, prompts, targets, self._padding) | {"chunks": chunks}
 
     def token_logits(
         self, model: Any, batch: Batch, augmentation: Augmentation | None, *, with_base: bool = False
@@ -124,11 +112,7 @@ class VoxtralFamily:
             "logits_to_keep": kept,
             "use_cache": False,
         }
-        base_logits = None
-        if with_base:
-            with without_adapter(model) as base:
-                base_logits = base(**inputs).logits
-        return TokenLogits(model(**inputs).logits, labels[:, first:], base_logits)
+        return run_model(model, inputs, labels[:, first:], with_base=with_base)
 
     @torch.no_grad()
     def transcribe(self, model: Any, batch: Batch, max_new_tokens: int, temperature: float = 0.0) -> list[str]:

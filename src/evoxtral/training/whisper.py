@@ -16,21 +16,18 @@ from transformers import (
     WhisperTokenizerFast,
 )
 
+from evoxtral.errors import RecipeError
 from evoxtral.training.augment import augment
 from evoxtral.training.family import (
-    IGNORED,
     Batch,
     TokenLogits,
     checkpoint_activations,
     decoding,
+    make_batch,
     missing_base,
-    pad_rows,
-    pad_samples,
-    plain_rows,
-    too_long_text,
-    without_adapter,
+    run_model,
 )
-from evoxtral.training.features import LogMel, to_whole_windows
+from evoxtral.inference.features import LogMel, to_whole_windows
 from evoxtral.training.recipe import Augmentation
 from evoxtral.training.windows import Window
 
@@ -71,21 +68,15 @@ class WhisperFamily:
         return [*tokens, self._end]
 
     def collate(self, windows: Sequence[Window]) -> Batch:
-        inputs, labels = [], []
+        targets = [self.encode_target(window.text) for window in windows]
         limit = self.model.config.max_target_positions
-        for window in windows:
-            target = self.encode_target(window.text)
+        for window, target in zip(windows, targets, strict=True):
             if len(self.prompt) + len(target) - 1 > limit:
-                raise too_long_text(window.text, limit)
-            # Position i predicts token i + 1: the prompt's last token predicts the first of the text.
-            inputs.append(self.prompt + target[:-1])
-            labels.append([IGNORED] * (len(self.prompt) - 1) + target)
-        return {
-            "samples": pad_samples(windows),
-            "input_ids": pad_rows(inputs, self._end),
-            "labels": pad_rows(labels, IGNORED),
-            "plain": plain_rows(windows),
-        }
+                raise RecipeError(
+                    f"a target of more than {limit} tokens: {window.text[:60]!r}...",
+                    "leave the clip out or lower packing.probability",
+                )
+        return make_batch(windows, [self.prompt] * len(windows), targets, self._end)
 
     def token_logits(
         self, model: Any, batch: Batch, augmentation: Augmentation | None, *, with_base: bool = False
@@ -96,11 +87,7 @@ class WhisperFamily:
             "decoder_input_ids": batch["input_ids"],
             "use_cache": False,
         }
-        base_logits = None
-        if with_base:
-            with without_adapter(model) as base:
-                base_logits = base(**inputs).logits
-        return TokenLogits(model(**inputs).logits, batch["labels"], base_logits)
+        return run_model(model, inputs, batch["labels"], with_base=with_base)
 
     @torch.no_grad()
     def transcribe(self, model: Any, batch: Batch, max_new_tokens: int, temperature: float = 0.0) -> list[str]:
