@@ -403,6 +403,13 @@ def test_garbage_is_asked_for_again_and_its_cost_counted(service: Service, load:
     assert paid.characters == engine.charged_characters == service.charged == 2 * len(text)
 
 
+def test_silence_is_what_a_pause_alone_asks_for(service: Service, load: Any) -> None:
+    service.faults.append(sound(bytes(32_000)))
+    speech = load().speak("[pause]")
+    assert not speech.samples.any()
+    assert len(service.requests) == 1
+
+
 def test_the_sound_of_another_text_is_garbage(service: Service, load: Any) -> None:
     engine = load()
     engine.speak("Good morning.", seed=1)

@@ -41,7 +41,7 @@ def command() -> None:
     """Make training data: scripts, speech, dataset.
 
     Every step takes the FOLDER that holds the corpus and reads its corpus.yaml; options change that file, so that a
-    later step, or the same one after an interruption, sees them too. The folder can be moved.
+    later step, or the same one after an interruption, sees them too (not those of a dry run). The folder can be moved.
 
     \b
     evoxtral corpus scripts my-corpus

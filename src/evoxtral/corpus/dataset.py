@@ -343,6 +343,7 @@ def push(
     except Exception as error:  # the Hub's own errors, and those of whichever HTTP library its client uses
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise CorpusError(
-            f"the Hub did not take {repository}: {reason}", "set HF_TOKEN to a token that may write, or: hf auth login"
+            f"the Hub did not take {repository}: {reason}",
+            "it needs the network, and a token that may write: set HF_TOKEN, or: hf auth login",
         ) from error
     return str(address)

@@ -459,7 +459,7 @@ class ElevenLabsEngine:
         if not seconds or seconds < words * _MIN_WORD_S:
             raise AudioError(f"ElevenLabs sent {seconds:.2f} s for {words} words")
         rms = float(np.sqrt(np.mean(np.square(samples))))
-        if rms == 0 or rms > _MAX_SPEECH_RMS:
+        if (rms == 0 and words) or rms > _MAX_SPEECH_RMS:
             raise AudioError(f"ElevenLabs sent {'noise' if rms else 'silence'} instead of speech")
         digest = hashlib.blake2b(data, digest_size=16).digest()
         if self._heard.setdefault(digest, text) != text:
