@@ -71,19 +71,24 @@ def test_all_missing_folders_are_named_with_the_command_that_makes_them(tmp_path
         run_recipe(unexplained, resume=True)
 
 
-def test_a_name_that_is_neither_folder_nor_dataset_gets_the_command_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("made_by", [None, "evoxtral corpus build corpus"])
+def test_a_folder_that_a_command_makes_is_never_looked_for_on_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_by: str | None
 ) -> None:
     datasets = pytest.importorskip("datasets")
+    asked: list[str] = []
 
     def unknown(name: str) -> None:
+        asked.append(name)
         raise FileNotFoundError(f"{name} is not on the hub")
 
     monkeypatch.setattr(datasets, "load_dataset", unknown)
     monkeypatch.chdir(tmp_path)
-    recipe = recipe_of(tmp_path, train=[{"path": "corpus/dataset"}], made_by="evoxtral corpus build corpus")
-    with pytest.raises(RecipeError, match=r"neither a corpus folder nor .*make them: evoxtral corpus build corpus"):
+    recipe = recipe_of(tmp_path, train=[{"path": "corpus/dataset"}], made_by=made_by)
+    expected = "neither a corpus folder nor" if made_by is None else f"1 of 1 corpora are missing: .*{made_by}"
+    with pytest.raises(RecipeError, match=expected):
         survey_sources(recipe, max_clip_s=None)
+    assert asked == (["corpus/dataset"] if made_by is None else [])
 
 
 def test_the_stage_records_what_it_found_and_reads_it_before_any_model(tmp_path: Path) -> None:

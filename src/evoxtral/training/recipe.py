@@ -41,7 +41,8 @@ class Data(_Section):
     """Clips to learn from and clips to watch the learning by.
 
     Attributes:
-        made_by: the command that makes the folders named here; shown where one is missing.
+        made_by: the command that makes the folders named here, shown where one is missing. With it, a folder that is
+            not there is not taken for a dataset's hub id.
     """
 
     made_by: str | None = None

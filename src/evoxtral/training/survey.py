@@ -46,11 +46,12 @@ def check_sources(recipe: Recipe) -> None:
     Raises:
         RecipeError: naming all that are missing, and the command that makes them if the recipe has it.
     """
-    sources = [source for _, source in _sources(recipe)]
-    missing = [source.path for source in sources if not Path(source.path).exists() and not _may_be_on_the_hub(source)]
+    command = recipe.data.made_by
+    paths = list(dict.fromkeys(source.path for _, source in _sources(recipe)))
+    missing = [path for path in paths if not Path(path).exists() and (command is not None or not _may_be_hub_id(path))]
     if missing:
-        listed = ", ".join(dict.fromkeys(missing))
-        raise RecipeError(f"{len(missing)} of {len(sources)} corpora are missing: {listed}", _how_to_make(recipe))
+        how = f"make them: {command}" if command else "data.made_by in the recipe can name the command that makes them"
+        raise RecipeError(f"{len(missing)} of {len(paths)} corpora are missing: {', '.join(missing)}", how)
 
 
 def survey_sources(recipe: Recipe, *, max_clip_s: float | None) -> list[Survey]:
@@ -63,7 +64,7 @@ def survey_sources(recipe: Recipe, *, max_clip_s: float | None) -> list[Survey]:
         RecipeError: a source is missing, is malformed, has no clip in its split, or names unreadable audio.
     """
     check_sources(recipe)
-    return [_survey(recipe, role, source, max_clip_s) for role, source in _sources(recipe)]
+    return [_survey(role, source, max_clip_s) for role, source in _sources(recipe)]
 
 
 def _sources(recipe: Recipe) -> Iterator[tuple[str, Source]]:
@@ -77,13 +78,8 @@ def _sources(recipe: Recipe) -> Iterator[tuple[str, Source]]:
             yield role, source
 
 
-def _survey(recipe: Recipe, role: str, source: Source, max_clip_s: float | None) -> Survey:
-    try:
-        listed = list_clips(source)
-    except RecipeError as error:
-        if Path(source.path).exists() or error.hint is not None:
-            raise
-        raise RecipeError(error.message, _how_to_make(recipe)) from error
+def _survey(role: str, source: Source, max_clip_s: float | None) -> Survey:
+    listed = list_clips(source)
     digest = hashlib.sha256()
     tags: Counter[str] = Counter()
     clips = tagged = 0
@@ -119,13 +115,7 @@ def _look(clip: ListedClip) -> tuple[float, bytes]:
     return length_s, hashlib.sha256(content).digest()
 
 
-def _may_be_on_the_hub(source: Source) -> bool:
+def _may_be_hub_id(path: str) -> bool:
     """Whether a path has the form NAME or OWNER/NAME of a dataset's hub id."""
-    parts = source.path.split("/")
+    parts = path.split("/")
     return len(parts) <= 2 and all(part and not part.startswith(".") for part in parts)
-
-
-def _how_to_make(recipe: Recipe) -> str:
-    if recipe.data.made_by is None:
-        return "data.made_by in the recipe can name the command that makes them"
-    return f"make them: {recipe.data.made_by}"
