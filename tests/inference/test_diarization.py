@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -73,6 +74,18 @@ def test_a_moment_that_resembles_nobody_is_no_speaker() -> None:
     labels = assign_speakers(pieces(*[(0, 0.2), (1, 0.2)] * 5, (7, 0.0)))
     assert same(labels[:-1], "ab" * 5)
     assert labels[-1] in labels[:-1]
+
+
+def test_a_word_that_sounds_a_little_like_another_speaker_stays_in_its_turn() -> None:
+    heard = pieces(*[(0, 0.2)] * 4, *[(1, 0.2)] * 4, *[(0, 0.2)] * 4)
+    # A tenth more like the other one, half a second long and close to its neighbours; and the same after pauses.
+    odd = replace(
+        heard[2], end_s=heard[2].start_s + 0.5, stretch_s=0.5, voice=0.45 * heard[0].voice + 0.55 * heard[5].voice
+    )
+    assert same(assign_speakers([*heard[:2], odd, *heard[3:]]), "aaaabbbbaaaa")
+    apart = [replace(piece, start_s=5 * piece.start_s, end_s=5 * piece.start_s + 1) for piece in heard]
+    odd = replace(odd, start_s=apart[2].start_s, end_s=apart[2].start_s + 0.5)
+    assert same(assign_speakers([*apart[:2], odd, *apart[3:]]), "aababbbbaaaa")
 
 
 def test_one_piece_is_one_speaker() -> None:

@@ -41,6 +41,10 @@ _TELLING_S = 1.1
 _SAME_SPEAKER_DISTANCE = 0.35
 # Who speaks less is no speaker but a sound that resembles none.
 _LEAST_SPEECH_S = 3.0
+# A change of speaker costs as much as so many seconds of a wholly other voice, and less after a pause: people take
+# turns there. Without it a word that sounds unlike its speaker makes a turn of its own.
+_CHANGE_COST_S = 0.2
+_CHANGE_COST_FADES_S = 0.3
 _OVERLAPPING_TURNS = 8
 
 
@@ -191,7 +195,7 @@ def assign_speakers(
     """The number of each piece's speaker, shape (pieces,).
 
     Average-linkage clustering of the telling pieces by cosine distance, cut at a fixed distance or at the number of
-    speakers that was asked for; then each piece goes to the nearest speaker.
+    speakers that was asked for; then the pieces go to the likeliest sequence of these speakers.
     """
     from scipy.cluster.hierarchy import fcluster, linkage
 
@@ -212,16 +216,18 @@ def assign_speakers(
         kept = np.unique(labels)
     centres = np.stack([voices[telling][labels == label].mean(axis=0) for label in kept])
     for _ in range(3):
-        nearest = _nearest(voices, centres)
+        nearest = (voices[telling] @ _normed(centres).T).argmax(axis=1)
+        of_speaker = [telling[nearest == index] for index in range(len(centres))]
         centres = np.stack(
             [
-                (voices[nearest == index] * lengths_s[nearest == index, None]).sum(axis=0)
-                if (nearest == index).any()
-                else centres[index]
-                for index in range(len(centres))
+                (voices[own] * lengths_s[own, None]).sum(axis=0) if len(own) else centre
+                for own, centre in zip(of_speaker, centres, strict=True)
             ]
         )
-    return _nearest(voices, centres)
+    likeness = voices @ _normed(centres).T
+    speakers = _likeliest_sequence(pieces, likeness)
+    # Nobody who is known to speak is smoothed away.
+    return speakers if len(np.unique(speakers)) >= (min_speakers or 1) else likeness.argmax(axis=1)
 
 
 def speaker_of(start_s: float, end_s: float, turns: Sequence[Turn]) -> str | None:
@@ -253,9 +259,28 @@ def _stretches(speech: NDArray[np.bool_]) -> list[tuple[float, float]]:
     return stretches
 
 
-def _nearest(voices: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.intp]:
-    centres = centres / np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-9)
-    return np.asarray((voices @ centres.T).argmax(axis=1), np.intp)
+def _normed(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9), np.float32)
+
+
+def _likeliest_sequence(pieces: Sequence[Piece], likeness: NDArray[np.float32]) -> NDArray[np.intp]:
+    """The speakers, one a piece, whose voices are most like the pieces', less the cost of each change (Viterbi).
+
+    Args:
+        likeness: cosine of each piece's voice and each speaker's, shape (pieces, speakers).
+    """
+    scores = likeness * np.array([piece.end_s - piece.start_s for piece in pieces])[:, None]
+    reached = scores[0]
+    before = np.zeros(scores.shape, np.intp)
+    for index in range(1, len(pieces)):
+        pause_s = max(0.0, pieces[index].start_s - pieces[index - 1].end_s)
+        changed = reached.max() - _CHANGE_COST_S * np.exp(-pause_s / _CHANGE_COST_FADES_S)
+        before[index] = np.where(reached >= changed, np.arange(len(reached)), reached.argmax())
+        reached = np.maximum(reached, changed) + scores[index]
+    speakers = np.full(len(pieces), reached.argmax(), np.intp)
+    for index in range(len(pieces) - 1, 0, -1):
+        speakers[index - 1] = before[index, speakers[index]]
+    return speakers
 
 
 def _turns(pieces: Sequence[Piece], speakers: NDArray[np.intp]) -> list[Turn]:
