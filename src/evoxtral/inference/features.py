@@ -1,0 +1,45 @@
+"""Log-mel spectrograms on the training device, equal to those of transformers' `WhisperFeatureExtractor`.
+
+Whisper and Voxtral hear the same features (128 bands for Voxtral). Knows samples and spectrograms only.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+_FLOOR = 1e-10
+_DYNAMIC_RANGE = 8.0  # decades below the loudest point, as in openai/whisper's audio.py
+
+
+class LogMel(torch.nn.Module):
+    """Float samples (rows, n) to log-mel features (rows, bands, n / hop); `n` must be a multiple of the hop.
+
+    Args:
+        extractor: the model's `WhisperFeatureExtractor`, of which sizes and mel filters are taken.
+    """
+
+    def __init__(self, extractor: Any) -> None:
+        super().__init__()
+        self._n_fft: int = extractor.n_fft
+        self._hop: int = extractor.hop_length
+        self.filters: torch.Tensor
+        self.window: torch.Tensor
+        filters = torch.from_numpy(np.asarray(extractor.mel_filters, dtype=np.float32))
+        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("window", torch.hann_window(self._n_fft), persistent=False)
+
+    @torch.no_grad()
+    def forward(self, audio: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(audio.device.type, enabled=False):
+            spectrum = torch.stft(audio.float(), self._n_fft, self._hop, window=self.window, return_complex=True)
+            power = spectrum[..., :-1].abs() ** 2
+            logarithm = (self.filters.T @ power).clamp(min=_FLOOR).log10()
+            loudest = logarithm.amax(dim=(1, 2), keepdim=True)
+            return (torch.maximum(logarithm, loudest - _DYNAMIC_RANGE) + 4) / 4
+
+
+def to_whole_windows(samples: torch.Tensor, window_samples: int) -> torch.Tensor:
+    """Pad int16 rows (rows, n) with silence to whole windows and scale them to float in [-1, 1]."""
+    missing = -samples.shape[1] % window_samples
+    return torch.nn.functional.pad(samples, (0, missing)).float() / 32767
