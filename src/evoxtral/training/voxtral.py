@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from transformers import GenerationConfig, VoxtralForConditionalGeneration, VoxtralProcessor
 
+from evoxtral.inference.features import LogMel, to_whole_windows
 from evoxtral.training.augment import augment
 from evoxtral.training.clips import SAMPLE_RATE_HZ
 from evoxtral.training.family import (
@@ -23,7 +24,6 @@ from evoxtral.training.family import (
     missing_base,
     run_model,
 )
-from evoxtral.inference.features import LogMel, to_whole_windows
 from evoxtral.training.recipe import Augmentation
 from evoxtral.training.windows import Window
 
