@@ -136,3 +136,10 @@ def test_a_missing_benchmark_set_is_named(capsys, tmp_path, monkeypatch):
     status, _, err = run(capsys, "run", "-o", str(tmp_path / "out"))
     assert status == 2
     assert "is no benchmark set" in err
+
+
+@pytest.mark.parametrize("online", [["--wandb", "project"], ["--round-trip", "--engine", "elevenlabs"]])
+def test_offline_goes_with_nothing_that_needs_the_network(online, capsys):
+    status, out, err = run(capsys, "run", "--offline", *online)
+    assert (status, out) == (2, "")
+    assert "--offline goes with neither" in err

@@ -136,6 +136,14 @@ def test_speakers_are_told_apart_on_demand(clip, model: str) -> None:
     assert {word["speaker"] for word in spoken["words"]} == {"SPEAKER_1"}
     assert {segment["speaker"] for segment in spoken["segments"]} == {"SPEAKER_1"}
     assert run(clip("a.wav"), "--model", model, "--diarize").stdout == f"SPEAKER_1: {TEXT}\n"
+    shown = {
+        kind: run(clip("a.wav"), "--model", model, "--diarize", "--format", kind).stdout.splitlines()
+        for kind in ("srt", "vtt", "tsv")
+    }
+    assert shown["srt"][2] == f"SPEAKER_1: {TEXT}"
+    assert shown["vtt"][3] == f"<v SPEAKER_1>{TEXT}"
+    assert shown["tsv"][0] == "start\tend\tspeaker\ttext"
+    assert shown["tsv"][1].endswith(f"\tSPEAKER_1\t{TEXT}")
 
 
 def test_a_folder_is_written_to_files_named_by_input(clip, model: str, tmp_path: Path) -> None:

@@ -122,6 +122,8 @@ def test_a_model_in_the_folder_wins_by_its_name(tmp_path: Path, monkeypatch: pyt
     assert resolve_model("owner/whisper", store) == tmp_path / "models/owner/whisper"
     assert resolve_model("owner/other", store) == "owner/other"
     assert split_model_name("a+b", store) == ("a+b", None)
+    with pytest.raises(ModelError, match=f"'yours': no such model in {tmp_path}/models, nor elsewhere"):
+        resolve_model("yours", store)
     (tmp_path / "models/edge").mkdir()
     (tmp_path / "models/edge/config.json").touch()
     assert resolve_model("edge", store) == resolve_model("edge")

@@ -60,7 +60,8 @@ def resolve_model(name: str, store: ModelStore = HUB_CACHE) -> Path | str:
         raise ModelError(f"{folder}: is a file", "name the folder that holds the model")
     if _HUB_ID.fullmatch(name) and not name.startswith("."):
         return name
-    raise ModelError(f"{name!r}: no such model", 'models are named "edge", by folder, or by hub id (owner/name)')
+    where = "" if store.folder is None else f" in {store.folder}, nor elsewhere"
+    raise ModelError(f"{name!r}: no such model{where}", 'models are named "edge", by folder, or by hub id (owner/name)')
 
 
 def _in_store(name: str, store: ModelStore) -> Path | None:
