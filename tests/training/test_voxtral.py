@@ -52,6 +52,8 @@ class Run:
     output: Path
     predictions: list[dict[str, str]]
     loss: float
+    model: Any
+    """The very model that was trained, as it was left in memory."""
 
 
 def train(corpus: Path, base: Path, output: Path, steps: int = STEPS) -> Run:
@@ -74,12 +76,21 @@ def train(corpus: Path, base: Path, output: Path, steps: int = STEPS) -> Run:
     }
     recipe = output.with_suffix(".yaml")
     recipe.write_text(yaml.safe_dump(content))
-    record = run_recipe(load_recipe(recipe), report=print)
+    loaded: list[VoxtralFamily] = []
+    load = VoxtralFamily.load
+
+    def remembered(base: str, **options: Any) -> VoxtralFamily:
+        loaded.append(load(base, **options))
+        return loaded[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(VoxtralFamily, "load", remembered)
+        record = run_recipe(load_recipe(recipe), report=print)
     lines = (output / "predictions.jsonl").read_text().splitlines()
     state = json.loads(next(output.glob("checkpoints/*/trainer_state.json")).read_text())
     losses = [entry["loss"] for entry in state["log_history"] if "loss" in entry]
     assert record.stages["sft"]["metrics"]["steps"] == steps
-    return Run(output, [json.loads(line) for line in lines], losses[-1])
+    return Run(output, [json.loads(line) for line in lines], losses[-1], loaded[0].model)
 
 
 @pytest.fixture(scope="module")
@@ -234,6 +245,10 @@ def test_training_leaves_every_weight_of_the_base_as_it_was(run: Run, tiny_voxtr
     saved = load_file(run.output / "adapter" / "adapter_model.safetensors")
     assert not [name for name in saved if "audio_tower" in name]
     assert all("lora_" in name for name in saved)
+    trained = {name.replace(".base_layer", ""): weight for name, weight in run.model.state_dict().items()}
+    for name, weight in before.state_dict().items():
+        assert torch.equal(weight, trained[name]), name
+    assert {name for name in trained if name not in before.state_dict()} <= {n for n in trained if "lora_" in n}
     after = VoxtralForConditionalGeneration.from_pretrained(run.output / "merged", dtype=torch.float32)
     for name, weight in before.model.audio_tower.state_dict().items():
         assert torch.equal(weight, after.model.audio_tower.state_dict()[name]), name

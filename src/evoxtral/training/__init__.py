@@ -1,10 +1,11 @@
 """Training: from tagged clips to an adapter, merged weights and an edge model, by one recipe.
 
     recipe     what a run is                    clips, windows     what the model hears and must write
-    runner     its stages, in order             features, augment  the sound, on the device
+    runner     its stages, in order             survey             what the corpora hold
     supervised, preference  the stages          family, whisper, voxtral  what differs between models
     fitting, trainer        optimisation        objectives, losses what is minimised
-    planning   estimates                        adapters, export   what comes out
+    planning, estimates     the dry run         augment            the sound, on the device
+    tracking, provenance    what is recorded    adapters, export, card    what comes out
 
 The names below need no torch. Knows no bench: scores and rewards are passed in.
 """
