@@ -39,7 +39,7 @@ from pydantic import ValidationError
 
 from evoxtral.audio import SAMPLE_RATE_HZ, resample, write_audio
 from evoxtral.corpus.config import SynthesisConfig
-from evoxtral.corpus.folder import CorpusFolder
+from evoxtral.corpus.folder import CorpusFolder, sync_folder
 from evoxtral.corpus.records import Clip, Script
 from evoxtral.errors import AudioError, CorpusError, EvoxtralError, VoiceError
 from evoxtral.tts import load_speech_engine
@@ -217,17 +217,8 @@ def finish_clip(folder: Path, take: Take, speech: Speech, **details: Any) -> Cli
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
-    _sync_names(path.parent)
+    sync_folder(path.parent)
     return clip
-
-
-def _sync_names(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _find_finished(folder: Path, take: Take) -> Clip | None:
