@@ -67,6 +67,9 @@ _JARRING_MOODS = {
     "shouts": ("secret", "calm"),
 }
 
+# Ends the key of a name that stands for who speaks or listens: nobody tells people about themselves.
+_PRESENT = "!"
+
 # Two of these in one clause make no sense.
 _TIME_WORDS = re.compile(
     r"\b(yesterday|tonight|tomorrow|this (?:morning|weekend)|earlier today|(?:days|weeks) ago|over the weekend"
@@ -268,9 +271,10 @@ class Composer:
         rules["topic"] = (situation.topic,)
         self.language = Expander(rules, rng)
         for key, template in situation.names:
-            self.language.bound[key] = self.language.expand(template)
+            self.language.bound[key.removesuffix(_PRESENT)] = self.language.expand(template)
         # A small cast: whoever is named again is mostly somebody the text has named before.
-        cast = [phrase for phrase in self.language.bound.values() if phrase.person]
+        absent = [key for key, _ in situation.names if not key.endswith(_PRESENT)]
+        cast = [self.language.bound[key] for key in absent if self.language.bound[key].person]
         cast.append(self.language.expand("<person>"))
         self._cast = tuple(phrase.text for phrase in cast)
         rules["person"] = (*(f"{phrase.text}/{phrase.person}" for phrase in cast), "<anyone>")
