@@ -61,7 +61,7 @@ def test_one_recording_goes_to_standard_output_and_nothing_else_does(clip, model
 def test_the_bar_is_on_a_terminals_standard_error_only(clip, model: str) -> None:
     main, terminal = pty.openpty()
     done = subprocess.run(
-        [sys.executable, "-m", "evoxtral.cli.main", "transcribe", clip("a.wav"), "--model", model],
+        [sys.executable, "-m", "evoxtral.cli.main", "transcribe", clip("[red] a.wav"), "--model", model],
         stdout=subprocess.PIPE,
         stderr=terminal,
         check=True,
@@ -70,7 +70,7 @@ def test_the_bar_is_on_a_terminals_standard_error_only(clip, model: str) -> None
     with os.fdopen(main, "rb", closefd=True) as screen:
         shown = screen.read1(65536) if hasattr(screen, "read1") else screen.read(65536)
     assert done.stdout.decode() == TEXT + "\n"
-    assert b"a.wav" in shown
+    assert b"[red] a.wav" in shown
 
 
 def test_standard_input(clip, model: str) -> None:

@@ -240,7 +240,8 @@ class _ProgressBar:
             from rich.console import Console
             from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-            columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+            name = TextColumn("{task.description}", markup=False)
+            columns = (name, BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
             console = Console(stderr=True)
             self._bar = Progress(*columns, console=console, transient=True, redirect_stdout=False)
             self._task = self._bar.add_task("", total=inputs)
