@@ -3,7 +3,7 @@ import pytest
 import torch
 from transformers import WhisperFeatureExtractor
 
-from evoxtral.training.features import LogMel, to_whole_windows
+from evoxtral.inference.features import LogMel, to_whole_windows
 
 
 @pytest.mark.parametrize("bands", [80, 128])
@@ -32,3 +32,11 @@ def test_samples_are_padded_to_whole_windows() -> None:
     assert padded.shape == (2, 300)
     assert padded[:, :250].eq(1).all()
     assert padded[:, 250:].eq(0).all()
+
+
+def test_windows_of_any_length_get_what_whispers_extractor_gives() -> None:
+    extractor = WhisperFeatureExtractor(feature_size=80)
+    random = np.random.default_rng(1)
+    windows = [random.normal(0, 0.1, count).astype(np.float32) for count in (16_000, 480_000, 7)]
+    expected = extractor(windows, sampling_rate=16_000, return_tensors="pt").input_features
+    torch.testing.assert_close(LogMel(extractor).of_windows(windows), expected, atol=1e-4, rtol=0)

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 # A step attends to the positions up to the next multiple of this, and each multiple has its own graph.
 _REACH_STEP = 256
+_ONE_ROW: dict[str, Any] = {"coordinate_descent_tuning": True}
 # How many tokens are written before the rows are looked at: looking makes the GPU wait for Python.
 _TOKENS_BETWEEN_LOOKS = 8
 
@@ -35,7 +36,7 @@ class GreedyDecoder:
         head: the output layer over the vocabulary.
         end: id of the end token.
         positions: how many tokens prompt and text have at most, together.
-        compiled: also compile the step (a minute, once for each batch size, for about a third of each step).
+        compiled: also compile the layers of a step, once for each size of batch and each 256 positions of reach.
 
     Raises:
         ValueError: the model has biases in its projections or another activation than SiLU, which no Llama has.
@@ -49,13 +50,26 @@ class GreedyDecoder:
         self._head = head
         self._end = end
         self._positions = positions
-        self._compiled = compiled
         self._heads, self._groups = config.num_attention_heads, config.num_key_value_heads
         self._width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        self._qkv = [
-            _join(layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj) for layer in llama.layers
+        self._epsilon = llama.norm.variance_epsilon
+        self._layers = [
+            (
+                layer.input_layernorm.weight,
+                _join(layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj),
+                layer.self_attn.o_proj.weight,
+                layer.post_attention_layernorm.weight,
+                _join(layer.mlp.gate_proj, layer.mlp.up_proj),
+                layer.mlp.down_proj.weight,
+            )
+            for layer in llama.layers
         ]
-        self._gate_up = [_join(layer.mlp.gate_proj, layer.mlp.up_proj) for layer in llama.layers]
+        self._advance_one = self._advance_many = self._advance_layer
+        if compiled:
+            # All layers share what is compiled of one. A single row is a matter of reading weights, at which kernels
+            # that are tuned for it beat the library's.
+            self._advance_one = torch.compile(self._advance_layer, dynamic=False, fullgraph=True, options=_ONE_ROW)
+            self._advance_many = torch.compile(self._advance_layer, dynamic=False, fullgraph=True)
         self._states: dict[int, _State] = {}
 
     @torch.inference_mode()
@@ -137,13 +151,9 @@ class GreedyDecoder:
         """Fill the buffers with the prompts; gives the logits after each, shape (rows, vocabulary)."""
         length = hidden.shape[1]
         cosine, sine = state.cosine[:length], state.sine[:length]
-
-        def attend(index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-            state.keys[index][:, :, :length] = key
-            state.values[index][:, :, :length] = value
-            return functional.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
-
-        return self._logits(self._run_layers(hidden, cosine, sine, attend)[:, -1])
+        for keys, values, layer in zip(state.keys, state.values, self._layers, strict=True):
+            hidden = self._read_layer(hidden, cosine, sine, keys[:, :, :length], values[:, :, :length], *layer)
+        return self._logits(hidden[:, -1])
 
     def _step(self, state: "_State", filled: int) -> None:
         """Write the next token of each row; `filled` positions hold keys after it."""
@@ -157,18 +167,17 @@ class GreedyDecoder:
 
     def _record(self, state: "_State", reach: int) -> Any:
         """Record one step as a CUDA graph; the buffers are afterwards as they were before."""
-        advance = torch.compile(self._advance, dynamic=False, fullgraph=True) if self._compiled else self._advance
         kept = state.copy_of_progress()
         side: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(3):
-                advance(state, reach)
+                self._advance(state, reach)
                 state.restore_progress(kept)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            advance(state, reach)
+            self._advance(state, reach)
         state.restore_progress(kept)
         return graph
 
@@ -178,47 +187,83 @@ class GreedyDecoder:
         hidden = self._llama.embed_tokens(state.token)[:, None]
         cosine, sine = state.cosine[position], state.sine[position]
         unwritten = torch.arange(reach, device=position.device) > position
-
-        def attend(index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-            state.keys[index].index_copy_(2, position, key)
-            state.values[index].index_copy_(2, position, value)
-            # The heads that share a key are rows of one product: keys and values are read once and not repeated.
-            shared = query.view(state.rows, self._groups, -1, self._width)
-            scores = shared @ state.keys[index][:, :, :reach].transpose(2, 3) * self._width**-0.5
-            weights = scores.masked_fill(unwritten, float("-inf")).softmax(-1, dtype=torch.float32).to(scores.dtype)
-            heard: Tensor = weights @ state.values[index][:, :, :reach]
-            return heard.view(state.rows, self._heads, 1, self._width)
-
-        logits = self._logits(self._run_layers(hidden, cosine, sine, attend)[:, -1])
+        advance = self._advance_one if state.rows == 1 else self._advance_many
+        for keys, values, layer in zip(state.keys, state.values, self._layers, strict=True):
+            hidden = advance(
+                hidden, cosine, sine, position, unwritten, keys[:, :, :reach], values[:, :, :reach], *layer
+            )
         position += 1
-        self._choose(state, logits)
+        self._choose(state, self._logits(hidden[:, -1]))
 
-    def _run_layers(
+    def _read_layer(
+        self, hidden: Tensor, cosine: Tensor, sine: Tensor, keys: Tensor, values: Tensor, *weights: Tensor
+    ) -> Tensor:
+        """A layer over the prompts; `keys` and `values` are the part of the buffers that they fill."""
+
+        def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+            keys.copy_(key)
+            values.copy_(value)
+            return functional.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
+
+        return self._layer(hidden, cosine, sine, attend, *weights)
+
+    def _advance_layer(
         self,
         hidden: Tensor,
         cosine: Tensor,
         sine: Tensor,
-        attend: Callable[[int, Tensor, Tensor, Tensor], Tensor],
+        position: Tensor,
+        unwritten: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        *weights: Tensor,
     ) -> Tensor:
-        """Llama's layers (arXiv 2302.13971, section 2.2); `hidden` has shape (rows, positions, width)."""
+        """A layer over one new token of each row; `unwritten` says which of the `keys` hold nothing yet."""
+        rows = hidden.shape[0]
+
+        def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+            keys.index_copy_(2, position, key)
+            values.index_copy_(2, position, value)
+            # The heads that share a key are rows of one product: keys and values are read once and not repeated.
+            shared = query.reshape(rows, self._groups, -1, self._width)
+            scores = shared @ keys.transpose(2, 3) * self._width**-0.5
+            weights = scores.masked_fill(unwritten, float("-inf")).softmax(-1, dtype=torch.float32).to(scores.dtype)
+            return (weights @ values).reshape(rows, self._heads, 1, self._width)
+
+        return self._layer(hidden, cosine, sine, attend, *weights)
+
+    def _layer(
+        self,
+        hidden: Tensor,
+        cosine: Tensor,
+        sine: Tensor,
+        attend: Callable[[Tensor, Tensor, Tensor], Tensor],
+        norm: Tensor,
+        qkv: Tensor,
+        out: Tensor,
+        second_norm: Tensor,
+        gate_up: Tensor,
+        down: Tensor,
+    ) -> Tensor:
+        """A layer of Llama (arXiv 2302.13971, section 2.2); `hidden` has shape (rows, positions, width)."""
         rows, length, _ = hidden.shape
         sizes = [self._heads * self._width, self._groups * self._width, self._groups * self._width]
-        for index, layer in enumerate(self._llama.layers):
-            projected = functional.linear(_normed(hidden, layer.input_layernorm), self._qkv[index])
-            query, key, value = (
-                part.view(rows, length, -1, self._width).transpose(1, 2) for part in torch.split(projected, sizes, -1)
-            )
-            query, key = _rotated(query, cosine, sine), _rotated(key, cosine, sine)
-            heard = attend(index, query, key, value).transpose(1, 2).reshape(rows, length, -1)
-            hidden = hidden + layer.self_attn.o_proj(heard)
-            projected = functional.linear(_normed(hidden, layer.post_attention_layernorm), self._gate_up[index])
-            gate, up = projected.chunk(2, dim=-1)
-            hidden = hidden + layer.mlp.down_proj(functional.silu(gate) * up)
-        result: Tensor = hidden
+        projected = functional.linear(self._normed(hidden, norm), qkv)
+        query, key, value = (
+            part.view(rows, length, -1, self._width).transpose(1, 2) for part in torch.split(projected, sizes, -1)
+        )
+        query, key = _rotated(query, cosine, sine), _rotated(key, cosine, sine)
+        heard = attend(query, key, value).transpose(1, 2).reshape(rows, length, -1)
+        hidden = hidden + functional.linear(heard, out)
+        gate, up = functional.linear(self._normed(hidden, second_norm), gate_up).chunk(2, dim=-1)
+        result: Tensor = hidden + functional.linear(functional.silu(gate) * up, down)
         return result
 
+    def _normed(self, hidden: Tensor, weight: Tensor) -> Tensor:
+        return functional.rms_norm(hidden, (hidden.shape[-1],), weight, self._epsilon)
+
     def _logits(self, hidden: Tensor) -> Tensor:
-        logits: Tensor = self._head(_normed(hidden, self._llama.norm))
+        logits: Tensor = self._head(self._normed(hidden, self._llama.norm.weight))
         return logits.float()
 
     def _choose(self, state: "_State", logits: Tensor) -> None:
@@ -295,10 +340,6 @@ def _join(*layers: torch.nn.Linear) -> Tensor:
         layer.weight.data = joined[first : first + layer.out_features]
         first += layer.out_features
     return joined
-
-
-def _normed(hidden: Tensor, norm: Any) -> Tensor:
-    return functional.rms_norm(hidden, (hidden.shape[-1],), norm.weight, norm.variance_epsilon)
 
 
 def _rotated(vectors: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:

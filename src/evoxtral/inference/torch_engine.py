@@ -21,6 +21,7 @@ from torch import Tensor
 from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.errors import ModelError
 from evoxtral.inference.engine import Hypothesis
+from evoxtral.inference.features import LogMel
 from evoxtral.inference.greedy import GreedyDecoder, Written
 from evoxtral.inference.pieces import decoded, stripped
 
@@ -132,6 +133,10 @@ class VoxtralListener:
     def __init__(self, weights: Any, processor: Any, *, compiled: bool = False) -> None:
         self._weights = weights
         self._processor = processor
+        self._features = LogMel(processor.feature_extractor).to(weights.device)
+        if compiled:
+            for layer in weights.model.audio_tower.layers:
+                layer.compile()
         self._requests: dict[str, tuple[list[int], int, list[int]]] = {}
         head, audio, tail = self._request("en")
         positions = len(head) + audio + len(tail) + 8 + _MAX_NEW_TOKENS
@@ -154,7 +159,7 @@ class VoxtralListener:
     def _prompts(self, windows: Sequence[NDArray[np.float32]], language: str) -> Tensor:
         """The embedded requests, shape (windows, length, width)."""
         head, count, tail = self._request(language)
-        features = _features(self._processor.feature_extractor, windows, self._weights)
+        features = self._features.of_windows(windows).to(self._weights.dtype)
         model = self._weights.model
         parts = []
         for batch in torch.split(features, _ENCODER_BATCH):
@@ -203,7 +208,7 @@ class WhisperListener:
         from transformers import WhisperFeatureExtractor, WhisperTokenizerFast
 
         self._weights = weights
-        self._extractor = WhisperFeatureExtractor.from_pretrained(base)
+        self._features = LogMel(WhisperFeatureExtractor.from_pretrained(base)).to(weights.device)
         self._tokenizer: Any = WhisperTokenizerFast.from_pretrained(base)
         if "<|notimestamps|>" not in self._tokenizer.get_vocab():
             raise ModelError(f"{base}: has no tokenizer of a Whisper", "copy it there from the model it was made from")
@@ -250,7 +255,8 @@ class WhisperListener:
 
     def _reader(self, windows: Sequence[NDArray[np.float32]]) -> Callable[[Tensor], Tensor]:
         """Encode the windows; gives what reads further tokens of each and gives the logits of the next."""
-        encoded = self._weights.model.encoder(_features(self._extractor, windows, self._weights))
+        features = self._features.of_windows(windows).to(self._weights.dtype)
+        encoded = self._weights.model.encoder(features)
         cache: Any = None
 
         def read(tokens: Tensor) -> Tensor:
@@ -341,13 +347,6 @@ def _voxtral_processor(base: str) -> Any:
         raise ModelError(
             f"{base}: its tokenizer needs mistral-common", "pip install 'mistral-common[audio]'"
         ) from error
-
-
-def _features(extractor: Any, windows: Sequence[NDArray[np.float32]], weights: Any) -> Tensor:
-    """Log-mel features, made on the model's device; shape (windows, bands, 3000): silence follows a shorter window."""
-    made = extractor(list(windows), sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt", device=str(weights.device))
-    features: Tensor = made.input_features.to(weights.device, weights.dtype)
-    return features
 
 
 def _write_greedily(
