@@ -295,8 +295,12 @@ def speak_grammar(sources: Sources, counts: dict[str, int]) -> None:
     existing: list[Script] = []
     for part, count in counts.items():
         corpus = sources.corpus(f"{part}-grammar")
-        scripts = corpus.read_scripts() or write_grammar_scripts(len(existing) + count, seed=20, existing=existing)
+        scripts = corpus.read_scripts()
         existing += scripts
+        if len(scripts) < count:
+            added = write_grammar_scripts(len(existing) + count - len(scripts), seed=20, existing=existing)
+            scripts += added
+            existing += added
         bursts = "test" if part == "test" else "train"
         speak(sources, corpus.path.name, scripts, _config(sources, bursts, voices[part], bursts_share=0.4))
 
