@@ -11,6 +11,7 @@ from evoxtral.training.family import IGNORED, TokenLogits
 from evoxtral.training.losses import divergence
 from evoxtral.training.objectives import PairPreference, TokenCrossEntropy
 from evoxtral.training.recipe import Lora
+from evoxtral.training.voxtral import VoxtralFamily
 from evoxtral.training.whisper import WhisperFamily
 from evoxtral.training.windows import Window
 
@@ -52,12 +53,12 @@ def test_anchor_adds_the_divergence_on_plain_windows_only() -> None:
     targets = torch.tensor([[1, 2, 3, IGNORED]] * 3)
     batch = {"labels": targets, "plain": torch.tensor([True, False, True])}
     without = TokenCrossEntropy().total(TokenLogits(logits, targets), batch)
-    found = TokenCrossEntropy(anchor=0.5).total(TokenLogits(logits, targets, base), batch)
+    found = TokenCrossEntropy(anchor=0.5).total(TokenLogits(logits, targets, base[batch["plain"]]), batch)
     expected = sum(divergence(logits[row : row + 1, :3], base[row : row + 1, :3]).sum() for row in (0, 2))
     assert (found - without).item() == pytest.approx(0.5 * float(expected), rel=1e-4)
 
 
-def test_base_logits_are_those_of_the_untouched_model(tiny_whisper: Path) -> None:
+def test_base_logits_are_those_of_the_untouched_model_on_plain_windows(tiny_whisper: Path) -> None:
     family = WhisperFamily(str(tiny_whisper))
     batch = family.collate(windows("Hi", "[sad] Oh", ""))
     assert batch["plain"].tolist() == [True, False, False]
@@ -70,8 +71,21 @@ def test_base_logits_are_those_of_the_untouched_model(tiny_whisper: Path) -> Non
     model.train()
     output = family.token_logits(model, batch, None, with_base=True)
     assert output.base_logits is not None
-    torch.testing.assert_close(output.base_logits, expected)
+    torch.testing.assert_close(output.base_logits, expected[:1])
     assert not output.base_logits.requires_grad
     assert output.logits.requires_grad
     assert (output.logits - expected).abs().max() > 0.1
     assert model.training
+
+
+def test_base_logits_of_voxtral_are_of_plain_windows_with_all_their_chunks(tiny_voxtral: Path) -> None:
+    family = VoxtralFamily.load(str(tiny_voxtral), dtype=torch.float32)
+    long = Window(np.tile((tone(400, 1) * 3000).astype(np.int16), 31), "Hello there")
+    batch = family.collate([*windows("[sad] Oh"), long, *windows("[sighs]")])
+    model = add_adapter(family, Lora()).eval()
+    alone = family.token_logits(model, family.collate([long]), None).logits.detach()
+    output = family.token_logits(model, batch, None, with_base=True)
+    assert output.base_logits is not None
+    assert len(output.base_logits) == 1
+    # The adapter is still zero: base and model agree, and what was kept of the longest row is its whole target.
+    torch.testing.assert_close(output.base_logits[0, -alone.shape[1] :], alone[0], atol=1e-4, rtol=1e-3)

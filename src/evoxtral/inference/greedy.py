@@ -228,7 +228,8 @@ class GreedyDecoder:
             shared = query.reshape(rows, self._groups, -1, self._width)
             scores = shared @ keys.transpose(2, 3) * self._width**-0.5
             weights = scores.masked_fill(unwritten, float("-inf")).softmax(-1, dtype=torch.float32).to(scores.dtype)
-            return (weights @ values).reshape(rows, self._heads, 1, self._width)
+            heard: Tensor = weights @ values
+            return heard.reshape(rows, self._heads, 1, self._width)
 
         return self._layer(hidden, cosine, sine, attend, *weights)
 
@@ -260,7 +261,8 @@ class GreedyDecoder:
         return result
 
     def _normed(self, hidden: Tensor, weight: Tensor) -> Tensor:
-        return functional.rms_norm(hidden, (hidden.shape[-1],), weight, self._epsilon)
+        normed: Tensor = functional.rms_norm(hidden, (hidden.shape[-1],), weight, self._epsilon)
+        return normed
 
     def _logits(self, hidden: Tensor) -> Tensor:
         logits: Tensor = self._head(self._normed(hidden, self._llama.norm.weight))

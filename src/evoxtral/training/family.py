@@ -26,7 +26,8 @@ Batch = dict[str, Any]
 class TokenLogits:
     """`logits` (rows, positions, vocabulary) and `targets` (rows, positions); `IGNORED` targets carry no loss.
 
-    `base_logits`, where they were asked for, are what the model without its adapter says of the same input.
+    `base_logits`, where they were asked for, are what the model without its adapter says of the batch's plain windows:
+    shape (plain rows, positions, vocabulary).
     """
 
     logits: torch.Tensor
@@ -128,12 +129,12 @@ def make_batch(
     }
 
 
-def run_model(model: Any, inputs: Batch, targets: torch.Tensor, *, with_base: bool) -> TokenLogits:
-    """Logits of a model's inputs; `with_base` also those of the model without its adapter."""
+def run_model(model: Any, inputs: Batch, targets: torch.Tensor, base_inputs: Batch | None = None) -> TokenLogits:
+    """Logits of a model's inputs, and of `base_inputs` those of the model without its adapter."""
     base_logits = None
-    if with_base:
+    if base_inputs is not None:
         with _without_adapter(model) as base:
-            base_logits = base(**inputs).logits
+            base_logits = base(**base_inputs).logits
     return TokenLogits(model(**inputs).logits, targets, base_logits)
 
 

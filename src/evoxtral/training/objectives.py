@@ -49,9 +49,9 @@ class TokenCrossEntropy:
         logits, targets = output.logits.flatten(0, 1).float(), output.targets.flatten()
         total = torch.nn.functional.cross_entropy(logits, targets, ignore_index=IGNORED, reduction="sum")
         if output.base_logits is not None:
-            each = divergence(output.logits, output.base_logits)
-            anchored = batch["plain"][:, None] & (output.targets != IGNORED)
-            total = total + self._anchor * (each * anchored).sum()
+            plain = batch["plain"]
+            each = divergence(output.logits[plain], output.base_logits)
+            total = total + self._anchor * (each * (output.targets[plain] != IGNORED)).sum()
         return total
 
 

@@ -112,7 +112,12 @@ class VoxtralFamily:
             "logits_to_keep": kept,
             "use_cache": False,
         }
-        return run_model(model, inputs, labels[:, first:], with_base=with_base)
+        plain, base_inputs = batch["plain"], None
+        if with_base and plain.any():
+            chunks = plain.repeat_interleave(torch.tensor(batch["chunks"], device=plain.device))
+            rows = {"input_ids": inputs["input_ids"][plain], "input_features": inputs["input_features"][chunks]}
+            base_inputs = inputs | rows
+        return run_model(model, inputs, labels[:, first:], base_inputs)
 
     @torch.no_grad()
     def transcribe(self, model: Any, batch: Batch, max_new_tokens: int, temperature: float = 0.0) -> list[str]:

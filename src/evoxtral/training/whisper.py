@@ -87,7 +87,11 @@ class WhisperFamily:
             "decoder_input_ids": batch["input_ids"],
             "use_cache": False,
         }
-        return run_model(model, inputs, batch["labels"], with_base=with_base)
+        plain, base_inputs = batch["plain"], None
+        if with_base and plain.any():
+            rows = {name: inputs[name][plain] for name in ("input_features", "decoder_input_ids")}
+            base_inputs = inputs | rows
+        return run_model(model, inputs, batch["labels"], base_inputs)
 
     @torch.no_grad()
     def transcribe(self, model: Any, batch: Batch, max_new_tokens: int, temperature: float = 0.0) -> list[str]:
