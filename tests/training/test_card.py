@@ -38,7 +38,7 @@ RECORD: dict[str, Any] = {
                         "role": "train",
                         "path": "data/spoken",
                         "split": "all",
-                        "dataset": None,
+                        "dataset": "someone/spoken",
                         "clips": 40,
                         "too_long": 2,
                         "audio_s": 5400.0,
@@ -50,7 +50,7 @@ RECORD: dict[str, Any] = {
                         "role": "validation",
                         "path": "data/read",
                         "split": "validation",
-                        "dataset": "someone/read-speech",
+                        "dataset": "someone/read",
                         "clips": 10,
                         "too_long": 0,
                         "audio_s": 360.0,
@@ -105,7 +105,7 @@ def test_front_matter_is_what_the_hub_reads(tmp_path: Path) -> None:
         "en",
         "peft",
         "automatic-speech-recognition",
-        ["someone/read-speech"],
+        ["someone/spoken"],
     )
     assert data.get("base_model_relation") == "adapter"
     assert {(result.metric_name, result.metric_type, result.metric_value) for result in data.eval_results} == {
@@ -141,8 +141,8 @@ def test_settings_and_corpora_are_those_of_the_record() -> None:
         "| Steps | 602 (38,528 windows) |",
         "| Learning rate | 0.0004, cosine, warm-up 0.05 |",
         "| Time | 4.5 minutes on 1 x NVIDIA H100 80GB HBM3 |",
-        "| spoken | train | 40 (2 too long, left out) | 1.50 | 31 | abababababab |",
-        "| someone/read-speech | validation | 10 | 0.10 | 4 | cdcdcdcdcdcd |",
+        "| someone/spoken | train | 40 (2 too long, left out) | 1.50 | 31 | abababababab |",
+        "| someone/read | validation | 10 | 0.10 | 4 | cdcdcdcdcdcd |",
     ):
         assert row in text
     assert "wer 0.041, tag_f1 0.800" in text

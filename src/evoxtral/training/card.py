@@ -67,10 +67,11 @@ def model_card(record: Mapping[str, Any], bench: BenchOutput | None, *, form: Fo
         raise ModelError("a model card needs huggingface_hub", "pip install 'evoxtral[train]'") from None
     recipe = record["recipe"]
     surveys = record["stages"].get("data", {}).get("metrics", {}).get("sources", [])
+    learned = {survey["dataset"] for survey in surveys if survey["dataset"] and survey["role"] != "validation"}
     data = ModelCardData(
         base_model=recipe["base"],
         base_model_relation=_RELATIONS[form],
-        datasets=sorted({survey["dataset"] for survey in surveys if survey["dataset"]}) or None,
+        datasets=sorted(learned) or None,
         eval_results=None if bench is None else list(_eval_results(bench)) or None,
         language=recipe["language"],
         library_name=_LIBRARIES[form],
