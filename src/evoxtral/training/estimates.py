@@ -154,6 +154,7 @@ def work_tflop(shape: Shape, batch: Batch, settings: Settings) -> float:
         # Attention has two matrix products forward and four backward.
         work += (1 + again) * heard + attention
     if settings.anchored:
+        # At most: the base is asked about windows without tags only.
         work += heard + crossed + written + scored
     return work / 1e12
 
