@@ -1,11 +1,12 @@
 """Decoding speed of the `torch` engine at Voxtral-Mini-3B's shape with random weights, beside plain `generate`.
 
-    python benchmarks/torch_speed.py [--batches 1 64] [--compiled] [--output benchmarks/results/torch_speed.json]
+    python benchmarks/torch_speed.py [--batches 1 64] [--output benchmarks/results/torch_speed.json]
 
 Needs a CUDA GPU with 24 GB (40 GB for batches of 64) and no download: weights are random, which changes no time. Clips
 are 30 s of noise, 100 tokens are written for each. Plain `generate` has a dynamic cache, as the public scripts call it.
-The engine's figures begin with samples and end with texts. Budgets on an H100: 3.2 ms a token at batch 1; 1,500 times
-real time at batch 64.
+The engine's figures begin with samples and end with texts. First, with a tiny model in float32, the tokens of the
+engine's recorded steps are compared with those of `generate`. Budgets on an H100: 3.2 ms a token at batch 1; 1,500
+times real time at batch 64.
 """
 
 import argparse
@@ -32,67 +33,81 @@ AUDIO = 24
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 64])
-    parser.add_argument("--compiled", action="store_true", help="compile the decoding step")
-    parser.add_argument("--skip-generate", action="store_true", help="measure the engine alone")
     parser.add_argument("--output", type=Path, help="write the figures as JSON")
     arguments = parser.parse_args()
-    model = random_voxtral()
     torch_engine._MAX_NEW_TOKENS = NEW_TOKENS
+    same = {name: writes_what_generate_writes(compiled) for name, compiled in (("engine", False), ("compiled", True))}
+    print("tokens of a tiny model in float32 are generate's:", same, flush=True)
+    model = random_voxtral()
     rng = np.random.default_rng(0)
     rows = []
+
+    def note(row: dict[str, Any]) -> None:
+        rows.append(row)
+        print(row, flush=True)
+        if arguments.output:
+            about = {
+                "gpu": torch.cuda.get_device_name(),
+                "torch": torch.__version__,
+                "transformers": transformers.__version__,
+                "new_tokens": NEW_TOKENS,
+                "clip_s": CLIP_S,
+                "float32_tokens_as_generate": same,
+                "rows": rows,
+            }
+            arguments.output.parent.mkdir(parents=True, exist_ok=True)
+            arguments.output.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
     for batch in arguments.batches:
         windows = [rng.normal(0, 0.1, CLIP_S * 16_000).astype(np.float32) for _ in range(batch)]
-        if not arguments.skip_generate:
-            rows.append(row("generate", batch, measure(lambda: generate(model, windows)), None))  # noqa: B023
-            print(rows[-1], flush=True)
-    for batch in arguments.batches:
-        windows = [rng.normal(0, 0.1, CLIP_S * 16_000).astype(np.float32) for _ in range(batch)]
-        listener = torch_engine.VoxtralListener(model, fake_processor(), compiled=arguments.compiled)
-        begin = time.perf_counter()
-        listener.transcribe(windows, "en")
-        first_s = time.perf_counter() - begin
-        whole_s = measure(lambda: listener.transcribe(windows, "en"))  # noqa: B023
-        torch_engine._MAX_NEW_TOKENS = 2
-        start_s = measure(lambda: listener.transcribe(windows, "en"))  # noqa: B023
-        torch_engine._MAX_NEW_TOKENS = NEW_TOKENS
-        name = "engine, compiled" if arguments.compiled else "engine"
-        rows.append(row(name, batch, whole_s, 1000 * (whole_s - start_s) / (NEW_TOKENS - 2)))
-        rows[-1] |= {"until_second_token_s": round(start_s, 3), "first_call_s": round(first_s, 1)}
-        print(rows[-1], flush=True)
-        listener.forget_buffers()
-        torch.cuda.empty_cache()
-    if arguments.output:
-        about = {
-            "gpu": torch.cuda.get_device_name(),
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-            "new_tokens": NEW_TOKENS,
-            "clip_s": CLIP_S,
-            "rows": rows,
-        }
-        arguments.output.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        note(row("generate", batch, measure(lambda: generate(model, windows)), None))  # noqa: B023
+    for compiled in (False, True):
+        for batch in arguments.batches:
+            windows = [rng.normal(0, 0.1, CLIP_S * 16_000).astype(np.float32) for _ in range(batch)]
+            listener = torch_engine.VoxtralListener(model, fake_processor(), compiled=compiled)
+            torch.cuda.reset_peak_memory_stats()
+            begin = time.perf_counter()
+            listener.transcribe(windows, "en")
+            first_s = time.perf_counter() - begin
+            whole_s = measure(lambda: listener.transcribe(windows, "en"))  # noqa: B023
+            torch_engine._MAX_NEW_TOKENS = 2
+            start_s = measure(lambda: listener.transcribe(windows, "en"))  # noqa: B023
+            torch_engine._MAX_NEW_TOKENS = NEW_TOKENS
+            figures = row("engine, compiled" if compiled else "engine", batch, whole_s, whole_s - start_s)
+            note(figures | {"until_second_token_s": round(start_s, 3), "first_call_s": round(first_s, 1)})
+            listener.forget_buffers()
+            torch.cuda.empty_cache()
 
 
-def random_voxtral() -> Any:
-    """Voxtral-Mini-3B-2507's shape: 4.7 billion weights, all tensors made on the GPU."""
+def writes_what_generate_writes(compiled: bool) -> bool:
+    """Whether the engine's tokens are those of `generate`, with a tiny model in float32."""
+    model = random_voxtral(tiny=True)
+    windows = [np.random.default_rng(1).normal(0, 0.1, CLIP_S * 16_000).astype(np.float32) for _ in range(4)]
+    listener = torch_engine.VoxtralListener(model, fake_processor(), compiled=compiled)
+    heard = [[int(token) for token in hypothesis.text.split()] for hypothesis in listener.transcribe(windows, "en")]
+    return heard == generate(model, windows)
+
+
+def random_voxtral(tiny: bool = False) -> Any:
+    """Voxtral-Mini-3B-2507's shape, 4.7 billion weights in bfloat16, or a toy in float32; all made on the GPU."""
     config = VoxtralConfig(
         audio_config={
-            "hidden_size": 1280,
-            "intermediate_size": 5120,
-            "num_hidden_layers": 32,
-            "num_attention_heads": 20,
+            "hidden_size": 64 if tiny else 1280,
+            "intermediate_size": 256 if tiny else 5120,
+            "num_hidden_layers": 2 if tiny else 32,
+            "num_attention_heads": 2 if tiny else 20,
             "num_mel_bins": 128,
             "max_source_positions": 1500,
         },
         text_config={
             "model_type": "llama",
             "vocab_size": 131072,
-            "hidden_size": 3072,
-            "intermediate_size": 8192,
-            "num_hidden_layers": 30,
-            "num_attention_heads": 32,
-            "num_key_value_heads": 8,
-            "head_dim": 128,
+            "hidden_size": 64 if tiny else 3072,
+            "intermediate_size": 128 if tiny else 8192,
+            "num_hidden_layers": 2 if tiny else 30,
+            "num_attention_heads": 8 if tiny else 32,
+            "num_key_value_heads": 2 if tiny else 8,
+            "head_dim": 16 if tiny else 128,
             "max_position_embeddings": 131072,
             "rope_theta": 100_000_000.0,
             "bos_token_id": 1,
@@ -103,7 +118,7 @@ def random_voxtral() -> Any:
         projector_hidden_act="gelu",
     )
     torch.manual_seed(0)
-    torch.set_default_dtype(torch.bfloat16)
+    torch.set_default_dtype(torch.float32 if tiny else torch.bfloat16)
     with torch.device("cuda"):
         model = VoxtralForConditionalGeneration(config)
     torch.set_default_dtype(torch.float32)
@@ -123,19 +138,22 @@ def fake_processor() -> Any:
 
 
 @torch.no_grad()
-def generate(model: Any, windows: list[np.ndarray]) -> None:
+def generate(model: Any, windows: list[np.ndarray]) -> list[list[int]]:
     extractor = fake_processor().feature_extractor
     features = extractor(windows, sampling_rate=16_000, return_tensors="pt", device="cuda").input_features
     ids = torch.tensor([[*HEAD, *([AUDIO] * AUDIO_TOKENS), *TAIL]] * len(windows), device="cuda")
-    model.generate(
+    written = model.generate(
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
-        input_features=features.to("cuda", torch.bfloat16),
+        input_features=features.to("cuda", model.dtype),
         max_new_tokens=NEW_TOKENS,
         min_new_tokens=NEW_TOKENS,
         do_sample=False,
         pad_token_id=11,
+        eos_token_id=-1,
     )
+    tokens: list[list[int]] = written[:, ids.shape[1] :].tolist()
+    return tokens
 
 
 def measure(run: Callable[[], object], repeat: int = 3) -> float:
@@ -151,12 +169,13 @@ def measure(run: Callable[[], object], repeat: int = 3) -> float:
     return min(times)
 
 
-def row(name: str, batch: int, seconds: float, ms_a_token: float | None) -> dict[str, Any]:
+def row(name: str, batch: int, seconds: float, decoding_s: float | None) -> dict[str, Any]:
+    a_token_s = seconds / NEW_TOKENS if decoding_s is None else decoding_s / (NEW_TOKENS - 2)
     return {
         "name": name,
         "batch": batch,
         "seconds": round(seconds, 3),
-        "ms_a_token": round(1000 * seconds / NEW_TOKENS if ms_a_token is None else ms_a_token, 2),
+        "ms_a_token": round(1000 * a_token_s, 2),
         "times_real_time": round(batch * CLIP_S / seconds),
         "peak_gb": round(torch.cuda.max_memory_allocated() / 1e9, 1),
     }
