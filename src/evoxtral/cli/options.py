@@ -15,6 +15,14 @@ model_dir_option = click.option(
 )
 
 
+compile_option = click.option(
+    "--compile",
+    "compiled",
+    is_flag=True,
+    help="Voxtral on a GPU: compile first (about a minute), for faster decoding.",
+)
+
+
 def model_store(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command --model-dir and --offline; it gets what they say as one argument, `store`."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evoxtral.cli.options import model_store
+from evoxtral.cli.options import compile_option, model_store
 from evoxtral.server.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ MEBIBYTE = 2**20
 @click.command()
 @click.option("--model", default=Settings().model, show_default=True, help="Model name, path or hub id.")
 @model_store
+@compile_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
 @click.option("--port", default=8000, show_default=True, help="Port to listen on; 0 for any free one.")
 @click.option(
@@ -27,7 +28,7 @@ MEBIBYTE = 2**20
     show_default=True,
     help="Largest upload, in MiB.",
 )
-def command(model: str, host: str, port: int, max_upload_mib: int, store: "ModelStore") -> None:
+def command(model: str, host: str, port: int, max_upload_mib: int, compiled: bool, store: "ModelStore") -> None:
     """Serve transcription and the Studio over HTTP."""
     import uvicorn
 
@@ -37,7 +38,7 @@ def command(model: str, host: str, port: int, max_upload_mib: int, store: "Model
     # The socket first: a port that is taken shows at once, and a client that comes early waits for the model.
     with open_socket(host, port) as listener:
         settings = Settings(model=model, max_upload_bytes=max_upload_mib * MEBIBYTE)
-        app = create_app(settings, engine=load_engine(model, store=store))
+        app = create_app(settings, engine=load_engine(model, store=store, compiled=compiled))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         shown_host = f"[{host}]" if ":" in host else host
         click.echo(f"Evoxtral serves at http://{shown_host}:{listener.getsockname()[1]} (Ctrl-C stops it)", err=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 import click
 
-from evoxtral.cli.options import model_store
+from evoxtral.cli.options import compile_option, model_store
 from evoxtral.errors import AudioError, EvoxtralError
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ FORMATS = ("txt", "json", "srt", "vtt", "tsv")
 @click.option("--diarize", is_flag=True, help="Tell speakers apart; by pyannote.audio where it is installed.")
 @click.option("--min-speakers", metavar="N", type=click.IntRange(min=1), help="With --diarize: at least so many.")
 @click.option("--max-speakers", metavar="N", type=click.IntRange(min=1), help="With --diarize: at most so many.")
+@compile_option
 @click.option("--language", default="en", show_default=True, metavar="CODE", help="Spoken language (ISO 639-1).")
 def command(
     paths: tuple[str, ...],
@@ -67,6 +68,7 @@ def command(
     min_speakers: int | None,
     max_speakers: int | None,
     language: str,
+    compiled: bool,
     store: "ModelStore",
 ) -> int:
     """Turn recordings into text with audio tags.
@@ -101,7 +103,7 @@ def command(
 
     formats = FORMATS if output_format == "all" else (output_format,)
     output: _Output = _Files(output_dir, formats) if output_dir else _StandardOutput(output_format, len(inputs))
-    engine = load_engine(model, adapter, store=store)
+    engine = load_engine(model, adapter, store=store, compiled=compiled)
     failed = 0
     bar = _ProgressBar(len(inputs))
     for number, item in enumerate(inputs):

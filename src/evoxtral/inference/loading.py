@@ -11,7 +11,7 @@ from evoxtral.models import HUB_CACHE, ModelStore, resolve_model, split_model_na
 
 
 def load_engine(
-    model: str = "edge", adapter: str | None = None, *, store: ModelStore = HUB_CACHE
+    model: str = "edge", adapter: str | None = None, *, store: ModelStore = HUB_CACHE, compiled: bool = False
 ) -> TranscriptionEngine:
     """Load what transcribes.
 
@@ -21,6 +21,7 @@ def load_engine(
         adapter: folder or hub id of an adapter. Not for CTranslate2 models, into which adapters are merged before
             they are converted.
         store: where models are looked up and fetched to.
+        compiled: let PyTorch compile what it runs; the other engines have nothing to compile.
 
     Raises:
         ModelError: no such model, or it is not of a kind that this can run.
@@ -51,7 +52,7 @@ def load_engine(
     merged = None if adapter is None else _folder_of(adapter, store)
     if adapter is None and (named := base_of_adapter(folder)) is not None:
         folder, merged = _folder_of(named, store), folder
-    return TorchEngine(str(folder), model=model, adapter=None if merged is None else str(merged))
+    return TorchEngine(str(folder), model=model, adapter=None if merged is None else str(merged), compiled=compiled)
 
 
 def _folder_of(name: str, store: ModelStore) -> Path:

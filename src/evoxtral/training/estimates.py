@@ -1,8 +1,8 @@
 """Memory and time of a training step, as arithmetic over the model's shape with constants of measured runs.
 
-The constants are those of one NVIDIA H100 80GB (torch 2.11): for Voxtral of a plain script at the 3B's shape, for
-Whisper of the runs of `benchmarks/results/edge_training.md`. `benchmarks/train_speed.py` measures this trainer's own
-speed. Reads a model's configuration, and loads no weights. Knows no clips.
+The constants are those of one NVIDIA H100 80GB (torch 2.11): for Voxtral of `benchmarks/results/train_speed.json` (the
+3B's shape), for Whisper of the runs of `benchmarks/results/edge_training.md`. Reads a model's configuration, and loads
+no weights. Knows no clips.
 """
 
 import math
@@ -14,17 +14,21 @@ from evoxtral.training.recipe import Recipe
 from evoxtral.training.targets import lora_targets
 
 DEVICE: Final = "an H100"
-# What the arithmetic of large and of small layers reaches. Voxtral: steps of 2 and 8 clips took 0.249 and 0.492 s.
-# Whisper base: four runs of 150 to 480 windows a second come to 57 to 72.
-_TFLOP_PER_S: Final = {"voxtral": 230.0, "whisper": 65.0}
-# Launching the kernels of one layer, forward; the backward pass counts twice. From the same steps of Voxtral.
-_S_PER_LAYER: Final = 1.38e-3
-# Measured steps took 0.93 to 1.45 times what these constants say (1.13 to 1.45 times with checkpointing).
+# What the arithmetic of large and of small layers reaches. Voxtral: a step of 16 clips took 0.566 s. Whisper base: four
+# runs of 150 to 480 windows a second come to 57 to 72.
+_TFLOP_PER_S: Final = {"voxtral": 470.0, "whisper": 65.0}
+# Launching the kernels of one layer, forward; the backward pass counts twice. Voxtral: steps of 1, 2 and 4 clips with
+# checkpointing took 0.40, 0.38 and 0.40 s.
+_S_PER_LAYER: Final = {"voxtral": 2.2e-3, "whisper": 1.38e-3}
+# What compiling leaves of a step's time and of the activations: 0.389 of 0.566 s and 49.6 of 56.4 GB.
+_COMPILED_TIME: Final = 0.69
+_COMPILED_KEPT: Final = 0.84
+# Measured steps took 0.91 to 1.45 times what these constants say.
 SPREAD: Final = (0.9, 1.5)
 # Weight, gradient and Adam's two moments of each trained parameter, in float32.
 _TRAINED_BYTES: Final = 16
-# For each position and unit of width, of a layer whose activations are kept: 2 and 8 clips took 21.9 and 55.0 GB.
-_KEPT_BYTES: Final = 105
+# For each position and unit of width, of a layer whose activations are kept: 16 clips took 56.4 GB.
+_KEPT_BYTES: Final = 59
 # The same of a layer that is recomputed: its input in bf16. One layer at a time is kept while it is recomputed.
 _CHECKPOINTED_BYTES: Final = 2
 # Keys and values of the encoder's frames in each of Whisper's decoder layers, with their inputs' dropout, in bf16.
@@ -71,6 +75,7 @@ class Settings:
     adapt_encoder: bool = False
     checkpointing: bool = False
     anchored: bool = False
+    compiled: bool = False
 
 
 def read_shape(recipe: Recipe) -> Shape | None:
@@ -126,9 +131,10 @@ def memory_gb(shape: Shape, batch: Batch, settings: Settings) -> float:
     """Peak of one device."""
 
     def kept(positions: float, layers: int, width: int) -> float:
+        a_layer = _KEPT_BYTES * (_COMPILED_KEPT if settings.compiled else 1)
         if not settings.checkpointing:
-            return positions * layers * width * _KEPT_BYTES
-        return positions * width * (layers * _CHECKPOINTED_BYTES + _KEPT_BYTES)
+            return positions * layers * width * a_layer
+        return positions * width * (layers * _CHECKPOINTED_BYTES + a_layer)
 
     frames = batch.encoder_windows * shape.encoder_frames
     size: float = shape.total_parameters * shape.weight_bytes + shape.trained_parameters * _TRAINED_BYTES
@@ -165,7 +171,8 @@ def step_s(shape: Shape, batch: Batch, settings: Settings) -> float:
     layers = shape.encoder_layers * (trained if settings.adapt_encoder else 1) + shape.decoder_layers * trained
     if settings.anchored:
         layers += shape.encoder_layers + shape.decoder_layers
-    return work_tflop(shape, batch, settings) / _TFLOP_PER_S[shape.family] + layers * _S_PER_LAYER
+    eager_s = work_tflop(shape, batch, settings) / _TFLOP_PER_S[shape.family] + layers * _S_PER_LAYER[shape.family]
+    return eager_s * (_COMPILED_TIME if settings.compiled else 1)
 
 
 def minutes_between(seconds: float) -> str:

@@ -120,7 +120,7 @@ def plan_windows(recipe: Recipe, clips: list[TrainingClip], max_window_s: float 
 def estimate(recipe: Recipe, shape: Shape, clips: list[TrainingClip], windows_per_epoch: int) -> Estimate:
     """Memory by the longest clips, time by the average window."""
     choice = recipe.optimisation
-    settings = Settings(recipe.lora.adapt_encoder, choice.checkpointing, choice.anchor > 0)
+    settings = Settings(recipe.lora.adapt_encoder, choice.checkpointing, choice.anchor > 0, choice.compile)
     visits = sum(clip.repeat for clip in clips)
     clips_per_window = visits / max(windows_per_epoch, 1)
     characters = sum(len(clip.text) * clip.repeat for clip in clips) / visits
