@@ -155,12 +155,13 @@ def test_a_gpu_that_pytorch_cannot_use_is_shown_and_said(tmp_path: Path, monkeyp
 
 
 def test_voices_are_counted_where_their_variable_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evoxtral.tts.base_voices._installed", lambda package: True)
+    monkeypatch.setattr(doctor, "_importable", lambda package: True)
+    monkeypatch.delenv("EVOXTRAL_PIPER_DIR", raising=False)
     voices = by_name(examine()["voices"])
     assert voices["espeak"]["present"]
     assert (voices["piper"]["present"], voices["piper"]["detail"]) == (False, "EVOXTRAL_PIPER_DIR is not set")
     monkeypatch.setenv("EVOXTRAL_PIPER_DIR", str(tmp_path))
-    monkeypatch.setattr("evoxtral.tts.base_voices._installed", lambda package: True)
-    monkeypatch.setattr(doctor, "_importable", lambda package: True)
     assert by_name(examine()["voices"])["piper"]["detail"] == f"no voices in {tmp_path}"
     (tmp_path / "joe.onnx").touch()
     assert by_name(examine()["voices"])["piper"]["detail"] == "1 voice"
