@@ -90,12 +90,13 @@ def joined(clips: list[Clip], minutes: float) -> Iterator[Clip]:
 def measure(clips: list[Clip], minutes: float) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "long.flac"
-        truth = []
+        truth, written = [], 0
         with soundfile.SoundFile(path, "w", SAMPLE_RATE_HZ, 1) as file:
             for samples, text in joined(clips, minutes):
                 file.write(samples)
                 truth.append(text)
-            audio_s = file.tell() / SAMPLE_RATE_HZ
+                written += len(samples)
+        audio_s = written / SAMPLE_RATE_HZ
         command = [str(Path(sys.executable).with_name("evoxtral")), "transcribe", str(path), "--format", "json"]
         begin = time.perf_counter()
         with subprocess.Popen(command, stdout=(Path(folder) / "out.json").open("wb")) as child:
