@@ -1,6 +1,6 @@
 """An hour of joined clips, transcribed by the command line: is the text whole, and does memory stay flat?
 
-    python benchmarks/long_audio.py [--minutes 10 60] [--output benchmarks/results/long_audio.json] [SET.jsonl]
+    python benchmarks/long_audio.py [SET.jsonl] [--minutes 10 60] [--output benchmarks/results/long_audio.json]
 
 SET.jsonl is a manifest of recordings with its tar beside it, of which the `test` clips are used; without it the local
 voice speaks plain sentences. Clips are joined in random order, with pauses of 0.3 to 1.5 s between, and come again when
