@@ -81,6 +81,18 @@ def test_voxtral_writes_what_generate_writes(voxtral: Path) -> None:
     assert sum(map(len, expected)) > 40
 
 
+def test_compiling_is_for_gpus_and_needs_no_compiler_elsewhere(voxtral: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise AssertionError("compiled on a processor")
+
+    monkeypatch.setattr(torch, "compile", refuse)
+    monkeypatch.setattr(torch.nn.Module, "compile", refuse)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    windows = sounds(1.0)
+    heard = load_engine(str(voxtral), compiled=True).transcribe_windows(windows)
+    assert [hypothesis.text for hypothesis in heard] == generate(voxtral, windows)
+
+
 @pytest.fixture(scope="module")
 def adapter(voxtral: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from peft import LoraConfig, get_peft_model

@@ -44,7 +44,7 @@ class TorchEngine:
         base: folder or hub id of the base model.
         model: the name that the user gave.
         adapter: folder or hub id of a PEFT adapter, which is merged into the base's weights in memory.
-        compiled: compile the decoding step, for a server that runs for long.
+        compiled: on a GPU, compile Voxtral's layers; worth its minute where there is much to hear.
 
     Raises:
         ModelError: a package is missing, the model cannot be had, or it is of another kind.
@@ -64,7 +64,7 @@ class TorchEngine:
             weights, kind = load_weights(base, adapter, dtype)
             weights.to(device).eval()
             if kind == "voxtral":
-                self._listener = VoxtralListener(weights, _voxtral_processor(base), compiled=compiled)
+                self._listener = VoxtralListener(weights, _voxtral_processor(base), compiled=compiled and on_gpu)
             else:
                 self._listener = WhisperListener(weights, base)
 
