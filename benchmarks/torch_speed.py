@@ -84,8 +84,11 @@ def writes_what_generate_writes(compiled: bool) -> bool:
     model = random_voxtral(tiny=True)
     windows = [np.random.default_rng(1).normal(0, 0.1, CLIP_S * 16_000).astype(np.float32) for _ in range(4)]
     listener = torch_engine.VoxtralListener(model, fake_processor(), compiled=compiled)
-    heard = [[int(token) for token in hypothesis.text.split()] for hypothesis in listener.transcribe(windows, "en")]
-    return heard == generate(model, windows)
+    same = True
+    for batch in (windows, windows[:1]):  # a single row has kernels of its own
+        heard = [[int(token) for token in hypothesis.text.split()] for hypothesis in listener.transcribe(batch, "en")]
+        same &= heard == generate(model, batch)
+    return same
 
 
 def random_voxtral(tiny: bool = False) -> Any:

@@ -1,6 +1,7 @@
 """Fixtures that several rooms' tests share: an engine that says what it is told, and a clip of real (local) speech."""
 
 import io
+import os
 import signal
 from collections.abc import Callable, Sequence
 
@@ -15,6 +16,8 @@ from evoxtral.tts import speak
 
 # A job that a shell started in the background ignores Ctrl-C, and so would the programs that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Triton reads this when it is first imported, which some test of another file may do.
+os.environ["TRITON_INTERPRET"] = "1"
 
 
 class ScriptedEngine:

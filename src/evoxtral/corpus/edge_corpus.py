@@ -1,14 +1,17 @@
 """The corpora that the edge model is trained and tested on, made from public sets and the local voice.
 
-    python -m evoxtral.corpus.edge_corpus --recordings SETS --sentences recipes/edge-sentences.txt --output data/edge
+    python -m evoxtral.corpus.edge_corpus --recordings SETS --sentences recipes/edge-sentences.txt \\
+        --unseen src/evoxtral/bench/testset/references.jsonl --output data/edge
 
 SETS holds `NAME.jsonl` and `NAME.tar` of the sets named below (see `evoxtral.audio.recordings`); the sentences are
-Common Voice's (CC0), one a line. Kokoro and Piper voices are used through EVOXTRAL_KOKORO_DIR and
-EVOXTRAL_PIPER_DIR. Every step resumes after a kill. Knows which voices, speakers and texts are kept for testing;
-nothing of models.
+Common Voice's (CC0), one a line. Kokoro and Piper voices are used through EVOXTRAL_KOKORO_DIR and EVOXTRAL_PIPER_DIR.
+`--unseen` names a test set that exists, of whose scripts and sentences nothing is learned; without it, test corpora
+are made as well. Every step resumes after a kill. Knows which voices, speakers and texts are kept for testing; nothing
+of models.
 """
 
 import argparse
+import json
 import os
 import re
 import zlib
@@ -18,6 +21,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import scipy.signal
 import soundfile
 
 from evoxtral.audio.recordings import Recording, RecordingSet
@@ -51,6 +55,10 @@ _UNUSED_VOICES = ("kokoro/af_v0", "kokoro/af_v0sarah", "kokoro/am_v0michael", "k
 _SETS_WITH_VALIDATION = ("librispeech_subset", "fotaq")
 _SPEAKERS_FOR_ONE_IN_VALIDATION = 8
 
+_DEGRADED_ROOM_S, _DEGRADED_ROOM_DB, _DEGRADED_SNR_DB = (0.2, 0.5), -3.0, (6.0, 14.0)
+_LEAST_DEGRADED_S = 2.0
+_AUDIBLE = 1e-3
+
 _SENTENCES_PER_VOICE = {"train": 30, "test": 60, "validation": 40}
 _BURST_TAGS = ("laughs", "sighs", "gasps", "crying")
 _BURSTS_PER_TAG = 220
@@ -74,6 +82,13 @@ class Sources:
     output: Path
     speech_cache: Path | None = None
     workers: int | None = None
+    unseen: Path | None = None
+
+    def unseen_texts(self) -> list[str]:
+        """Tagged texts of the test set that exists; none without one."""
+        if self.unseen is None:
+            return []
+        return [json.loads(line)["text"] for line in self.unseen.read_text("utf-8").splitlines()]
 
     def corpus(self, name: str) -> CorpusFolder:
         return CorpusFolder(self.output / name)
@@ -242,6 +257,43 @@ def _nonspeech(rng: np.random.Generator, duration_s: float) -> np.ndarray:
     return np.asarray(np.clip(sound / np.std(sound) * level, -1, 1), dtype=np.float32)
 
 
+def degrade_validation(sources: Sources) -> None:
+    """Validation speakers through noise and rooms: real speech on which a model's first guess is not certain.
+
+    On clear recordings a model that has forgotten some of what it knew of speech looks as good as before.
+    """
+    corpus = sources.corpus("validation-degraded")
+    held = {clip.id for clip in corpus.read_clips()}
+    made = []
+    for name in _SETS_WITH_VALIDATION:
+        clear = sources.corpus(f"validation-recordings-{name}")
+        for clip in clear.read_clips():
+            degraded = clip.model_copy(update={"id": f"degraded-{clip.id}", "audio": f"audio/degraded-{clip.id}.opus"})
+            if degraded.id in held or clip.duration_s < _LEAST_DEGRADED_S:
+                continue
+            samples, _ = soundfile.read(clear.path / clip.audio, dtype="float32")
+            path = corpus.path / degraded.audio
+            path.parent.mkdir(parents=True, exist_ok=True)
+            sound = _degraded(samples, np.random.default_rng([8, zlib.crc32(clip.id.encode())]))
+            soundfile.write(path, sound, 16_000, format="OGG", subtype="OPUS")
+            made.append(degraded)
+    corpus.append_clips(made)
+
+
+def _degraded(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A reverberant room (noise that decays by 60 dB in its time), then pink noise."""
+    tail = np.arange(16_000 // 2) / 16_000
+    room = rng.normal(size=len(tail)) * 10 ** (-3 * tail / rng.uniform(*_DEGRADED_ROOM_S))
+    room *= 10 ** (_DEGRADED_ROOM_DB / 20) / np.linalg.norm(room)
+    room[0] = 1.0
+    wet = scipy.signal.fftconvolve(samples, room)[: len(samples)]
+    spectrum = np.fft.rfft(rng.normal(size=len(samples)))
+    noise = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 1.0)), len(samples))
+    heard = np.sqrt(np.mean(np.square(wet[np.abs(wet) > _AUDIBLE]))) if np.any(np.abs(wet) > _AUDIBLE) else 0.0
+    wet = wet + noise / np.std(noise) * heard * 10 ** (-rng.uniform(*_DEGRADED_SNR_DB) / 20)
+    return np.asarray(wet / max(1.0, float(np.max(np.abs(wet)))), dtype=np.float32)
+
+
 def speak(sources: Sources, name: str, scripts: Sequence[Script], config: SynthesisConfig) -> None:
     """Speak scripts into the corpus `name`."""
     corpus = sources.corpus(name)
@@ -265,7 +317,9 @@ def speak_recorded(sources: Sources, count: int) -> None:
 
 def speak_sentences(sources: Sources, counts: dict[str, int]) -> None:
     """Common Voice sentences by Kokoro's voices, tags drawn without regard to what is said."""
-    pools = sentence_pools(sources.sentences.read_text("utf-8").splitlines())
+    unseen = " ".join(parse(text).plain_text for text in sources.unseen_texts()).lower()
+    sentences = sources.sentences.read_text("utf-8").splitlines()
+    pools = sentence_pools([text for text in sentences if text.lower() not in unseen])
     for number, (split, count) in enumerate(counts.items()):
         scripts = set_tags_into_sentences(
             pools[split], count, seed=10 + number, prefix=f"{split}-sentences", inside=0.08
@@ -298,7 +352,8 @@ def speak_grammar(sources: Sources, counts: dict[str, int]) -> None:
         scripts = corpus.read_scripts()
         existing += scripts
         if len(scripts) < count:
-            added = write_grammar_scripts(len(existing) + count - len(scripts), seed=20, existing=existing)
+            total = len(existing) + count - len(scripts)
+            added = write_grammar_scripts(total, seed=20, existing=existing, unlike=sources.unseen_texts())
             scripts += added
             existing += added
         bursts = "test" if part == "test" else "train"
@@ -322,14 +377,20 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--speech-cache", type=Path, help="keep what Kokoro spoke here")
     parser.add_argument("--workers", type=int, help="processes; all cores unless told")
+    parser.add_argument("--unseen", type=Path, help="references.jsonl of a test set: nothing of it is learned")
     chosen = parser.parse_args()
-    sources = Sources(chosen.recordings, chosen.sentences, chosen.output, chosen.speech_cache, chosen.workers)
+    sources = Sources(
+        chosen.recordings, chosen.sentences, chosen.output, chosen.speech_cache, chosen.workers, chosen.unseen
+    )
     export_bursts(sources)
     import_plain_speech(sources)
+    degrade_validation(sources)
     make_nonspeech(sources)
     speak_recorded(sources, 2000)
-    speak_grammar(sources, {"test": 320, "validation": 50, "train-kokoro": 60, "train": 900, "train-extra": 1800})
-    speak_sentences(sources, {"train": 2400, "validation": 60, "test": 120})
+    tests = {"test": 320} if chosen.unseen is None else {}
+    speak_grammar(sources, tests | {"validation": 50, "train-kokoro": 60, "train": 900, "train-extra": 1800})
+    tests = {"test": 120} if chosen.unseen is None else {}
+    speak_sentences(sources, {"train": 2400, "validation": 60} | tests)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from torch.nn import functional
 
 # A step attends to the positions up to the next multiple of this, and each multiple has its own graph.
 _REACH_STEP = 256
-_ONE_ROW: dict[str, Any] = {"coordinate_descent_tuning": True}
+# More than there are sizes of batches, for several models.
+_MOST_COMPILED = 64
 # How many tokens are written before the rows are looked at: looking makes the GPU wait for Python.
 _TOKENS_BETWEEN_LOOKS = 8
 
@@ -36,7 +37,8 @@ class GreedyDecoder:
         head: the output layer over the vocabulary.
         end: id of the end token.
         positions: how many tokens prompt and text have at most, together.
-        compiled: also compile the layers of a step, once for each size of batch and each 256 positions of reach.
+        compiled: also compile the layers of a step of several rows, once for each size of batch. A single row has
+            kernels of its own (`step_kernels`) in any case.
 
     Raises:
         ValueError: the model has biases in its projections or another activation than SiLU, which no Llama has.
@@ -64,12 +66,13 @@ class GreedyDecoder:
             )
             for layer in llama.layers
         ]
-        self._advance_one = self._advance_many = self._advance_layer
+        self._project_step, self._finish_step = self._project, self._finish
         if compiled:
-            # All layers share what is compiled of one. A single row is a matter of reading weights, at which kernels
-            # that are tuned for it beat the library's.
-            self._advance_one = torch.compile(self._advance_layer, dynamic=False, fullgraph=True, options=_ONE_ROW)
-            self._advance_many = torch.compile(self._advance_layer, dynamic=False, fullgraph=True)
+            # All layers share what is compiled of one; each size of batch has its own.
+            dynamo: Any = torch._dynamo
+            dynamo.config.recompile_limit = max(dynamo.config.recompile_limit, _MOST_COMPILED)
+            self._project_step = torch.compile(self._project, dynamic=False, fullgraph=True)
+            self._finish_step = torch.compile(self._finish, dynamic=False, fullgraph=True)
         self._states: dict[int, _State] = {}
 
     @torch.inference_mode()
@@ -142,6 +145,8 @@ class GreedyDecoder:
                 self._states.clear()
             self._states[size] = _State(size, self._positions, len(self._llama.layers), self._groups, self._width, like)
             self._states[size].look_every = _TOKENS_BETWEEN_LOOKS if on_gpu else 1
+            if on_gpu:
+                self._add_kernels(self._states[size])
             positions = torch.arange(self._positions, device=like.device)[None]
             cosine, sine = self._llama.rotary_emb(like, positions)
             self._states[size].cosine, self._states[size].sine = cosine[0], sine[0]
@@ -157,7 +162,9 @@ class GreedyDecoder:
 
     def _step(self, state: "_State", filled: int) -> None:
         """Write the next token of each row; `filled` positions hold keys after it."""
-        reach = min(-(-filled // _REACH_STEP) * _REACH_STEP, self._positions)
+        reach = self._positions  # the kernels look at what is filled alone
+        if state.attention is None:
+            reach = min(-(-filled // _REACH_STEP) * _REACH_STEP, self._positions)
         if state.keys[0].device.type != "cuda":
             self._advance(state, reach)
             return
@@ -184,16 +191,49 @@ class GreedyDecoder:
     def _advance(self, state: "_State", reach: int) -> None:
         """One token for each row, by buffers only: nothing here depends on a value that Python would have to see."""
         position = state.position
-        hidden = self._llama.embed_tokens(state.token)[:, None]
-        cosine, sine = state.cosine[position], state.sine[position]
-        unwritten = torch.arange(reach, device=position.device) > position
-        advance = self._advance_one if state.rows == 1 else self._advance_many
-        for keys, values, layer in zip(state.keys, state.values, self._layers, strict=True):
-            hidden = advance(
-                hidden, cosine, sine, position, unwritten, keys[:, :, :reach], values[:, :, :reach], *layer
-            )
+        hidden = self._llama.embed_tokens(state.token)
+        if state.one_row is not None:
+            logits = state.one_row.logits(hidden[0], state.cosine, state.sine, position, state.keys, state.values)[None]
+        elif state.attention is not None:
+            for keys, values, layer in zip(state.keys, state.values, self._layers, strict=True):
+                norm, qkv, *others = layer
+                projected = self._project_step(hidden, norm, qkv)
+                heard = state.attention(projected, state.cosine, state.sine, position, keys, values)
+                hidden = self._finish_step(hidden, heard, *others)
+            logits = self._logits(hidden)
+        else:
+            hidden = hidden[:, None]
+            cosine, sine = state.cosine[position], state.sine[position]
+            unwritten = torch.arange(reach, device=position.device) > position
+            for keys, values, layer in zip(state.keys, state.values, self._layers, strict=True):
+                hidden = self._advance_layer(
+                    hidden, cosine, sine, position, unwritten, keys[:, :, :reach], values[:, :, :reach], *layer
+                )
+            logits = self._logits(hidden[:, -1])
         position += 1
-        self._choose(state, self._logits(hidden[:, -1]))
+        self._choose(state, logits)
+
+    def _add_kernels(self, state: "_State") -> None:
+        try:
+            from evoxtral.inference.step_kernels import Attention, OneRow
+        except ImportError:  # PyTorch for Windows brings no Triton
+            return
+        state.attention = Attention(
+            state.rows,
+            heads=self._heads,
+            groups=self._groups,
+            width=self._width,
+            positions=self._positions,
+            like=state.keys[0],
+        )
+        if state.rows == 1:
+            state.one_row = OneRow(
+                self._layers,
+                self._llama.norm.weight,
+                self._head.weight,
+                epsilon=self._epsilon,
+                attention=state.attention,
+            )
 
     def _read_layer(
         self, hidden: Tensor, cosine: Tensor, sine: Tensor, keys: Tensor, values: Tensor, *weights: Tensor
@@ -241,20 +281,25 @@ class GreedyDecoder:
         attend: Callable[[Tensor, Tensor, Tensor], Tensor],
         norm: Tensor,
         qkv: Tensor,
-        out: Tensor,
-        second_norm: Tensor,
-        gate_up: Tensor,
-        down: Tensor,
+        *others: Tensor,
     ) -> Tensor:
         """A layer of Llama (arXiv 2302.13971, section 2.2); `hidden` has shape (rows, positions, width)."""
         rows, length, _ = hidden.shape
         sizes = [self._heads * self._width, self._groups * self._width, self._groups * self._width]
-        projected = functional.linear(self._normed(hidden, norm), qkv)
+        projected = self._project(hidden, norm, qkv)
         query, key, value = (
             part.view(rows, length, -1, self._width).transpose(1, 2) for part in torch.split(projected, sizes, -1)
         )
         query, key = _rotated(query, cosine, sine), _rotated(key, cosine, sine)
         heard = attend(query, key, value).transpose(1, 2).reshape(rows, length, -1)
+        return self._finish(hidden, heard, *others)
+
+    def _project(self, hidden: Tensor, norm: Tensor, qkv: Tensor) -> Tensor:
+        return functional.linear(self._normed(hidden, norm), qkv)
+
+    def _finish(
+        self, hidden: Tensor, heard: Tensor, out: Tensor, second_norm: Tensor, gate_up: Tensor, down: Tensor
+    ) -> Tensor:
         hidden = hidden + functional.linear(heard, out)
         gate, up = functional.linear(self._normed(hidden, second_norm), gate_up).chunk(2, dim=-1)
         result: Tensor = hidden + functional.linear(functional.silu(gate) * up, down)
@@ -299,6 +344,8 @@ class _State:
         self.log_probability = torch.zeros(rows, device=device)
         self.text = torch.zeros((rows, positions), dtype=torch.long, device=device)
         self.graphs: dict[int, Any] = {}
+        self.attention: Any = None
+        self.one_row: Any = None
         self.look_every = 1
 
     def _progress(self) -> tuple[Tensor, ...]:

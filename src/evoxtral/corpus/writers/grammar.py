@@ -101,6 +101,7 @@ def write_scripts(
     *,
     seed: int = 0,
     existing: Sequence[Script] = (),
+    unlike: Sequence[str] = (),
     on_script: Callable[[Script], None] = lambda script: None,
 ) -> list[Script]:
     """Write the scripts that bring a corpus to `count`, counting the existing ones; new ones only are returned.
@@ -108,12 +109,13 @@ def write_scripts(
     The same arguments give the same scripts.
 
     Args:
+        unlike: tagged texts of others that no script may resemble, such as those of a test set.
         on_script: gets each script as soon as it is written.
 
     Raises:
         CorpusError: no text could be found for a brief that is new enough.
     """
-    writer = GrammarWriter(seed=seed, existing=existing)
+    writer = GrammarWriter(seed=seed, unlike=[*(script.tagged_text for script in existing), *unlike])
     scripts = []
     taken = {script.id for script in existing}
     number = len(existing)
@@ -129,11 +131,11 @@ def write_scripts(
 class GrammarWriter:
     """Writes one script after another, each unlike all before it."""
 
-    def __init__(self, *, seed: int = 0, existing: Sequence[Script] = ()) -> None:
+    def __init__(self, *, seed: int = 0, unlike: Sequence[str] = ()) -> None:
         self._seed = seed
         self._index = SimilarityIndex()
-        for script in existing:
-            self._index.add(script.tagged_text)
+        for text in unlike:
+            self._index.add(text)
         self._used: Counter[str] = Counter()
 
     def write(self, brief: Brief, script_id: str) -> Script:
