@@ -55,7 +55,7 @@ _UNUSED_VOICES = ("kokoro/af_v0", "kokoro/af_v0sarah", "kokoro/am_v0michael", "k
 _SETS_WITH_VALIDATION = ("librispeech_subset", "fotaq")
 _SPEAKERS_FOR_ONE_IN_VALIDATION = 8
 
-_DEGRADED_ROOM_S, _DEGRADED_ROOM_DB, _DEGRADED_SNR_DB = (0.2, 0.5), -3.0, (6.0, 14.0)
+_DEGRADED_ROOM_S, _DEGRADED_ROOM_DB, _DEGRADED_SNR_DB = (0.2, 0.4), -6.0, (10.0, 20.0)
 _LEAST_DEGRADED_S = 2.0
 _AUDIBLE = 1e-3
 
