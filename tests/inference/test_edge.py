@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.errors import ModelError
 from evoxtral.inference import load_engine
-from evoxtral.inference.edge import BATCH_SIZE, EdgeEngine
+from evoxtral.inference.edge import EdgeEngine
 from evoxtral.inference.gates import is_loop
 from tiny_edge import save_tiny_edge
 
@@ -82,18 +82,30 @@ def test_any_number_of_windows_comes_back_in_order(writer: Path) -> None:
     engine = load_engine(str(writer))
     assert engine.name == "ctranslate2"
     assert engine.model == str(writer)
-    assert [hypothesis.text for hypothesis in engine.transcribe_windows(sounds(BATCH_SIZE + 3))] == [TAGGED] * 7
+    windows = sounds(engine.batch_size + 3)
+    assert [hypothesis.text for hypothesis in engine.transcribe_windows(windows)] == [TAGGED] * len(windows)
     assert engine.transcribe_windows([]) == []
 
 
 @pytest.mark.usefixtures("never_doubts")
-def test_a_window_is_heard_the_same_alone_and_in_a_batch(random_model: Path) -> None:
+@pytest.mark.parametrize("cores", [1, 2, 4])
+@pytest.mark.parametrize("alone_first", [False, True])
+def test_a_window_is_heard_the_same_alone_and_in_a_batch(
+    random_model: Path, cores: int, alone_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evoxtral.inference.edge.available_cores", lambda: cores)
     engine = EdgeEngine(random_model, model="tiny", compute_type="float32")
-    windows = sounds(BATCH_SIZE)
+    windows = sounds(engine.batch_size + 1)
+    if alone_first:  # another instance of the model then hears single windows
+        engine.transcribe_windows(windows[:1])
     together = engine.transcribe_windows(windows)
-    for window, hypothesis in zip(windows, together, strict=True):
+    aligned = engine.align_windows(windows, [hypothesis.text for hypothesis in together])
+    assert len({hypothesis.text for hypothesis in together}) > 1
+    for window, hypothesis, tokens in zip(windows, together, aligned, strict=True):
         (alone,) = engine.transcribe_windows([window])
         assert alone.text[:8] == hypothesis.text[:8]
+        (aligned_alone,) = engine.align_windows([window], [hypothesis.text])
+        assert [token.start_s for token in aligned_alone] == [token.start_s for token in tokens]
 
 
 def test_tokens_are_aligned_in_order_inside_the_window_and_cover_the_text(random_model: Path) -> None:

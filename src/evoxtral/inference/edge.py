@@ -5,7 +5,9 @@ Knows nothing of files or long recordings.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,11 @@ _WINDOW_SAMPLES = int(WINDOW_S * SAMPLE_RATE_HZ)
 _ENCODED_FRAMES_PER_S = 50
 _FEATURE_FRAMES_PER_S = 100
 
-# Decoding gains from a batch; the encoder takes one window at a time, because its attention would take 72 MB more
-# for every further one (benchmarks/edge_speed.py).
-BATCH_SIZE = 4
+# Several windows are heard by workers side by side: at decoding, a second core helps another window more than the same
+# one. A worker encodes one window at a time and writes two; more would take 72 MB (encoding) and 37 MB (writing) for
+# each (benchmarks/edge_speed.py).
+_MOST_WORKERS = 4
+_LEAST_BATCH, _WINDOWS_A_WORKER = 4, 2
 BEAM_SIZE = 1
 
 # No speech has more tokens a second; what goes on for longer is a loop.
@@ -49,10 +53,8 @@ class EdgeEngine:
 
     name = "ctranslate2"
     max_window_s = WINDOW_S
-    batch_size = BATCH_SIZE
 
     def __init__(self, folder: Path, *, model: str, compute_type: str = "auto") -> None:
-        import ctranslate2
         import tokenizers
         from faster_whisper.feature_extractor import FeatureExtractor
 
@@ -60,31 +62,55 @@ class EdgeEngine:
         tokenizer_file = folder / "tokenizer.json"
         if not tokenizer_file.is_file():
             raise ModelError(f"{folder}: has no tokenizer.json", "copy it there from the model that was converted")
-        try:
-            self._whisper = ctranslate2.models.Whisper(
-                str(folder), device="cpu", compute_type=compute_type, intra_threads=available_cores()
-            )
-        except (RuntimeError, ValueError) as error:
-            raise ModelError(f"{folder}: is not a CTranslate2 Whisper model: {str(error).splitlines()[0]}") from error
+        self._folder, self._compute_type = folder, compute_type
+        self._workers = min(available_cores(), _MOST_WORKERS)
+        self.batch_size = max(_LEAST_BATCH, _WINDOWS_A_WORKER * self._workers)
+        # By number of workers. The second is loaded once there are windows for it, and replaces the first if that was
+        # not used: one long recording needs no more than one of them.
+        self._models = {1: self._load(1)}
+        self._used = False
+        self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="edge")
         try:
             self._tokenizer = tokenizers.Tokenizer.from_file(str(tokenizer_file))
         except Exception as error:  # the class that the package raises
             raise ModelError(f"{tokenizer_file}: is damaged: {error}", "copy it again") from error
-        self._extract = FeatureExtractor(feature_size=self._whisper.n_mels)
+        self._extract = FeatureExtractor(feature_size=self._models[1].n_mels)
+        self.is_multilingual = bool(self._models[1].is_multilingual)
         self._end_of_text = self._token("<|endoftext|>")
         # The windows heard last with their encodings, so that aligning them does not encode them again.
         self._heard: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
 
-    @property
-    def is_multilingual(self) -> bool:
-        return bool(self._whisper.is_multilingual)
+    def _load(self, workers: int) -> Any:
+        import ctranslate2
+
+        threads = max(1, available_cores() // workers)
+        try:
+            return ctranslate2.models.Whisper(
+                str(self._folder),
+                device="cpu",
+                compute_type=self._compute_type,
+                inter_threads=workers,
+                intra_threads=threads,
+            )
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"{self._folder}: is not a CTranslate2 Whisper model: {reason}") from error
+
+    def _model(self, windows: int) -> Any:
+        """All cores for one window, or a worker for each core."""
+        if windows > 1 and self._workers not in self._models:
+            if not self._used:
+                self._models.clear()
+            self._models[self._workers] = self._load(self._workers)
+        self._used = True
+        return self._models.get(1 if windows == 1 else self._workers) or self._models[self._workers]
 
     def transcribe_windows(self, windows: Sequence[NDArray[np.float32]], *, language: str = "en") -> list[Hypothesis]:
         """See `TranscriptionEngine`. Raises ModelError for a language that the model does not know."""
         hypotheses: list[Hypothesis] = []
         prompt = [*self._start_sequence(language), self._token("<|notimestamps|>")]
-        for first in range(0, len(windows), BATCH_SIZE):
-            batch = windows[first : first + BATCH_SIZE]
+        for first in range(0, len(windows), self.batch_size):
+            batch = windows[first : first + self.batch_size]
             encoded = self._encode(batch)
             results = self._generate(encoded, prompt, batch, beam_size=BEAM_SIZE)
             # Whisper's loops and slips: searched again more widely, then with repetitions forbidden.
@@ -113,16 +139,16 @@ class EdgeEngine:
         """
         aligned: list[list[AlignedToken]] = [[] for _ in windows]
         spoken = [index for index, text in enumerate(texts) if text.strip()]
-        for first in range(0, len(spoken), BATCH_SIZE):
-            batch = spoken[first : first + BATCH_SIZE]
+        limit = _MAX_TOKENS // 2
+        for first in range(0, len(spoken), self.batch_size):
+            batch = spoken[first : first + self.batch_size]
             # Whisper's text begins with a space; offsets are moved back by it.
             encodings = [self._tokenizer.encode(f" {texts[index]}", add_special_tokens=False) for index in batch]
-            limit = _MAX_TOKENS // 2
-            results = self._whisper.align(
-                self._view(self._encode([windows[index] for index in batch])),
-                self._start_sequence(language),
-                [encoding.ids[:limit] for encoding in encodings],
-                [max(1, len(windows[index]) * _FEATURE_FRAMES_PER_S // SAMPLE_RATE_HZ) for index in batch],
+            encoded = self._encode([windows[index] for index in batch])
+            tokens = [encoding.ids[:limit] for encoding in encodings]
+            frames = [max(1, len(windows[index]) * _FEATURE_FRAMES_PER_S // SAMPLE_RATE_HZ) for index in batch]
+            results = self._side_by_side(
+                partial(self._align, encoded, tokens, frames, self._start_sequence(language)), len(batch)
             )
             for index, encoding, result in zip(batch, encodings, results, strict=True):
                 aligned[index] = _tokens(texts[index], encoding.offsets[:limit], result)
@@ -143,33 +169,65 @@ class EdgeEngine:
             raise ModelError(f"{self.model}: its tokenizer has no {name}")
         return number
 
+    def _align(
+        self,
+        encoded: NDArray[np.float32],
+        tokens: Sequence[list[int]],
+        frames: Sequence[int],
+        start: list[int],
+        part: list[int],
+    ) -> list[Any]:
+        """CTranslate2's alignments of some of the windows."""
+        aligned: list[Any] = self._model(len(encoded)).align(
+            self._view(encoded[part]), start, [tokens[index] for index in part], [frames[index] for index in part]
+        )
+        return aligned
+
     def _encode(self, windows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Encoder outputs, shape (windows, 1500, width)."""
         known = self._heard
-        self._heard = []
-        for window in windows:
-            encoded = next((output for samples, output in known if samples is window), None)
-            if encoded is None:
-                padded = np.pad(window[:_WINDOW_SAMPLES], (0, max(0, _WINDOW_SAMPLES - len(window))))
-                features = np.ascontiguousarray(self._extract(padded, padding=0), np.float32)
-                encoded = np.asarray(self._whisper.encode(self._view(features[None]), to_cpu=True))[0]
-            self._heard.append((window, encoded))
-        return np.stack([encoded for _, encoded in self._heard])
+        encode = self._model(len(windows)).encode
+
+        def encoded(window: NDArray[np.float32]) -> NDArray[np.float32]:
+            for samples, output in known:
+                if samples is window:
+                    return output
+            padded = np.pad(window[:_WINDOW_SAMPLES], (0, max(0, _WINDOW_SAMPLES - len(window))))
+            features = np.ascontiguousarray(self._extract(padded, padding=0), np.float32)
+            of_window: NDArray[np.float32] = np.asarray(encode(self._view(features[None]), to_cpu=True)).squeeze(0)
+            return of_window
+
+        outputs = list(self._threads.map(encoded, windows))
+        self._heard = list(zip(windows, outputs, strict=True))
+        return np.stack(outputs)
+
+    def _side_by_side(self, work: Callable[[list[int]], list[Any]], count: int) -> list[Any]:
+        """What `work` gives for `count` windows, of which each worker gets its share by their numbers."""
+        parts = [list(range(first, count, self._workers)) for first in range(min(self._workers, count))]
+        results: list[Any] = [None] * count
+        for part, of_part in zip(parts, self._threads.map(work, parts), strict=True):
+            for index, result in zip(part, of_part, strict=True):
+                results[index] = result
+        return results
 
     def _generate(
         self, encoded: NDArray[np.float32], prompt: list[int], windows: Sequence[NDArray[np.float32]], **options: Any
     ) -> list[Hypothesis]:
         longest_s = max(len(window) for window in windows) / SAMPLE_RATE_HZ
-        results = self._whisper.generate(
-            self._view(encoded),
-            [prompt] * len(encoded),
-            # CTranslate2 writes at most half of this many tokens.
-            max_length=min(_MAX_TOKENS, 2 * (_MAX_TOKENS_EXTRA + int(longest_s * _MAX_TOKENS_PER_S))),
-            return_scores=True,
-            return_no_speech_prob=True,
-            suppress_tokens=[],  # Whisper's usual list holds "[", without which no tag can be written,
-            suppress_blank=False,  # and this one the end at once, without which silence gets words
-            **options,
+        generate = self._model(len(windows)).generate
+        results = self._side_by_side(
+            lambda part: generate(
+                self._view(encoded[part]),
+                [prompt] * len(part),
+                # CTranslate2 writes at most half of this many tokens.
+                max_length=min(_MAX_TOKENS, 2 * (_MAX_TOKENS_EXTRA + int(longest_s * _MAX_TOKENS_PER_S))),
+                return_scores=True,
+                return_no_speech_prob=True,
+                suppress_tokens=[],  # Whisper's usual list holds "[", without which no tag can be written,
+                suppress_blank=False,  # and this one the end at once, without which silence gets words
+                **options,
+            ),
+            len(windows),
         )
         hypotheses = []
         for result in results:
