@@ -8,7 +8,16 @@ import pytest
 import soundfile
 
 from evoxtral.audio.recordings import RecordingSet
-from evoxtral.corpus.edge_corpus import Sources, is_usable, make_nonspeech, recorded_sentences
+from evoxtral.corpus.edge_corpus import (
+    Sources,
+    degrade_validation,
+    is_usable,
+    make_nonspeech,
+    recorded_sentences,
+)
+from evoxtral.corpus.records import Clip, Domain, SliceType
+from evoxtral.corpus.similarity import rouge_l
+from evoxtral.corpus.writers.grammar import write_scripts
 
 
 @pytest.mark.parametrize(
@@ -82,3 +91,58 @@ def test_nonspeech_has_sound_and_no_text(tmp_path: Path) -> None:
         assert 1e-4 < np.sqrt(np.mean(samples**2)) < 0.5
     make_nonspeech(sources, count=6)
     assert corpus.read_clips() == clips
+
+
+def test_degraded_speech_is_the_same_speech_less_clear(tmp_path: Path) -> None:
+    sources = Sources(tmp_path, tmp_path, tmp_path)
+    seconds = np.arange(3 * 16_000) / 16_000
+    spoken = (0.3 * np.sin(2 * np.pi * 220 * seconds) * (seconds < 2)).astype(np.float32)
+    for name in ("fotaq", "librispeech_subset"):
+        corpus = sources.corpus(f"validation-recordings-{name}")
+        corpus.audio_path.mkdir(parents=True)
+        clips = []
+        for number, samples in enumerate((spoken, spoken[:16_000])):  # the second is too short to be of use
+            soundfile.write(corpus.audio_path / f"{number}.opus", samples, 16_000, format="OGG", subtype="OPUS")
+            clips.append(
+                Clip(
+                    id=f"{name}-{number}",
+                    script_id=f"{name}-{number}",
+                    tagged_text="Hello there.",
+                    audio=f"audio/{number}.opus",
+                    duration_s=len(samples) / 16_000,
+                    voice=name,
+                    engine="recording",
+                    seed=0,
+                    slice_type=SliceType.PLAIN,
+                    domain=Domain.MONOLOGUE,
+                    split="validation",
+                )
+            )
+        corpus.append_clips(clips)
+    degrade_validation(sources)
+    corpus = sources.corpus("validation-degraded")
+    made = corpus.read_clips()
+    assert [clip.id for clip in made] == ["degraded-librispeech_subset-0", "degraded-fotaq-0"]
+    for clip in made:
+        samples, rate_hz = soundfile.read(corpus.path / clip.audio)
+        assert (rate_hz, len(samples)) == (16_000, len(spoken))
+        level_db = [10 * np.log10(np.mean(part**2)) for part in np.split(samples, 3)]
+        # Noise is heard where nothing is said, 10 to 20 dB below the speech.
+        assert 8 < level_db[0] - level_db[2] < 23
+        spectrum = np.abs(np.fft.rfft(samples[: 2 * 16_000]))
+        assert np.argmax(spectrum) == 440  # 220 Hz in two seconds
+    degrade_validation(sources)
+    assert corpus.read_clips() == made
+
+
+def test_nothing_of_an_existing_test_set_is_learned(tmp_path: Path) -> None:
+    unseen = write_scripts(40, seed=20)
+    path = tmp_path / "references.jsonl"
+    path.write_text("".join(json.dumps({"id": script.id, "text": script.tagged_text}) + "\n" for script in unseen))
+    texts = Sources(tmp_path, tmp_path, tmp_path, unseen=path).unseen_texts()
+    assert texts == [script.tagged_text for script in unseen]
+    # The same seed writes the same texts, unless it is told of them.
+    assert [script.tagged_text for script in write_scripts(40, seed=20)] == texts
+    added = write_scripts(40, seed=20, unlike=texts)
+    pairs = [(new.tagged_text, old) for new in added for old in texts]
+    assert max(rouge_l(new, old) for new, old in pairs) < 0.7
