@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 from rich.progress import track
 
 from evoxtral.audio.recordings import RecordingSet
@@ -30,7 +31,7 @@ def main() -> None:
     parser.add_argument("sets", nargs="+", type=Path)
     parser.add_argument("--base", required=True)
     parser.add_argument("--model", default="edge")
-    parser.add_argument("--every", type=int, default=1, help="take every n-th clip")
+    parser.add_argument("--most", type=int, help="at most so many clips of a set, evenly spaced")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     engines = {"base": load_engine(options.base), "edge": load_engine(options.model)}
@@ -43,7 +44,9 @@ def main() -> None:
     }
     for manifest in options.sets:
         recordings = RecordingSet(manifest)
-        chosen = [item for item in recordings.recordings if item.split == "test" and item.transcript][:: options.every]
+        chosen = [item for item in recordings.recordings if item.split == "test" and item.transcript]
+        if options.most is not None and len(chosen) > options.most:
+            chosen = [chosen[round(place)] for place in np.linspace(0, len(chosen) - 1, options.most)]
         texts = {item.file: text for item in chosen if (text := tagged_transcript(item)) is not None}
         references = [Reference(id=file, text=text) for file, text in texts.items()]
         heard: dict[str, dict[str, str]] = {name: {} for name in engines}

@@ -38,7 +38,7 @@ def test_shapes_are_those_of_the_models(voxtral: Shape, whisper: Shape) -> None:
     assert voxtral.decoder_parameters == 30 * 3072 * (2 * 4096 + 2 * 1024 + 3 * 8192)
     assert voxtral.encoder_parameters == 32 * 1280 * (4 * 1280 + 2 * 5120)
     assert (voxtral.cross_parameters, voxtral.weight_bytes) == (0, 2)
-    # edge_training_run_c.log: 8,650,752 of 81,244,672 parameters are trained
+    # edge_training_run_f2.log: 8,650,752 of 81,244,672 parameters are trained
     assert whisper.trained_parameters == 8_650_752
     assert whisper.total_parameters == 81_244_672 - 8_650_752
     assert whisper.cross_parameters == 6 * 2 * 512 * 512

@@ -118,8 +118,8 @@ def is_usable(sentence: str) -> bool:
     )
 
 
-def sentence_pools(sentences: Sequence[str]) -> dict[str, dict[str, list[str]]]:
-    """Sentences for each Kokoro voice by split, dealt in the order given; no sentence goes to two voices.
+def sentence_pools(sentences: Sequence[str], splits: Sequence[str]) -> dict[str, dict[str, list[str]]]:
+    """Sentences for each Kokoro voice of the splits, dealt in the order given; no sentence goes to two voices.
 
     Raises:
         CorpusError: there are too few usable sentences.
@@ -134,7 +134,8 @@ def sentence_pools(sentences: Sequence[str]) -> dict[str, dict[str, list[str]]]:
     usable = [text for text in dict.fromkeys(sentences) if is_usable(text)]
     pools: dict[str, dict[str, list[str]]] = {}
     first = 0
-    for split, names in voices.items():
+    for split in splits:
+        names = voices[split]
         last = first + len(names) * _SENTENCES_PER_VOICE[split]
         if last > len(usable):
             raise CorpusError(f"{len(usable)} usable sentences are too few for {split}", f"give at least {last}")
@@ -319,7 +320,7 @@ def speak_sentences(sources: Sources, counts: dict[str, int]) -> None:
     """Common Voice sentences by Kokoro's voices, tags drawn without regard to what is said."""
     unseen = " ".join(parse(text).plain_text for text in sources.unseen_texts()).lower()
     sentences = sources.sentences.read_text("utf-8").splitlines()
-    pools = sentence_pools([text for text in sentences if text.lower() not in unseen])
+    pools = sentence_pools([text for text in sentences if text.lower() not in unseen], tuple(counts))
     for number, (split, count) in enumerate(counts.items()):
         scripts = set_tags_into_sentences(
             pools[split], count, seed=10 + number, prefix=f"{split}-sentences", inside=0.08
