@@ -215,8 +215,10 @@ class GreedyDecoder:
 
     def _add_kernels(self, state: "_State") -> None:
         try:
-            from evoxtral.inference.step_kernels import Attention, OneRow
-        except ImportError:  # PyTorch for Windows brings no Triton
+            from evoxtral.inference.step_kernels import Attention, OneRow, can_run
+        except ImportError:  # PyTorch for Windows brings no Triton, older releases an older one
+            return
+        if state.position.is_cuda and not can_run(state.position.device):
             return
         state.attention = Attention(
             state.rows,

@@ -177,9 +177,15 @@ class OneRow:
         )
 
 
+def can_run(device: torch.device) -> bool:
+    """Whether a GPU has products of bfloat16 matrices: Nvidia's since Ampere, and AMD's that PyTorch knows."""
+    return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
+
+
 def _early_launch(like: Tensor) -> dict[str, Any]:
     """Options of a launch that may begin before the kernel before it has ended, where the GPU can do that."""
-    return {"launch_pdl": True} if like.is_cuda and torch.cuda.get_device_capability(like.device)[0] >= 9 else {}
+    is_nvidia = like.is_cuda and torch.version.hip is None
+    return {"launch_pdl": True} if is_nvidia and torch.cuda.get_device_capability(like.device)[0] >= 9 else {}
 
 
 def _divisor(size: int, most: int) -> int:
