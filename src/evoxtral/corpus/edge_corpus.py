@@ -55,6 +55,7 @@ _UNUSED_VOICES = ("kokoro/af_v0", "kokoro/af_v0sarah", "kokoro/am_v0michael", "k
 _SETS_WITH_VALIDATION = ("librispeech_subset", "fotaq")
 _SPEAKERS_FOR_ONE_IN_VALIDATION = 8
 
+# Degraded speech: the room's time to fall by 60 dB, its energy against the direct sound, the speech against the noise.
 _DEGRADED_ROOM_S, _DEGRADED_ROOM_DB, _DEGRADED_SNR_DB = (0.2, 0.4), -6.0, (10.0, 20.0)
 _LEAST_DEGRADED_S = 2.0
 _AUDIBLE = 1e-3
