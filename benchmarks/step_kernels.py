@@ -39,28 +39,27 @@ def main() -> None:
     hidden = torch.randn(HIDDEN, device="cuda", dtype=torch.bfloat16)
     products: dict[str, tuple[float, Callable[[], object]]] = {
         "query-key-value": (
-            30 * layers[0][1].numel() * 2,
+            LAYERS * layers[0][1].numel() * 2,
             lambda: [kernels.multiply(layer[1], hidden, kernels._qkv, norm=layer[0]) for layer in layers],
         ),
         "output": (
-            30 * layers[0][2].numel() * 2,
+            LAYERS * layers[0][2].numel() * 2,
             lambda: [
                 kernels.multiply(layer[2], attention._heard[0], kernels._hidden, residual=True) for layer in layers
             ],
         ),
         "gate-up": (
-            30 * layers[0][4].numel() * 2,
+            LAYERS * layers[0][4].numel() * 2,
             lambda: [kernels.multiply(layer[4], hidden, kernels._gated, norm=layer[3], gated=True) for layer in layers],
         ),
         "down": (
-            30 * layers[0][5].numel() * 2,
+            LAYERS * layers[0][5].numel() * 2,
             lambda: [kernels.multiply(layer[5], kernels._gated, kernels._hidden, residual=True) for layer in layers],
         ),
         "vocabulary": (head.numel() * 2, lambda: kernels.multiply(head, hidden, kernels._logits, norm=norm)),
     }
     about = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "triton": triton.__version__}
     results: dict[str, object] = {}
-    chosen = step_kernels._ROWS, step_kernels._COLUMNS, step_kernels._WARPS
 
     def note(name: str, ms: float, size: float = 0.0) -> None:
         results[name] = {"ms": round(ms, 4)} | ({"tb_per_s": round(size / ms / 1e9, 3)} if size else {})
@@ -89,12 +88,10 @@ def main() -> None:
                     attend(qkv, cosine, sine, position, layer_keys, layer_values)  # noqa: B023
 
             note(f"30 attentions, rows {rows}, chunk {chunk}, warps {warps}", time_ms(attend_all), size)
-    step_kernels._CHUNK, step_kernels._ATTENTION_WARPS = 64, 4
     for name, (size, run) in products.items():
         for tile in TILES:
             step_kernels._ROWS, step_kernels._COLUMNS, step_kernels._WARPS = tile
             note(f"{name} {tile}", time_ms(run), size)
-    step_kernels._ROWS, step_kernels._COLUMNS, step_kernels._WARPS = chosen
 
 
 def attention_of(rows: int) -> Attention:

@@ -19,7 +19,7 @@ compile_option = click.option(
     "--compile",
     "compiled",
     is_flag=True,
-    help="Voxtral on a GPU: compile first (about a minute), for faster decoding.",
+    help="Voxtral on a GPU: compile first (about ten seconds), for faster batches.",
 )
 
 

@@ -44,7 +44,7 @@ class TorchEngine:
         base: folder or hub id of the base model.
         model: the name that the user gave.
         adapter: folder or hub id of a PEFT adapter, which is merged into the base's weights in memory.
-        compiled: on a GPU, compile Voxtral's layers; worth its minute where there is much to hear.
+        compiled: on a GPU, compile Voxtral's layers; worth its ten seconds where there is much to hear.
 
     Raises:
         ModelError: a package is missing, the model cannot be had, or it is of another kind.
