@@ -10,7 +10,7 @@ import soundfile
 from evoxtral.audio.recordings import RecordingSet
 from evoxtral.corpus.edge_corpus import (
     Sources,
-    degrade_validation,
+    degrade,
     is_usable,
     make_nonspeech,
     recorded_sentences,
@@ -119,7 +119,7 @@ def test_degraded_speech_is_the_same_speech_less_clear(tmp_path: Path) -> None:
                 )
             )
         corpus.append_clips(clips)
-    degrade_validation(sources)
+    degrade(sources, "validation", "validation")
     corpus = sources.corpus("validation-degraded")
     made = corpus.read_clips()
     assert [clip.id for clip in made] == ["degraded-librispeech_subset-0", "degraded-fotaq-0"]
@@ -131,7 +131,7 @@ def test_degraded_speech_is_the_same_speech_less_clear(tmp_path: Path) -> None:
         assert 8 < level_db[0] - level_db[2] < 23
         spectrum = np.abs(np.fft.rfft(samples[: 2 * 16_000]))
         assert np.argmax(spectrum) == 440  # 220 Hz in two seconds
-    degrade_validation(sources)
+    degrade(sources, "validation", "validation")
     assert corpus.read_clips() == made
 
 

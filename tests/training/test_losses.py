@@ -49,6 +49,8 @@ def test_losses_of_a_hand_worked_pair() -> None:
     assert orpo(chosen, rejected, 0.1).item() == pytest.approx(0.6931 + 0.1 * 0.2877, abs=1e-4)
     # 2 * (ln 1/2 - ln 1/4) - 1 = 0.3863; -log sigmoid of it = 0.5185.
     assert simpo(chosen, rejected, 2.0, 1.0).item() == pytest.approx(0.5185, abs=1e-4)
+    # And three times -ln 1/2.
+    assert simpo(chosen, rejected, 2.0, 1.0, 3.0).item() == pytest.approx(0.5185 + 2.0794, abs=1e-4)
 
 
 @pytest.mark.parametrize("certain", [0.0, -1e-9, -1e-7])

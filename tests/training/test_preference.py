@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from tiny_models import free_port, tone, write_corpus
 
 from evoxtral.bench import reward
 from evoxtral.errors import RecipeError
+from evoxtral.tags import parse
 from evoxtral.training.adapters import load_adapter
 from evoxtral.training.clips import load_clips
 from evoxtral.training.family import Family, load_family
@@ -53,10 +55,10 @@ def write_recipe(folder: Path, base: Path, **preference: Any) -> Recipe:
     return load_recipe(folder / "recipe.yaml")
 
 
-def log_probabilities(recipe: Recipe, adapter: str, pairs: list[Pair]) -> torch.Tensor:
-    """Mean log-probability of (chosen, rejected) of each pair, shape (pairs, 2)."""
+def log_probabilities(recipe: Recipe, adapter: str | None, pairs: list[Pair]) -> torch.Tensor:
+    """Mean log-probability of (chosen, rejected) of each pair, shape (pairs, 2); without an adapter, the base's."""
     family: Family = load_family(recipe)
-    model = load_adapter(family, recipe.output / adapter).eval()
+    model = family.model.eval() if adapter is None else load_adapter(family, recipe.output / adapter).eval()
     samples = {clip.id: clip.samples for clip in load_clips(recipe.data.train)[0]}
     rows = []
     with torch.no_grad():
@@ -82,6 +84,25 @@ def test_training_prefers_the_chosen_texts(tiny_whisper: Path, tmp_path: Path, m
     else:
         assert (after[:, 0] - after[:, 1]).mean() > (before[:, 0] - before[:, 1]).mean()
     assert record.stages["merge"]["metrics"]["adapter"] == "adapter-preference"
+
+
+def test_raft_stays_near_the_base_by_the_anchor(tiny_whisper: Path, tmp_path: Path) -> None:
+    free = write_recipe(tmp_path, tiny_whisper, method="raft", if_tag_f1_below=None)
+    run_recipe(free, until="sft")
+    optimisation = free.optimisation.model_copy(update={"anchor": 1000.0})
+    anchored = free.model_copy(update={"output": tmp_path / "anchored", "optimisation": optimisation})
+    shutil.copytree(free.output, anchored.output)
+    distances = []
+    for recipe in (free, anchored):
+        run_recipe(recipe, until="preference", resume=True, reward=length_reward)
+        lines = (recipe.output / "preference" / "pairs.jsonl").read_text().splitlines()
+        pairs = [Pair(**json.loads(line)) for line in lines]
+        plain = [pair for pair in pairs if (text := parse(pair.chosen)).words and not text.tags]
+        assert plain  # texts of a random model have hardly a tag
+        after = log_probabilities(recipe, "adapter-preference", plain)[:, 0]
+        base = log_probabilities(recipe, None, plain)[:, 0]
+        distances.append((after - base).abs().mean())
+    assert distances[1] < distances[0] / 2
 
 
 def test_a_good_model_is_left_alone(tiny_whisper: Path, tmp_path: Path) -> None:

@@ -259,17 +259,25 @@ def _nonspeech(rng: np.random.Generator, duration_s: float) -> np.ndarray:
     return np.asarray(np.clip(sound / np.std(sound) * level, -1, 1), dtype=np.float32)
 
 
-def degrade_validation(sources: Sources) -> None:
-    """Validation speakers through noise and rooms: real speech on which a model's first guess is not certain.
+def degrade(sources: Sources, part: str, recorded: str, *, most: int | None = None) -> None:
+    """Speakers through noise and rooms: real speech on which a model's first guess is not certain.
 
-    On clear recordings a model that has forgotten some of what it knew of speech looks as good as before.
+    On clear recordings a model that has forgotten some of what it knew of speech looks as good as before, and so it
+    does on recordings that it learned from.
+
+    Args:
+        part: makes the corpus `PART-degraded`.
+        recorded: the part whose recordings are degraded.
+        most: so many clips of each set at most, evenly spread over it.
     """
-    corpus = sources.corpus("validation-degraded")
+    corpus = sources.corpus(f"{part}-degraded")
     held = {clip.id for clip in corpus.read_clips()}
     made = []
     for name in _SETS_WITH_VALIDATION:
-        clear = sources.corpus(f"validation-recordings-{name}")
-        for clip in clear.read_clips():
+        clear = sources.corpus(f"{recorded}-recordings-{name}")
+        clips = clear.read_clips()
+        chosen = np.unique(np.linspace(0, len(clips) - 1, min(most or len(clips), len(clips))).round().astype(int))
+        for clip in (clips[index] for index in chosen):
             degraded = clip.model_copy(update={"id": f"degraded-{clip.id}", "audio": f"audio/degraded-{clip.id}.opus"})
             if degraded.id in held or clip.duration_s < _LEAST_DEGRADED_S:
                 continue
@@ -345,8 +353,11 @@ def speak_grammar(sources: Sources, counts: dict[str, int]) -> None:
         "train": espeak,
         "train-kokoro": kokoro,
         "train-extra": espeak,
+        "preference": kokoro + espeak,
         "validation": VALIDATION_VOICES,
+        "validation-extra": VALIDATION_VOICES,
         "test": TEST_VOICES,
+        "test-extra": TEST_VOICES,
     }
     existing: list[Script] = []
     for part, count in counts.items():
@@ -358,7 +369,7 @@ def speak_grammar(sources: Sources, counts: dict[str, int]) -> None:
             added = write_grammar_scripts(total, seed=20, existing=existing, unlike=sources.unseen_texts())
             scripts += added
             existing += added
-        bursts = "test" if part == "test" else "train"
+        bursts = "test" if part.startswith("test") else "train"
         speak(sources, corpus.path.name, scripts, _config(sources, bursts, voices[part], bursts_share=0.4))
 
 
@@ -386,11 +397,14 @@ def main() -> None:
     )
     export_bursts(sources)
     import_plain_speech(sources)
-    degrade_validation(sources)
+    degrade(sources, "validation", "validation")
+    degrade(sources, "preference", "train", most=215)
     make_nonspeech(sources)
     speak_recorded(sources, 2000)
     tests = {"test": 320} if chosen.unseen is None else {}
-    speak_grammar(sources, tests | {"validation": 50, "train-kokoro": 60, "train": 900, "train-extra": 1800})
+    learned = {"validation": 50, "train-kokoro": 60, "train": 900, "train-extra": 1800}
+    # "preference" is held back from the supervised stage: of clips that a model knows by heart its samples say little.
+    speak_grammar(sources, tests | learned | {"preference": 1500, "validation-extra": 200, "test-extra": 320})
     tests = {"test": 120} if chosen.unseen is None else {}
     speak_sentences(sources, {"train": 2400, "validation": 60} | tests)
 

@@ -44,9 +44,15 @@ def orpo(chosen: torch.Tensor, rejected: torch.Tensor, weight: float) -> torch.T
     return -chosen - weight * logsigmoid(log_odds(chosen) - log_odds(rejected))
 
 
-def simpo(chosen: torch.Tensor, rejected: torch.Tensor, beta: float, margin: float) -> torch.Tensor:
-    """Simple preference optimisation, a loss a pair: arXiv 2405.14734, equation 6; `margin` is gamma."""
-    return -logsigmoid(beta * (chosen - rejected) - margin)
+def simpo(
+    chosen: torch.Tensor, rejected: torch.Tensor, beta: float, margin: float, sft_weight: float = 0.0
+) -> torch.Tensor:
+    """Simple preference optimisation, a loss a pair: arXiv 2405.14734, equation 6; `margin` is gamma.
+
+    With a `sft_weight`, that many times the mean negative log-likelihood of the preferred text is added, as contrastive
+    preference optimisation has it (arXiv 2401.08417): the preferred text may then not become less likely too.
+    """
+    return -logsigmoid(beta * (chosen - rejected) - margin) - sft_weight * chosen
 
 
 def divergence(logits: torch.Tensor, base_logits: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,7 @@
 Samples are drawn from the supervised adapter for training clips and kept in `preference/candidates-*.jsonl`, so that
 a killed run samples no clip twice. Pairs (`preference/pairs.jsonl`) are the best and worst sample of a clip, where
 their rewards differ enough. Then one quick pass with ORPO or SimPO over the pairs, or with plain fine-tuning on the
-better halves (RAFT, arXiv 2304.06767). Knows no metric: the reward is given.
+better halves (RAFT, arXiv 2304.06767), anchored to the base as the supervised stage is. Knows no metric: the reward is given.
 """
 
 import hashlib
@@ -151,7 +151,7 @@ def train_preference(run: Run) -> dict[str, Any]:
     if is_first_process():
         (folder / "pairs.jsonl").write_text(written, encoding="utf-8")
     run.report(f"preference: {len(pairs)} pairs of {len(clips)} clips, {choice.method}")
-    items, collate, objective = _task(choice, family, pairs, by_id)
+    items, collate, objective = _task(choice, family, pairs, by_id, recipe.optimisation.anchor)
     order = [index for _ in range(choice.epochs) for index in random.permutation(len(items))]
     validation: list[Window] = []
     if recipe.data.validation:
@@ -187,10 +187,11 @@ def _optimisation(run: Run) -> Optimisation:
 
 
 def _task(
-    choice: Preference, family: Family, pairs: Sequence[Pair], clips: dict[str, TrainingClip]
+    choice: Preference, family: Family, pairs: Sequence[Pair], clips: dict[str, TrainingClip], anchor: float
 ) -> tuple[list[Any], Any, Objective]:
     if choice.method == "raft":
-        return [Window(clips[pair.clip].samples, pair.chosen) for pair in pairs], family.collate, TokenCrossEntropy()
+        better = [Window(clips[pair.clip].samples, pair.chosen) for pair in pairs]
+        return better, family.collate, TokenCrossEntropy(anchor)
     windows = [
         (Window(clips[pair.clip].samples, pair.chosen), Window(clips[pair.clip].samples, pair.rejected))
         for pair in pairs
@@ -198,7 +199,7 @@ def _task(
     if choice.method == "orpo":
         loss = partial(orpo, weight=choice.weight)
     else:
-        loss = partial(simpo, beta=choice.beta, margin=choice.gamma)
+        loss = partial(simpo, beta=choice.beta, margin=choice.gamma, sft_weight=choice.sft_weight)
     return windows, partial(_collate_pairs, family), PairPreference(loss)
 
 

@@ -155,12 +155,14 @@ class Preference(_Section):
         method: "orpo" (arXiv 2403.07691), "simpo" (arXiv 2405.14734) or "raft" (arXiv 2304.06767).
         if_tag_f1_below: run only where the supervised model's tag F1 is lower, in the bench if the recipe has one, else
             on the validation clips; None: always.
-        sources: where its clips come from, such as those of the training corpora that have tags; () is all of them.
+        sources: where its clips come from; () is all that the supervised stage learned from. Clips that were held back
+            from it teach more: of others a good model knows the texts by heart.
         clips: at most so many of them are drawn to sample for; `candidates` samples of each, at `temperature`. At 0.7
             the edge model's samples differ in their tags and hardly in their words; at 1.0 in both.
         pairs: at most so many, each of two samples of one clip whose rewards differ by `margin` or more.
         weight: lambda of ORPO; `beta` and `gamma` are SimPO's. Speech leaves little doubt: the texts of the edge
             model's pairs differ by 0.1 nats a token, which is what `gamma / beta` asks for.
+        sft_weight: of the better text's negative log-likelihood beside SimPO.
         batch_size: pairs in one forward pass.
     """
 
@@ -175,6 +177,7 @@ class Preference(_Section):
     weight: float = Field(default=0.1, gt=0)
     beta: float = Field(default=10.0, gt=0)
     gamma: float = Field(default=1.0, ge=0)
+    sft_weight: float = Field(default=0.0, ge=0)
     learning_rate: float = Field(default=5e-6, gt=0)
     batch_size: int = Field(default=4, ge=1)
     accumulation: int = Field(default=1, ge=1)
