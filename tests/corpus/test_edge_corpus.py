@@ -101,7 +101,8 @@ def test_degraded_speech_is_the_same_speech_less_clear(tmp_path: Path) -> None:
         corpus = sources.corpus(f"validation-recordings-{name}")
         corpus.audio_path.mkdir(parents=True)
         clips = []
-        for number, samples in enumerate((spoken, spoken[:16_000])):  # the second is too short to be of use
+        # The second is too short to be of use.
+        for number, samples in enumerate((spoken, spoken[:16_000], spoken)[: 3 if name == "fotaq" else 2]):
             soundfile.write(corpus.audio_path / f"{number}.opus", samples, 16_000, format="OGG", subtype="OPUS")
             clips.append(
                 Clip(
@@ -122,7 +123,7 @@ def test_degraded_speech_is_the_same_speech_less_clear(tmp_path: Path) -> None:
     degrade(sources, "validation", "validation")
     corpus = sources.corpus("validation-degraded")
     made = corpus.read_clips()
-    assert [clip.id for clip in made] == ["degraded-librispeech_subset-0", "degraded-fotaq-0"]
+    assert [clip.id for clip in made] == ["degraded-librispeech_subset-0", "degraded-fotaq-0", "degraded-fotaq-2"]
     for clip in made:
         samples, rate_hz = soundfile.read(corpus.path / clip.audio)
         assert (rate_hz, len(samples)) == (16_000, len(spoken))
@@ -133,6 +134,12 @@ def test_degraded_speech_is_the_same_speech_less_clear(tmp_path: Path) -> None:
         assert np.argmax(spectrum) == 440  # 220 Hz in two seconds
     degrade(sources, "validation", "validation")
     assert corpus.read_clips() == made
+
+    degrade(sources, "preference", "validation", most=1)
+    assert [clip.id for clip in sources.corpus("preference-degraded").read_clips()] == [
+        "degraded-librispeech_subset-0",
+        "degraded-fotaq-0",
+    ]
 
 
 def test_nothing_of_an_existing_test_set_is_learned(tmp_path: Path) -> None:
