@@ -69,13 +69,16 @@ def log_probabilities(recipe: Recipe, adapter: str | None, pairs: list[Pair]) ->
     return torch.stack(rows)
 
 
+def read_pairs(recipe: Recipe) -> list[Pair]:
+    lines = (recipe.output / "preference" / "pairs.jsonl").read_text().splitlines()
+    return [Pair(**json.loads(line)) for line in lines]
+
+
 @pytest.mark.parametrize("method", ["orpo", "simpo", "raft"])
 def test_training_prefers_the_chosen_texts(tiny_whisper: Path, tmp_path: Path, method: str) -> None:
     recipe = write_recipe(tmp_path, tiny_whisper, method=method, if_tag_f1_below=None)
     record = run_recipe(recipe, until="merge", reward=length_reward)
-    pairs = [
-        Pair(**json.loads(line)) for line in (recipe.output / "preference" / "pairs.jsonl").read_text().splitlines()
-    ]
+    pairs = read_pairs(recipe)
     assert record.stages["preference"]["metrics"]["pairs"] == len(pairs) == 4
     assert all(len(pair.chosen) < len(pair.rejected) for pair in pairs)
     before, after = (log_probabilities(recipe, name, pairs) for name in ("adapter", "adapter-preference"))
@@ -86,17 +89,39 @@ def test_training_prefers_the_chosen_texts(tiny_whisper: Path, tmp_path: Path, m
     assert record.stages["merge"]["metrics"]["adapter"] == "adapter-preference"
 
 
+def train_from_the_same(free: Recipe, other: Recipe) -> list[list[Pair]]:
+    """Both recipes' preference stages, from the supervised adapter of the first, and the pairs of each."""
+    run_recipe(free, until="sft")
+    shutil.copytree(free.output, other.output)
+    for recipe in (free, other):
+        run_recipe(recipe, until="preference", resume=True, reward=length_reward)
+    return [read_pairs(recipe) for recipe in (free, other)]
+
+
+def test_an_sft_weight_makes_the_better_text_likelier(tiny_whisper: Path, tmp_path: Path) -> None:
+    free = write_recipe(tmp_path, tiny_whisper, method="simpo", if_tag_f1_below=None)
+    assert free.preference is not None
+    weighted = free.model_copy(
+        update={
+            "output": tmp_path / "weighted",
+            "preference": free.preference.model_copy(update={"sft_weight": 100.0}),
+        }
+    )
+    pairs, same = train_from_the_same(free, weighted)
+    assert pairs == same
+    without, with_weight = (
+        log_probabilities(recipe, "adapter-preference", pairs)[:, 0].mean() for recipe in (free, weighted)
+    )
+    before = log_probabilities(free, "adapter", pairs)[:, 0].mean()
+    assert with_weight - before > 1.5 * (without - before)
+
+
 def test_raft_stays_near_the_base_by_the_anchor(tiny_whisper: Path, tmp_path: Path) -> None:
     free = write_recipe(tmp_path, tiny_whisper, method="raft", if_tag_f1_below=None)
-    run_recipe(free, until="sft")
     optimisation = free.optimisation.model_copy(update={"anchor": 1000.0})
     anchored = free.model_copy(update={"output": tmp_path / "anchored", "optimisation": optimisation})
-    shutil.copytree(free.output, anchored.output)
     distances = []
-    for recipe in (free, anchored):
-        run_recipe(recipe, until="preference", resume=True, reward=length_reward)
-        lines = (recipe.output / "preference" / "pairs.jsonl").read_text().splitlines()
-        pairs = [Pair(**json.loads(line)) for line in lines]
+    for recipe, pairs in zip((free, anchored), train_from_the_same(free, anchored), strict=True):
         plain = [pair for pair in pairs if (text := parse(pair.chosen)).words and not text.tags]
         assert plain  # texts of a random model have hardly a tag
         after = log_probabilities(recipe, "adapter-preference", plain)[:, 0]

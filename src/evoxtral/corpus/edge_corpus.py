@@ -5,8 +5,9 @@
 
 SETS holds `NAME.jsonl` and `NAME.tar` of the sets named below (see `evoxtral.audio.recordings`); the sentences are
 Common Voice's (CC0), one a line. Kokoro and Piper voices are used through EVOXTRAL_KOKORO_DIR and EVOXTRAL_PIPER_DIR.
-`--unseen` names a test set that exists, of whose scripts and sentences nothing is learned; without it, test corpora
-are made as well. Every step resumes after a kill. Knows which voices, speakers and texts are kept for testing; nothing
+`--unseen` names a test set that exists, of whose scripts and sentences nothing is learned; without it, the corpora of
+such a set are made as well. Parts are named by their use: train, preference (the supervised stage never hears it),
+validation, test. Every step resumes after a kill. Knows which voices, speakers and texts are kept for testing; nothing
 of models.
 """
 
@@ -58,6 +59,7 @@ _SPEAKERS_FOR_ONE_IN_VALIDATION = 8
 # Degraded speech: the room's time to fall by 60 dB, its energy against the direct sound, the speech against the noise.
 _DEGRADED_ROOM_S, _DEGRADED_ROOM_DB, _DEGRADED_SNR_DB = (0.2, 0.4), -6.0, (10.0, 20.0)
 _LEAST_DEGRADED_S = 2.0
+_DEGRADED_FOR_PREFERENCE = 215  # of each set: all of LibriSpeech's
 _AUDIBLE = 1e-3
 
 _SENTENCES_PER_VOICE = {"train": 30, "test": 60, "validation": 40}
@@ -276,8 +278,9 @@ def degrade(sources: Sources, part: str, recorded: str, *, most: int | None = No
     for name in _SETS_WITH_VALIDATION:
         clear = sources.corpus(f"{recorded}-recordings-{name}")
         clips = clear.read_clips()
-        chosen = np.unique(np.linspace(0, len(clips) - 1, min(most or len(clips), len(clips))).round().astype(int))
-        for clip in (clips[index] for index in chosen):
+        if most is not None and len(clips) > most:
+            clips = [clips[place] for place in np.linspace(0, len(clips) - 1, most).round().astype(int)]
+        for clip in clips:
             degraded = clip.model_copy(update={"id": f"degraded-{clip.id}", "audio": f"audio/degraded-{clip.id}.opus"})
             if degraded.id in held or clip.duration_s < _LEAST_DEGRADED_S:
                 continue
@@ -398,7 +401,7 @@ def main() -> None:
     export_bursts(sources)
     import_plain_speech(sources)
     degrade(sources, "validation", "validation")
-    degrade(sources, "preference", "train", most=215)
+    degrade(sources, "preference", "train", most=_DEGRADED_FOR_PREFERENCE)
     make_nonspeech(sources)
     speak_recorded(sources, 2000)
     tests = {"test": 320} if chosen.unseen is None else {}

@@ -50,7 +50,7 @@ def simpo(
     """Simple preference optimisation, a loss a pair: arXiv 2405.14734, equation 6; `margin` is gamma.
 
     With a `sft_weight`, that many times the mean negative log-likelihood of the preferred text is added, as contrastive
-    preference optimisation has it (arXiv 2401.08417): the preferred text may then not become less likely too.
+    preference optimisation has it (arXiv 2401.08417): a loss of differences alone may let both texts become unlikely.
     """
     return -logsigmoid(beta * (chosen - rejected) - margin) - sft_weight * chosen
 

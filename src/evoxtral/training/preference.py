@@ -1,10 +1,10 @@
 """The preference stage: the model's own samples, paired by a reward, teach it which of them are better.
 
-Samples are drawn from the supervised adapter for training clips and kept in `preference/candidates-*.jsonl`, so that
-a killed run samples no clip twice. Pairs (`preference/pairs.jsonl`) are the best and worst sample of a clip, where
-their rewards differ enough. Then one quick pass with ORPO or SimPO over the pairs, or with plain fine-tuning on the
-better halves (RAFT, arXiv 2304.06767), anchored to the base as the supervised stage is. Knows no metric: the reward is
-given.
+Samples are drawn from the supervised adapter for clips, best such that it did not learn from, and kept in
+`preference/candidates-*.jsonl`, so that a killed run samples no clip twice. Pairs (`preference/pairs.jsonl`) are the
+best and worst sample of a clip, where their rewards differ enough. Then one quick pass with ORPO or SimPO over the
+pairs, or with plain fine-tuning on the better halves (RAFT, arXiv 2304.06767), anchored to the base as the supervised
+stage is. Knows no metric: the reward is given.
 """
 
 import hashlib
