@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from evoxtral.corpus.folder import CorpusFolder
+from evoxtral.data.corpus_folder import CorpusFolder
 
 
 def main() -> None:

@@ -19,10 +19,10 @@ from pyannote.core import Annotation, Segment, Timeline
 from pyannote.metrics.diarization import DiarizationErrorRate
 
 from evoxtral.audio import SAMPLE_RATE_HZ, resample
-from evoxtral.audio.recordings import RecordingSet
+from evoxtral.data.recording_sets import RecordingSet
+from evoxtral.inference.chunking import cut_windows
 from evoxtral.inference.diarization import EmbeddedDiarizer
 from evoxtral.inference.vad import FRAME_S, SpeechDetector, SpeechGate
-from evoxtral.inference.windows import cut_windows
 from evoxtral.tts import load_speech_engine
 
 MIXTURE_S = 90

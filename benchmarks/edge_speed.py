@@ -23,7 +23,7 @@ import numpy as np
 import soundfile
 
 from evoxtral.audio import SAMPLE_RATE_HZ, load_audio, resample
-from evoxtral.inference.edge import available_cores
+from evoxtral.inference.engines.edge import available_cores
 from evoxtral.models import resolve_model
 from evoxtral.tts import load_speech_engine
 

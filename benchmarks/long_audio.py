@@ -25,8 +25,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ, resample
-from evoxtral.audio.recordings import RecordingSet
 from evoxtral.bench.normalization import normalise_english
+from evoxtral.data.recording_sets import RecordingSet
 from evoxtral.tts import load_speech_engine
 
 SENTENCES = (

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from evoxtral.audio.recordings import RecordingSet
-from evoxtral.bench.records import Reference
-from evoxtral.bench.running import model_digest
+from evoxtral.bench.predicting import model_digest
 from evoxtral.bench.scoring import compare
-from evoxtral.corpus.recordings import tagged_transcript
+from evoxtral.corpus.recorded_speech import tagged_transcript
+from evoxtral.data.recording_sets import RecordingSet
+from evoxtral.data.records import Reference
 from evoxtral.inference import load_engine, transcribe
 
 FIGURES = ("wer_normalized", "wer", "cer", "hallucination.per_100_words_plain")

@@ -12,7 +12,7 @@ import tempfile
 import time
 
 from evoxtral.tts import load_speech_engine
-from evoxtral.tts.engine import SpeechEngine
+from evoxtral.tts.speech_engine import SpeechEngine
 
 PLAIN = (
     "I can't believe this happened! It was absolutely incredible. But don't tell anyone what I told you.",

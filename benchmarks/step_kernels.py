@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 import triton
 
-from evoxtral.inference import step_kernels
-from evoxtral.inference.step_kernels import Attention, OneRow
+from evoxtral.inference.engines import step_kernels
+from evoxtral.inference.engines.step_kernels import Attention, OneRow
 
 LAYERS, HIDDEN, INNER, VOCABULARY = 30, 3072, 8192, 131_072
 HEADS, GROUPS, WIDTH, POSITIONS, FILLED = 32, 8, 128, 800, 450

@@ -22,7 +22,7 @@ import torch
 import transformers
 from transformers import VoxtralConfig, VoxtralForConditionalGeneration, WhisperFeatureExtractor
 
-from evoxtral.inference import torch_engine
+from evoxtral.inference.engines import torch_engine
 
 CLIP_S = 30
 NEW_TOKENS = 100

@@ -40,12 +40,12 @@ from evoxtral.training.adapters import add_adapter
 from evoxtral.training.clips import SAMPLE_RATE_HZ, TrainingClip
 from evoxtral.training.family import IGNORED
 from evoxtral.training.objectives import TokenCrossEntropy
+from evoxtral.training.packing import WindowPlan
+from evoxtral.training.quick_scores import quick_scores
 from evoxtral.training.recipe import Lora, Packing
-from evoxtral.training.scoring import quick_scores
 from evoxtral.training.targets import lora_targets
 from evoxtral.training.trainer import SpeechTrainer, WallClock
 from evoxtral.training.voxtral import VoxtralFamily
-from evoxtral.training.windows import WindowPlan
 
 CLIP_S = 30
 TARGET_TOKENS = 110

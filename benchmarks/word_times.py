@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ, resample
-from evoxtral.inference.loading import load_engine
+from evoxtral.inference.engines.loading import load_engine
 from evoxtral.inference.timing import time_events, time_words
 from evoxtral.models import resolve_model
 from evoxtral.tags import Category, parse

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from evoxtral.inference.engine import AlignedToken, Hypothesis
+from evoxtral.inference.engines.protocol import AlignedToken, Hypothesis
 from evoxtral.tags import parse
 from evoxtral.tts import speak
 

@@ -1,4 +1,4 @@
-"""Take the weights of Resemblyzer's speaker encoder out of its package, for `evoxtral.audio.speakers`.
+"""Take the weights of Resemblyzer's speaker encoder out of its package, for `evoxtral.audio.speaker_encoder`.
 
     pip download --no-deps resemblyzer==0.1.4 && unzip -o Resemblyzer-0.1.4-*.whl resemblyzer/pretrained.pt
     python tools/convert_speaker_encoder.py resemblyzer/pretrained.pt src/evoxtral/audio/speaker_encoder.npz

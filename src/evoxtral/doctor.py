@@ -139,7 +139,7 @@ def find_extras(requirements: Iterable[str], project: str = "evoxtral") -> Itera
 
 def find_keys() -> tuple[Finding, ...]:
     """Which keys are set, under the variable that is read first."""
-    from evoxtral.inference.remote import KEY_VARIABLE, OPENAI_KEY_VARIABLE
+    from evoxtral.inference.engines.remote import KEY_VARIABLE, OPENAI_KEY_VARIABLE
 
     return (
         _key(("ELEVENLABS_API_KEY", "ELEVENLABS_API_KEYS"), "speech of ElevenLabs"),

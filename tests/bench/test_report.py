@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from evoxtral.audio import write_audio
-from evoxtral.bench.records import Prediction, Reference
 from evoxtral.bench.report import comparison_table, describe_system, markdown_summary, worst_clips, write_report
 from evoxtral.bench.roundtrip import Condition, RoundTrip, SpokenClip
 from evoxtral.bench.scoring import compare, reward, score
 from evoxtral.bench.testset import TestSet
+from evoxtral.data.records import Prediction, Reference
 
 TRAINING = [f"[sad] Oh number {index}. That is bad." for index in range(10)] + ["That is good."] * 5
 TEXTS = {

@@ -5,9 +5,9 @@ import pytest
 
 from evoxtral.audio import load_audio, write_audio
 from evoxtral.bench import mos
-from evoxtral.bench.records import Reference
 from evoxtral.bench.roundtrip import MEASURES, Condition, RoundTrip, SpokenClip, listen, measure, round_trip
 from evoxtral.bench.testset import TestSet
+from evoxtral.data.records import Reference
 from evoxtral.tags import tag_names
 from evoxtral.tts import load_speech_engine
 

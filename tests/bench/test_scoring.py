@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from evoxtral.bench.bootstrap import resampled
 from evoxtral.bench.figures import FIGURES
-from evoxtral.bench.records import Reference
 from evoxtral.bench.scoring import compare, score
+from evoxtral.data.records import Reference
 from evoxtral.errors import ScoreError
 from evoxtral.tags import TAG_TYPES, insert_tags
 

@@ -3,8 +3,8 @@ import pytest
 
 from evoxtral.audio import load_audio, write_audio
 from evoxtral.bench.testset import export_testset, load_testset
-from evoxtral.corpus.folder import CorpusFolder, SetAside
-from evoxtral.corpus.records import Clip, Domain, SliceType
+from evoxtral.data.corpus_folder import CorpusFolder
+from evoxtral.data.records import Clip, Domain, SetAside, SliceType
 from evoxtral.errors import ScoreError
 
 SLICES = [SliceType.PLAIN, SliceType.LIGHT, SliceType.DENSE]

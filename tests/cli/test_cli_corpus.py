@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from evoxtral.cli.main import main
-from evoxtral.corpus.folder import CorpusFolder
+from evoxtral.data.corpus_folder import CorpusFolder
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:

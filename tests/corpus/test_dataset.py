@@ -16,11 +16,11 @@ import pytest
 import soundfile
 import yaml
 
-from evoxtral.corpus.config import CorpusConfig, DatasetConfig
 from evoxtral.corpus.dataset import assign, build, push
-from evoxtral.corpus.folder import CorpusFolder, SetAside
-from evoxtral.corpus.records import Clip, Domain, Script, SliceType
-from evoxtral.corpus.splits import draw_splits
+from evoxtral.data.corpus_config import CorpusConfig, DatasetConfig
+from evoxtral.data.corpus_folder import CorpusFolder
+from evoxtral.data.records import Clip, Domain, Script, SetAside, SliceType
+from evoxtral.data.splits import draw_splits
 from evoxtral.errors import AudioError, CorpusError
 from evoxtral.tags import parse
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from evoxtral.audio.recordings import RecordingSet
 from evoxtral.corpus.edge_corpus import (
     Sources,
     degrade,
@@ -15,9 +14,10 @@ from evoxtral.corpus.edge_corpus import (
     make_nonspeech,
     recorded_sentences,
 )
-from evoxtral.corpus.records import Clip, Domain, SliceType
 from evoxtral.corpus.similarity import Encoder, rouge_l
 from evoxtral.corpus.writers.grammar import write_scripts
+from evoxtral.data.recording_sets import RecordingSet
+from evoxtral.data.records import Clip, Domain, SliceType
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from evoxtral.corpus.gates import check, measure_diversity
-from evoxtral.corpus.records import Clip, Domain, Script, SliceType
 from evoxtral.corpus.writers.grammar import write_scripts
+from evoxtral.data.records import Clip, Domain, Script, SliceType
 from evoxtral.tags import parse
 
 Change = Callable[[list[Script]], list[Script]]

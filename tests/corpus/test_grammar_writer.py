@@ -9,10 +9,10 @@ from itertools import chain
 
 import pytest
 
+from evoxtral.corpus.briefs import Brief, EdgeCase, clash, plan
 from evoxtral.corpus.gates import GateReport, check
-from evoxtral.corpus.plan import Brief, EdgeCase, clash, plan
-from evoxtral.corpus.records import Domain, Script, SliceType
 from evoxtral.corpus.writers.grammar import Composer, GrammarWriter, load_rules, load_situations, write_scripts
+from evoxtral.data.records import Domain, Script, SliceType
 from evoxtral.tags import Category, parse, tag_names
 
 

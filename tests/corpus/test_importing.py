@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from evoxtral.corpus.importing import derive_slice, import_scripts
-from evoxtral.corpus.records import Domain, SliceType
+from evoxtral.data.records import Domain, SliceType
 from evoxtral.errors import CorpusError
 from evoxtral.tags import parse
 

@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from evoxtral.corpus.plan import Brief
-from evoxtral.corpus.records import Domain, SliceType
+from evoxtral.corpus.briefs import Brief
 from evoxtral.corpus.writers import grammar
 from evoxtral.corpus.writers.language import Expander, TemplateError, inflect, tidy
+from evoxtral.data.records import Domain, SliceType
 
 RULES = {
     "thing": ("apple", "pear"),

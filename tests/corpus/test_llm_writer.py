@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from evoxtral.corpus.config import ScriptsConfig
-from evoxtral.corpus.plan import Brief, EdgeCase, plan
-from evoxtral.corpus.records import Domain, Script, SliceType
+from evoxtral.corpus.briefs import Brief, EdgeCase, plan
 from evoxtral.corpus.writers.llm import WritingReport, find_fault, write_scripts
+from evoxtral.data.corpus_config import ScriptsConfig
+from evoxtral.data.records import Domain, Script, SliceType
 from evoxtral.errors import CorpusError
 from evoxtral.tags import tag_names
 

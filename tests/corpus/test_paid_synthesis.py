@@ -27,10 +27,10 @@ from elevenlabs_service import (
     running,
 )
 from evoxtral.audio import read_clip
-from evoxtral.corpus.config import SynthesisConfig
-from evoxtral.corpus.folder import CorpusFolder
-from evoxtral.corpus.records import Domain, Script, SliceType
 from evoxtral.corpus.synthesis import SynthesisReport, cast, plan, synthesize
+from evoxtral.data.corpus_config import SynthesisConfig
+from evoxtral.data.corpus_folder import CorpusFolder
+from evoxtral.data.records import Domain, Script, SliceType
 from evoxtral.errors import CorpusError
 from evoxtral.tts.elevenlabs import STOCK_VOICES
 

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from evoxtral.corpus.records import SliceType
 from evoxtral.corpus.writers.sentences import write_scripts
+from evoxtral.data.records import SliceType
 from evoxtral.errors import CorpusError
 from evoxtral.tags import parse, plain_text, strip_tags
 

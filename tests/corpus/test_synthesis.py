@@ -17,12 +17,12 @@ import pytest
 
 from evoxtral.audio import read_clip, write_audio
 from evoxtral.corpus import synthesis
-from evoxtral.corpus.config import SynthesisConfig
-from evoxtral.corpus.folder import CorpusFolder
-from evoxtral.corpus.records import Domain, Script, SliceType
 from evoxtral.corpus.synthesis import cast, plan, synthesize
+from evoxtral.data.corpus_config import SynthesisConfig
+from evoxtral.data.corpus_folder import CorpusFolder
+from evoxtral.data.records import Domain, Script, SliceType
 from evoxtral.errors import CorpusError, VoiceError
-from evoxtral.tts.engine import Speech, TimedTag, TimedWord, Voice
+from evoxtral.tts.speech_engine import Speech, TimedTag, TimedWord, Voice
 
 VOICES = ("ada", "ben", "cleo", "dan", "eve", "finn")
 

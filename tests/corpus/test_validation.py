@@ -8,12 +8,12 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from evoxtral.corpus.config import ValidationConfig
-from evoxtral.corpus.folder import CorpusFolder
-from evoxtral.corpus.records import Clip, Domain, SliceType
 from evoxtral.corpus.validation import ValidationReport, count_errors, validate
+from evoxtral.data.corpus_config import ValidationConfig
+from evoxtral.data.corpus_folder import CorpusFolder
+from evoxtral.data.records import Clip, Domain, SliceType
 from evoxtral.errors import CorpusError
-from evoxtral.inference.engine import Hypothesis
+from evoxtral.inference.engines.protocol import Hypothesis
 from evoxtral.tts import load_speech_engine
 
 RATE_HZ = 16_000

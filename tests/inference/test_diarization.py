@@ -14,6 +14,7 @@ from known_speech import SENTENCES, Reader, Recording, record
 from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ
+from evoxtral.inference.chunking import cut_windows
 from evoxtral.inference.diarization import (
     PYANNOTE_MODEL,
     EmbeddedDiarizer,
@@ -27,7 +28,6 @@ from evoxtral.inference.diarization import (
 )
 from evoxtral.inference.formats import to_txt
 from evoxtral.inference.pipeline import transcribe
-from evoxtral.inference.windows import cut_windows
 from evoxtral.models import ModelStore
 from local_hub import serve_hub
 

@@ -14,8 +14,8 @@ from scipy.signal import lfilter
 
 from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.errors import AudioError
-from evoxtral.inference.engine import Hypothesis
-from evoxtral.inference.loading import load_packaged_engine
+from evoxtral.inference.engines.loading import load_packaged_engine
+from evoxtral.inference.engines.protocol import Hypothesis
 from evoxtral.inference.pipeline import transcribe
 from evoxtral.tags import parse
 

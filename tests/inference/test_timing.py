@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ
-from evoxtral.inference.engine import AlignedToken
+from evoxtral.inference.engines.protocol import AlignedToken
 from evoxtral.inference.timing import TimedSpan, split_segments, time_events, time_words
 from evoxtral.tags import parse
 

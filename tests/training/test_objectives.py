@@ -10,10 +10,10 @@ from evoxtral.training.adapters import add_adapter
 from evoxtral.training.family import IGNORED, TokenLogits
 from evoxtral.training.losses import divergence
 from evoxtral.training.objectives import PairPreference, TokenCrossEntropy
+from evoxtral.training.packing import Window
 from evoxtral.training.recipe import Lora
 from evoxtral.training.voxtral import VoxtralFamily
 from evoxtral.training.whisper import WhisperFamily
-from evoxtral.training.windows import Window
 
 
 def windows(*texts: str) -> list[Window]:

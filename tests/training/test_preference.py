@@ -22,11 +22,11 @@ from evoxtral.training.adapters import load_adapter
 from evoxtral.training.clips import load_clips
 from evoxtral.training.family import Family, load_family
 from evoxtral.training.losses import mean_log_probabilities
+from evoxtral.training.packing import Window
 from evoxtral.training.preference import Candidates, Pair, make_pairs
 from evoxtral.training.recipe import Bench, Lora, Recipe, Source, load_recipe
-from evoxtral.training.runner import run_recipe
+from evoxtral.training.stages import run_recipe
 from evoxtral.training.whisper import WhisperFamily
-from evoxtral.training.windows import Window
 
 TEXTS = ["[laughs] Hi.", "No way...", "[sad] Oh.", "Go."]
 

@@ -1,6 +1,6 @@
 import pytest
 
-from evoxtral.training.scoring import quick_scores
+from evoxtral.training.quick_scores import quick_scores
 
 
 def test_scores_of_a_hand_worked_case() -> None:

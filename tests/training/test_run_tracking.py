@@ -13,7 +13,7 @@ from tiny_models import tone, write_corpus
 
 from evoxtral.cli.main import main
 from evoxtral.training.recipe import Recipe, load_recipe
-from evoxtral.training.runner import run_recipe
+from evoxtral.training.stages import run_recipe
 
 TEXTS = ["[laughs] Hi.", "No way..."]
 

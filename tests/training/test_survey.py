@@ -7,9 +7,9 @@ import soundfile
 from tiny_models import RATE_HZ, tone, write_corpus
 
 from evoxtral.errors import RecipeError
-from evoxtral.training.planning import make_plan
+from evoxtral.training.dry_run import make_plan
 from evoxtral.training.recipe import Recipe
-from evoxtral.training.runner import run_recipe
+from evoxtral.training.stages import run_recipe
 from evoxtral.training.survey import survey_sources
 
 

@@ -19,11 +19,11 @@ from transformers import VoxtralForConditionalGeneration
 from evoxtral.training.adapters import add_adapter, load_adapter
 from evoxtral.training.family import IGNORED, Batch, TokenLogits
 from evoxtral.training.losses import mean_log_probabilities
+from evoxtral.training.packing import Window
 from evoxtral.training.recipe import Lora, load_recipe
-from evoxtral.training.runner import run_recipe
+from evoxtral.training.stages import run_recipe
 from evoxtral.training.targets import lora_targets
 from evoxtral.training.voxtral import VoxtralFamily
-from evoxtral.training.windows import Window
 
 TEXTS = ["[laughs] Hi!", "[sad] Oh NO...", "Fine."]
 STEPS = 20

@@ -22,11 +22,11 @@ from evoxtral.errors import RecipeError
 from evoxtral.training.adapters import merge_adapter
 from evoxtral.training.clips import load_clips
 from evoxtral.training.family import IGNORED
+from evoxtral.training.packing import Window
 from evoxtral.training.recipe import Lora, Source, load_recipe
-from evoxtral.training.runner import run_recipe, stages
+from evoxtral.training.stages import run_recipe, stages
 from evoxtral.training.targets import lora_targets
 from evoxtral.training.whisper import WhisperFamily
-from evoxtral.training.windows import Window
 
 TEXTS = ["[laughs] Hi.", "No way...", "[sad] Oh [sighs] NO.", "Go."]
 

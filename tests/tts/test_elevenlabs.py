@@ -32,7 +32,7 @@ from elevenlabs_service import (
 from evoxtral.errors import EvoxtralError, VoiceError
 from evoxtral.tts import load_speech_engine
 from evoxtral.tts.elevenlabs import STOCK_VOICES, ElevenLabsEngine
-from evoxtral.tts.engine import PaidSpeech, RemoteSpeechEngine, SpeechEngine
+from evoxtral.tts.speech_engine import PaidSpeech, RemoteSpeechEngine, SpeechEngine
 
 TEXT = "[whispers] Nobody must know."
 

@@ -21,12 +21,11 @@ from evoxtral.bench.confusion import confusion, tag_fates
 from evoxtral.bench.figures import FIGURES
 from evoxtral.bench.floors import MOST_FREQUENT, NO_TAGS, TEXT_ONLY
 from evoxtral.bench.plots import Row, number, with_interval
-from evoxtral.bench.records import Prediction
 from evoxtral.bench.roundtrip import MEASURES, Condition, RoundTrip
 from evoxtral.bench.scoring import Comparison, Report, ScoredClip, clip_reward
 from evoxtral.bench.testset import TestSet
-from evoxtral.corpus.folder import write_atomically
-from evoxtral.corpus.records import SliceType
+from evoxtral.data.files import write_atomically
+from evoxtral.data.records import Prediction, SliceType
 from evoxtral.errors import ScoreError
 from evoxtral.tags import TAG_TYPES, Tag, TaggedText, Word, lookup
 

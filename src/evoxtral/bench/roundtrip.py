@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from evoxtral.audio.speakers import embed_speaker, similarity
+from evoxtral.audio.speaker_encoder import embed_speaker, similarity
 from evoxtral.bench import mos
 from evoxtral.bench.bootstrap import Difference, Estimate, difference, estimate, resampled
 from evoxtral.bench.counts import Counts, Totals, count_matrix
@@ -25,9 +25,9 @@ from evoxtral.bench.figures import Figure
 from evoxtral.bench.metrics import Floats, rate
 from evoxtral.bench.perceptual import Sound, analyse, compare_sounds
 from evoxtral.bench.testset import TestSet
-from evoxtral.corpus.folder import Journal
+from evoxtral.data.journal import Journal
 from evoxtral.tags import TAG_TYPES, insert_tags, parse, plain_text, strip_tags
-from evoxtral.tts.engine import SpeechEngine
+from evoxtral.tts.speech_engine import SpeechEngine
 
 Progress = Callable[[int, int], None]
 _RESULTS = "roundtrip.jsonl"

@@ -11,7 +11,8 @@ from typing import Any
 from evoxtral.bench.bootstrap import Difference, Estimate, difference, estimate, resampled
 from evoxtral.bench.counts import Counts, Totals, count_clip, count_matrix
 from evoxtral.bench.figures import FIGURES, FULL_WHEN_EMPTY, Figure, displacement_values, tag_figures
-from evoxtral.bench.records import Reference, match_ids
+from evoxtral.bench.matching import match_ids
+from evoxtral.data.records import Reference
 from evoxtral.errors import ScoreError
 from evoxtral.tags import TaggedText, parse
 

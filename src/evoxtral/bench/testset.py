@@ -17,10 +17,11 @@ from itertools import zip_longest
 from pathlib import Path
 from random import Random
 
-from evoxtral.bench.records import Prediction, Reference, read_records
-from evoxtral.corpus.folder import CorpusFolder, write_atomically
-from evoxtral.corpus.records import Clip
-from evoxtral.corpus.splits import TEST, TRAIN
+from evoxtral.data.corpus_folder import CorpusFolder
+from evoxtral.data.files import write_atomically
+from evoxtral.data.json_lines import read_records
+from evoxtral.data.records import Clip, Prediction, Reference
+from evoxtral.data.splits import TEST, TRAIN
 from evoxtral.errors import ScoreError
 
 PACKAGED_FOLDER = Path(__file__).parent / "testset"

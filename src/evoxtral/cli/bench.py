@@ -14,10 +14,10 @@ import click
 from evoxtral.cli.options import model_store
 
 if TYPE_CHECKING:
-    from evoxtral.bench.records import Prediction
     from evoxtral.bench.roundtrip import RoundTrip
     from evoxtral.bench.scoring import Report
     from evoxtral.bench.testset import TestSet
+    from evoxtral.data.records import Prediction
     from evoxtral.models import ModelStore
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -75,7 +75,7 @@ def run(
 
     Predictions are kept in the output folder: the same command goes on after a kill, and scores anew without the model.
     """
-    from evoxtral.bench.running import run_model
+    from evoxtral.bench.predicting import run_model
 
     if store.offline and (project or (round_trip and engine == "elevenlabs")):
         raise click.UsageError("--offline goes with neither --wandb nor --engine elevenlabs")
@@ -205,7 +205,8 @@ def _load(path: Path | None) -> "TestSet":
 
 
 def _read(path: Path) -> "list[Prediction]":
-    from evoxtral.bench.records import Prediction, read_records
+    from evoxtral.data.json_lines import read_records
+    from evoxtral.data.records import Prediction
 
     return read_records(path, Prediction)
 
@@ -249,7 +250,7 @@ def _publish(
     system = describe_system(predictions)
     write_report(folder, scores, system, testset=testset, spoken=spoken)
     if project is not None:
-        from evoxtral.bench.tracking import log_to_wandb
+        from evoxtral.bench.wandb_log import log_to_wandb
 
         log_to_wandb(scores, system, project=project, html=folder / "report.html", testset=testset)
     click.echo(f"report: {folder / 'report.html'}", err=True)

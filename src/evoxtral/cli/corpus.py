@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from evoxtral.corpus.config import CorpusConfig
-    from evoxtral.corpus.folder import CorpusFolder
     from evoxtral.corpus.gates import GateReport
+    from evoxtral.data.corpus_config import CorpusConfig
+    from evoxtral.data.corpus_folder import CorpusFolder
 
 _FOLDER = click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 
@@ -88,7 +88,7 @@ def scripts(folder: Path, **options: Any) -> None:
 def import_(folder: Path, sources: tuple[Path, ...], domain: str, any_voice: bool) -> None:
     """Add scripts from SOURCES: files (or folders of them) with a JSON list, or lines, of objects with tagged_text."""
     from evoxtral.corpus.importing import ALREADY_THERE, import_scripts
-    from evoxtral.corpus.records import Domain
+    from evoxtral.data.records import Domain
 
     if domain not in set(Domain):
         raise click.BadParameter(f"choose one of {', '.join(Domain)}", param_hint="--domain")
@@ -123,9 +123,9 @@ def import_(folder: Path, sources: tuple[Path, ...], domain: str, any_voice: boo
 @click.option("--dry-run", is_flag=True, help="Print what would be made and cost; change nothing.")
 def synthesize(folder: Path, holdout_voices: tuple[str, ...], dry_run: bool, **options: Any) -> None:
     """Speak the scripts that have no clip yet."""
-    from evoxtral.corpus.splits import divide_by_voices
     from evoxtral.corpus.synthesis import plan, progress_bar
     from evoxtral.corpus.synthesis import synthesize as speak
+    from evoxtral.data.splits import divide_by_voices
     from evoxtral.tts import load_speech_engine
 
     corpus, config = _open(folder, synthesis=options, dataset={"holdout_voices": holdout_voices})
@@ -249,8 +249,8 @@ def _open(folder: Path, *, create: bool = False, **changes: dict[str, Any]) -> t
     """The folder and its configuration as the options that were given change it; `_remember` keeps that."""
     from pydantic import ValidationError
 
-    from evoxtral.corpus.config import CorpusConfig
-    from evoxtral.corpus.folder import CorpusFolder
+    from evoxtral.data.corpus_config import CorpusConfig
+    from evoxtral.data.corpus_folder import CorpusFolder
     from evoxtral.errors import CorpusError
 
     if not create and not folder.is_dir():

@@ -97,8 +97,8 @@ def command(
     if output_dir is None and len(inputs) > 1 and output_format not in ("txt", "json"):
         raise click.UsageError(f"several recordings as {output_format} need --output-dir")
 
+    from evoxtral.inference.engines.loading import load_engine
     from evoxtral.inference.formats import without_tags
-    from evoxtral.inference.loading import load_engine
     from evoxtral.inference.pipeline import transcribe
 
     formats = FORMATS if output_format == "all" else (output_format,)

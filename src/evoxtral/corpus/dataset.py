@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evoxtral.audio import SAMPLE_RATE_HZ, load_audio, read_clip, write_audio
-from evoxtral.corpus.config import CorpusConfig
-from evoxtral.corpus.folder import CorpusFolder
+from evoxtral.corpus.composition import SLICE_SHARES, target_tag_shares
 from evoxtral.corpus.gates import GateReport, check
-from evoxtral.corpus.records import Clip, Script
-from evoxtral.corpus.splits import TEST, TRAIN, VALIDATION, draw_splits, may_speak
-from evoxtral.corpus.targets import SLICE_SHARES, target_tag_shares
+from evoxtral.data.corpus_config import CorpusConfig
+from evoxtral.data.corpus_folder import CorpusFolder
+from evoxtral.data.records import Clip, Script
+from evoxtral.data.splits import TEST, TRAIN, VALIDATION, draw_splits, may_speak
 from evoxtral.errors import AudioError, CorpusError
 from evoxtral.tags import parse
 

@@ -3,7 +3,7 @@
     python -m evoxtral.corpus.edge_corpus --recordings SETS --sentences recipes/edge-sentences.txt \\
         --unseen src/evoxtral/bench/testset/references.jsonl --output data/edge
 
-SETS holds `NAME.jsonl` and `NAME.tar` of the sets named below (see `evoxtral.audio.recordings`); the sentences are
+SETS holds `NAME.jsonl` and `NAME.tar` of the sets named below (see `evoxtral.data.recording_sets`); the sentences are
 Common Voice's (CC0), one a line. Kokoro and Piper voices are used through EVOXTRAL_KOKORO_DIR and EVOXTRAL_PIPER_DIR.
 `--unseen` names a test set that exists, of whose scripts and sentences nothing is learned; without it, the corpora of
 such a set are made as well. Parts are named by their use: train, preference (the supervised stage never hears it),
@@ -25,14 +25,15 @@ import numpy as np
 import scipy.signal
 import soundfile
 
-from evoxtral.audio.recordings import Recording, RecordingSet
-from evoxtral.corpus.config import CorpusConfig, SynthesisConfig
-from evoxtral.corpus.folder import CorpusFolder, write_atomically
-from evoxtral.corpus.recordings import import_recordings
-from evoxtral.corpus.records import Clip, Domain, Script, SliceType
+from evoxtral.corpus.recorded_speech import import_recordings
 from evoxtral.corpus.synthesis import progress_bar, synthesize
 from evoxtral.corpus.writers.grammar import write_scripts as write_grammar_scripts
 from evoxtral.corpus.writers.sentences import write_scripts as set_tags_into_sentences
+from evoxtral.data.corpus_config import CorpusConfig, SynthesisConfig
+from evoxtral.data.corpus_folder import CorpusFolder
+from evoxtral.data.files import write_atomically
+from evoxtral.data.recording_sets import Recording, RecordingSet
+from evoxtral.data.records import Clip, Domain, Script, SliceType
 from evoxtral.errors import CorpusError
 from evoxtral.tags import parse
 from evoxtral.tts import load_speech_engine

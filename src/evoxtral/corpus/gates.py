@@ -8,15 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from evoxtral.corpus.records import Clip, Script, SliceType
-from evoxtral.corpus.similarity import SimilarPair, find_similar_pairs
-from evoxtral.corpus.targets import (
+from evoxtral.corpus.composition import (
     COMMON_FACTOR,
     COMMON_TAG,
     COMMON_TOLERANCE,
     MAX_DOMAIN_SHARE,
     MAX_ROUGE_L,
-    MAX_VOICE_SHARE,
     MIN_TAG_SHARE,
     NATURAL_EMPHASIS_SHARE,
     NATURAL_TAG_SHARES,
@@ -26,6 +23,9 @@ from evoxtral.corpus.targets import (
     SLICE_TAGS,
     apportion,
 )
+from evoxtral.corpus.similarity import SimilarPair, find_similar_pairs
+from evoxtral.data.corpus_config import MAX_VOICE_SHARE
+from evoxtral.data.records import Clip, Script, SliceType
 from evoxtral.tags import TaggedText, parse
 
 _SHOWN_EXAMPLES = 3

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evoxtral.corpus.records import Domain, Script, SliceType
-from evoxtral.corpus.targets import SLICE_TAGS
+from evoxtral.corpus.composition import SLICE_TAGS
+from evoxtral.data.records import Domain, Script, SliceType
 from evoxtral.errors import CorpusError
 from evoxtral.tags import Category, TaggedText, normalise_tags, parse
 

@@ -38,12 +38,13 @@ import soundfile
 from pydantic import ValidationError
 
 from evoxtral.audio import SAMPLE_RATE_HZ, resample, write_audio
-from evoxtral.corpus.config import SynthesisConfig
-from evoxtral.corpus.folder import CorpusFolder, sync_folder
-from evoxtral.corpus.records import Clip, Script
+from evoxtral.data.corpus_config import SynthesisConfig
+from evoxtral.data.corpus_folder import CorpusFolder
+from evoxtral.data.files import sync_folder
+from evoxtral.data.records import Clip, Script
 from evoxtral.errors import AudioError, CorpusError, EvoxtralError, VoiceError
 from evoxtral.tts import load_speech_engine
-from evoxtral.tts.engine import RemoteSpeechEngine, Speech, SpeechEngine
+from evoxtral.tts.speech_engine import RemoteSpeechEngine, Speech, SpeechEngine
 
 _SUFFIXES = (".flac", ".opus")
 _PART_SUFFIX = ".part"

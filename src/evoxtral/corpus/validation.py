@@ -22,11 +22,12 @@ from pydantic import BaseModel
 
 from evoxtral.audio import SAMPLE_RATE_HZ, load_audio
 from evoxtral.audio.measures import level_track_db, rms_db
-from evoxtral.corpus.config import ValidationConfig
-from evoxtral.corpus.folder import CorpusFolder, Journal, SetAside
-from evoxtral.corpus.records import Clip
+from evoxtral.data.corpus_config import ValidationConfig
+from evoxtral.data.corpus_folder import CorpusFolder
+from evoxtral.data.journal import Journal
+from evoxtral.data.records import Clip, SetAside
 from evoxtral.errors import AudioError, CorpusError
-from evoxtral.inference.engine import TranscriptionEngine
+from evoxtral.inference.engines.protocol import TranscriptionEngine
 from evoxtral.tags import parse, plain_text
 
 if TYPE_CHECKING:
@@ -271,6 +272,6 @@ def _listen(
 def _cut(samples: NDArray[np.float32], max_window_s: float) -> list[NDArray[np.float32]]:
     if len(samples) <= max_window_s * SAMPLE_RATE_HZ:
         return [samples]
-    from evoxtral.inference.windows import cut_windows
+    from evoxtral.inference.chunking import cut_windows
 
     return [window.samples for window in cut_windows([samples], max_window_s)]

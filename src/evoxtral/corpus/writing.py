@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from evoxtral.corpus.config import ScriptsConfig
-from evoxtral.corpus.folder import CorpusFolder
-from evoxtral.corpus.records import Script
+from evoxtral.data.corpus_config import ScriptsConfig
+from evoxtral.data.corpus_folder import CorpusFolder
+from evoxtral.data.records import Script
 
 # Scripts that go to disk at once: a sync for each would take longer than writing them.
 _PORTION = 100

@@ -3,7 +3,7 @@
 Knows the tag language and audio; knows nothing of corpora, training or the server.
 """
 
-from evoxtral.inference.loading import load_engine
+from evoxtral.inference.engines.loading import load_engine
 from evoxtral.inference.pipeline import transcribe
 
 __all__ = ["load_engine", "transcribe"]

@@ -1,9 +1,9 @@
 """Who speaks when: turns of speakers in a recording, and the speakers of words.
 
 The embedded way needs nothing but this package: stretches of speech between pauses are turned into voices
-(`evoxtral.audio.speakers`) and like voices are put together, as many speakers as that gives. It hears no overlapping
-speech: each moment has one speaker. Where `pyannote.audio` and the user's right to its weights are there, that is used
-instead. Knows times and sound; nothing of texts but that words have times.
+(`evoxtral.audio.speaker_encoder`) and like voices are put together, as many speakers as that gives. It hears no
+overlapping speech: each moment has one speaker. Where `pyannote.audio` and the user's right to its weights are there,
+that is used instead. Knows times and sound; nothing of texts but that words have times.
 """
 
 import logging
@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.errors import ModelError
+from evoxtral.inference.chunking import Window
 from evoxtral.inference.vad import FRAME_S
-from evoxtral.inference.windows import Window
 from evoxtral.models import HUB_CACHE, ModelStore
 
 _LOG = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class EmbeddedDiarizer:
         self._pieces: list[Piece] = []
 
     def hear(self, window: Window) -> None:
-        from evoxtral.audio.speakers import embed_stretches
+        from evoxtral.audio.speaker_encoder import embed_stretches
 
         places: list[tuple[float, float, float]] = []  # start and end of a piece, and length of its stretch
         sounds: list[NDArray[np.float32]] = []

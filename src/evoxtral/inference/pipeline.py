@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ, AudioReader, open_audio
 from evoxtral.errors import AudioError, ModelError
+from evoxtral.inference.chunking import Window, cut_windows
 from evoxtral.inference.diarization import Turn, load_diarizer, speaker_of
-from evoxtral.inference.engine import AlignedToken, Aligner, TranscriptionEngine
-from evoxtral.inference.gates import heard_text
+from evoxtral.inference.engines.protocol import AlignedToken, Aligner, TranscriptionEngine
+from evoxtral.inference.hallucination_filter import heard_text
 from evoxtral.inference.timing import TimedSpan, plain_part, split_segments, time_events, time_words
 from evoxtral.inference.transcript import Transcript, TranscriptSegment, TranscriptTag, TranscriptWord
-from evoxtral.inference.windows import Window, cut_windows
 from evoxtral.models import HUB_CACHE, ModelStore
 from evoxtral.tags import Category, TaggedText, parse
 
@@ -91,7 +91,7 @@ def transcribe(
         AudioError: the recording cannot be used; ModelError: the engine cannot be loaded.
     """
     if engine is None:
-        from evoxtral.inference.loading import load_engine
+        from evoxtral.inference.engines.loading import load_engine
 
         engine = load_engine(model, adapter, store=store)
     aligner = _find_aligner(engine) if times or diarize else None
@@ -145,7 +145,7 @@ def _find_aligner(engine: TranscriptionEngine) -> Aligner | None:
     """The engine itself if it aligns; otherwise the packaged edge model."""
     if isinstance(engine, Aligner):
         return engine
-    from evoxtral.inference.loading import load_packaged_engine
+    from evoxtral.inference.engines.loading import load_packaged_engine
 
     try:
         return load_packaged_engine()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ
-from evoxtral.inference.engine import AlignedToken
+from evoxtral.inference.engines.protocol import AlignedToken
 from evoxtral.tags import Category, TaggedText, Word, strip_tags
 
 # A pause between two words that is at least so long parts two segments.

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 import evoxtral
 from evoxtral.inference import load_engine
-from evoxtral.inference.engine import TranscriptionEngine
+from evoxtral.inference.engines.protocol import TranscriptionEngine
 from evoxtral.server.problems import install_problem_handlers
 from evoxtral.server.routers import health, studio, transcribe
 from evoxtral.server.settings import Settings

@@ -9,7 +9,7 @@ from typing import BinaryIO
 from anyio import CapacityLimiter, to_thread
 
 from evoxtral.inference import transcribe
-from evoxtral.inference.engine import TranscriptionEngine
+from evoxtral.inference.engines.protocol import TranscriptionEngine
 from evoxtral.inference.transcript import Transcript
 
 

@@ -11,6 +11,6 @@ The names below need no torch. Knows no bench: scores and rewards are passed in.
 """
 
 from evoxtral.training.recipe import Recipe, load_recipe
-from evoxtral.training.runner import plan_recipe, run_recipe
+from evoxtral.training.stages import plan_recipe, run_recipe
 
 __all__ = ["Recipe", "load_recipe", "plan_recipe", "run_recipe"]

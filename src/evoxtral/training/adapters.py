@@ -6,9 +6,9 @@ Knows `peft` and folders; nothing of data or optimisation.
 from pathlib import Path
 from typing import Any
 
+from evoxtral.data.files import written_whole
 from evoxtral.errors import ModelError
 from evoxtral.training.family import Family
-from evoxtral.training.folders import written_whole
 from evoxtral.training.recipe import Lora
 from evoxtral.training.targets import lora_targets
 

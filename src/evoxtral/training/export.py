@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from evoxtral.data.files import written_whole
 from evoxtral.errors import ModelError
-from evoxtral.training.folders import written_whole
 
 # Cross-attention heads, as (layer, head), whose attention follows the words in time. They were published with
 # openai/whisper for each of its checkpoints; fine-tuned checkpoints of the same shape keep them.

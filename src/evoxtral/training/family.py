@@ -13,8 +13,8 @@ import torch
 
 from evoxtral.errors import ModelError
 from evoxtral.tags import parse
+from evoxtral.training.packing import Window
 from evoxtral.training.recipe import Augmentation, Recipe
-from evoxtral.training.windows import Window
 
 IGNORED = -100  # label of positions that carry no loss
 Batch = dict[str, Any]

@@ -13,11 +13,11 @@ from transformers import PrinterCallback, TrainingArguments
 from evoxtral.training.adapters import set_alpha
 from evoxtral.training.family import Batch, Family
 from evoxtral.training.objectives import Objective
+from evoxtral.training.packing import Window
 from evoxtral.training.recipe import Augmentation, Optimisation, Recipe
-from evoxtral.training.run import Run, process_count
+from evoxtral.training.run_context import Run, process_count
 from evoxtral.training.tracking import tracked
 from evoxtral.training.trainer import Reporter, SpeechTrainer, WallClock, last_checkpoint
-from evoxtral.training.windows import Window
 
 # Each worker holds two batches ahead in shared memory (60 MB each for 64 windows of 30 s).
 _MOST_WORKERS = 8

@@ -28,9 +28,9 @@ from evoxtral.training.family import Batch, Family, load_family
 from evoxtral.training.fitting import Material, fit
 from evoxtral.training.losses import orpo, simpo
 from evoxtral.training.objectives import Objective, PairPreference, TokenCrossEntropy
+from evoxtral.training.packing import Window
 from evoxtral.training.recipe import Optimisation, Preference
-from evoxtral.training.run import Reward, Run, is_first_process
-from evoxtral.training.windows import Window
+from evoxtral.training.run_context import Reward, Run, is_first_process
 
 
 @dataclass(frozen=True, slots=True)

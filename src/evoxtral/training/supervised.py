@@ -7,12 +7,12 @@ from transformers import set_seed
 
 from evoxtral.training.adapters import add_adapter, save_adapter
 from evoxtral.training.clips import load_clips
+from evoxtral.training.dry_run import plan_windows
 from evoxtral.training.family import load_family
 from evoxtral.training.fitting import Material, fit
 from evoxtral.training.objectives import TokenCrossEntropy
-from evoxtral.training.planning import plan_windows
-from evoxtral.training.run import Run, is_first_process, process_count
-from evoxtral.training.windows import Window
+from evoxtral.training.packing import Window
+from evoxtral.training.run_context import Run, is_first_process, process_count
 
 
 def train_supervised(run: Run) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 
 from evoxtral.errors import ModelError
 from evoxtral.training.clips import SAMPLE_RATE_HZ
+from evoxtral.training.packing import Window
 from evoxtral.training.recipe import Recipe
-from evoxtral.training.run import Report, is_first_process
-from evoxtral.training.windows import Window
+from evoxtral.training.run_context import Report, is_first_process
 
 Predictions = Sequence[tuple[str, str]]
 SampleLog = Callable[[int, Predictions], None]

@@ -20,11 +20,11 @@ from transformers.trainer_callback import ExportableState
 
 from evoxtral.training.family import Batch, Family
 from evoxtral.training.objectives import Objective
+from evoxtral.training.packing import Window
+from evoxtral.training.quick_scores import Scorer
 from evoxtral.training.recipe import Augmentation
-from evoxtral.training.run import Report
-from evoxtral.training.scoring import Scorer
+from evoxtral.training.run_context import Report
 from evoxtral.training.tracking import SampleLog
-from evoxtral.training.windows import Window
 
 
 def cosine_with_warmup(progress: float, warmup: float) -> float:

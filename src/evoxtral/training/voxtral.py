@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from transformers import GenerationConfig, VoxtralForConditionalGeneration, VoxtralProcessor
 
-from evoxtral.inference.features import LogMel, to_whole_windows
+from evoxtral.models.log_mel import LogMel, to_whole_windows
 from evoxtral.training.augment import augment
 from evoxtral.training.clips import SAMPLE_RATE_HZ
 from evoxtral.training.family import (
@@ -24,8 +24,8 @@ from evoxtral.training.family import (
     missing_base,
     run_model,
 )
+from evoxtral.training.packing import Window
 from evoxtral.training.recipe import Augmentation
-from evoxtral.training.windows import Window
 
 _CHUNK_S: Final = 30
 

@@ -17,7 +17,7 @@ from transformers import (
 )
 
 from evoxtral.errors import RecipeError
-from evoxtral.inference.features import LogMel, to_whole_windows
+from evoxtral.models.log_mel import LogMel, to_whole_windows
 from evoxtral.training.augment import augment
 from evoxtral.training.family import (
     Batch,
@@ -28,8 +28,8 @@ from evoxtral.training.family import (
     missing_base,
     run_model,
 )
+from evoxtral.training.packing import Window
 from evoxtral.training.recipe import Augmentation
-from evoxtral.training.windows import Window
 
 
 class WhisperFamily:

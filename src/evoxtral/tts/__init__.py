@@ -3,7 +3,7 @@
 from typing import Any
 
 from evoxtral.errors import VoiceError
-from evoxtral.tts.engine import Speech, SpeechEngine, TimedTag, TimedWord, Voice
+from evoxtral.tts.speech_engine import Speech, SpeechEngine, TimedTag, TimedWord, Voice
 
 __all__ = ["Speech", "SpeechEngine", "TimedTag", "TimedWord", "Voice", "load_speech_engine", "speak"]
 

@@ -13,8 +13,8 @@ from typing import Protocol
 
 from evoxtral.errors import VoiceError
 from evoxtral.tts import espeak, neural, recorded
-from evoxtral.tts.engine import Voice
 from evoxtral.tts.espeak import PlainSpeech
+from evoxtral.tts.speech_engine import Voice
 
 
 class BaseVoice(Protocol):

@@ -28,7 +28,7 @@ from pydantic import BaseModel
 from evoxtral.errors import AudioError, EvoxtralError, VoiceError
 from evoxtral.retries import backoff_s, retry_after_s
 from evoxtral.tags import parse
-from evoxtral.tts.engine import PaidSpeech, Speech, Voice
+from evoxtral.tts.speech_engine import PaidSpeech, Speech, Voice
 
 if TYPE_CHECKING:
     import httpx

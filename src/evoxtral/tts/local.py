@@ -19,9 +19,9 @@ from evoxtral.errors import VoiceError
 from evoxtral.tags import Category, Tag, TaggedText, parse
 from evoxtral.tts import base_voices, delivery, nonverbal
 from evoxtral.tts.delivery import Samples, fade, rms
-from evoxtral.tts.engine import Speech, TimedTag, TimedWord, Voice
 from evoxtral.tts.espeak import PlainSpeech
 from evoxtral.tts.nonverbal import SPEECH_RMS, BurstSource, RecordedBursts, Speaker, SynthesisedBursts
+from evoxtral.tts.speech_engine import Speech, TimedTag, TimedWord, Voice
 from evoxtral.tts.vocoder import Array
 
 DEFAULT_VOICE = "espeak/carl"  # of espeak-ng's, among those that a recogniser understands best

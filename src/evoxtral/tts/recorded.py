@@ -1,8 +1,8 @@
 """Base voices that are recordings: a speaker's sentences, spoken again in another delivery.
 
 A voice `recorded/SET.SPEAKER` says only what was recorded of that speaker, in sets of recordings
-(`evoxtral.audio.recordings`) that lie in the folder EVOXTRAL_RECORDINGS_DIR. Made for training data: real timbres and
-rooms, with deliveries that nobody recorded. Knows nothing of tags or delivery.
+(`evoxtral.data.recording_sets`) that lie in the folder EVOXTRAL_RECORDINGS_DIR. Made for training data: real
+timbres and rooms, with deliveries that nobody recorded. Knows nothing of tags or delivery.
 """
 
 import functools
@@ -10,10 +10,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from evoxtral.audio.recordings import SAMPLE_RATE_HZ, Recording, RecordingSet
+from evoxtral.data.recording_sets import SAMPLE_RATE_HZ, Recording, RecordingSet
 from evoxtral.errors import AudioError, VoiceError
-from evoxtral.tts.engine import Voice
 from evoxtral.tts.espeak import PlainSpeech
+from evoxtral.tts.speech_engine import Voice
 from evoxtral.tts.word_times import align
 
 _GUIDE_VOICE = "en-us+m3"

@@ -15,11 +15,11 @@ from functools import cache
 from importlib import resources
 from itertools import pairwise
 
-from evoxtral.corpus.plan import Brief, EdgeCase, clash, plan
-from evoxtral.corpus.records import Domain, Script, SliceType
+from evoxtral.corpus.briefs import Brief, EdgeCase, clash, plan
+from evoxtral.corpus.composition import MAX_ROUGE_L
 from evoxtral.corpus.similarity import SimilarityIndex
-from evoxtral.corpus.targets import MAX_ROUGE_L
 from evoxtral.corpus.writers.language import Expander
+from evoxtral.data.records import Domain, Script, SliceType
 from evoxtral.errors import CorpusError
 from evoxtral.tags import CANONICAL, Category, Word, parse, tag_names
 from evoxtral.tags.emphasis import is_emphasised

@@ -1,6 +1,6 @@
 """The writer that asks a language model: any OpenAI-compatible endpoint, or Anthropic.
 
-Every script is written to a brief (`evoxtral.corpus.plan`). The model gets a few briefs at a time, each with a drawn
+Every script is written to a brief (`evoxtral.corpus.briefs`). The model gets a few briefs at a time, each with a drawn
 speaker, occasion and register so that its answers differ, and answers in a JSON schema. What it gets wrong is asked
 again with the reason, a limited number of times; what is given up is reported, never dropped in silence. Texts are
 kept with their tags under canonical names; everything else about them is derived by `evoxtral.tags`.
@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from evoxtral.corpus.config import ScriptsConfig
-from evoxtral.corpus.plan import Brief, EdgeCase, plan
-from evoxtral.corpus.records import Domain, Script, SliceType
+from evoxtral.corpus.briefs import Brief, EdgeCase, plan
+from evoxtral.corpus.composition import MAX_ROUGE_L
 from evoxtral.corpus.similarity import SimilarityIndex
-from evoxtral.corpus.targets import MAX_ROUGE_L
+from evoxtral.data.corpus_config import ScriptsConfig
+from evoxtral.data.records import Domain, Script, SliceType
 from evoxtral.errors import CorpusError
 from evoxtral.retries import backoff_s, retry_after_s
 from evoxtral.tags import CANONICAL, Category, TaggedText, normalise_tags, parse

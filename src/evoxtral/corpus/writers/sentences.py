@@ -9,8 +9,8 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle
 
-from evoxtral.corpus.plan import Brief, plan
-from evoxtral.corpus.records import Script, SliceType
+from evoxtral.corpus.briefs import Brief, plan
+from evoxtral.data.records import Script, SliceType
 from evoxtral.errors import CorpusError
 from evoxtral.tags import CANONICAL, Category
 

@@ -1,0 +1,150 @@
+"""The records that corpora and benchmarks are made of, one JSON object a line.
+
+Scripts, clips (spoken scripts), clips set aside; references (what was said) and predictions (what a system heard).
+Knows their fields and validity; knows nothing of who writes, speaks or scores them.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class SliceType(StrEnum):
+    """How densely a script is tagged (SPEC section 2)."""
+
+    PLAIN = "plain"
+    LIGHT = "light"
+    MODERATE = "moderate"
+    DENSE = "dense"
+    EDGE = "edge"
+
+
+class Domain(StrEnum):
+    """The kind of situation in which a script is spoken."""
+
+    CONVERSATION = "conversation"
+    MONOLOGUE = "monologue"
+    PODCAST = "podcast"
+    PRESENTATION = "presentation"
+    ARGUMENT = "argument"
+    STORYTELLING = "storytelling"
+    INTERVIEW = "interview"
+    VOICEMAIL = "voicemail"
+
+
+class Script(BaseModel):
+    """A text to be spoken.
+
+    Attributes:
+        id: unique in the corpus; also seeds what is random about the script's speech.
+        tagged_text: the text with its tags; everything else about it is derived by `evoxtral.tags`.
+        writer: who wrote it, such as "grammar", "openai:gpt-...", "import:FILE".
+        voice: the voice that must speak it; None where the voices take turns.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str = Field(min_length=1)
+    tagged_text: str = Field(min_length=1)
+    slice_type: SliceType
+    domain: Domain
+    writer: str
+    voice: str | None = None
+
+
+class Clip(BaseModel):
+    """A script that was spoken: one line of `clips.jsonl`, and later one row of the dataset.
+
+    Attributes:
+        id: unique in the corpus.
+        script_id: the script that is spoken here.
+        audio: path of the audio file, relative to the corpus folder.
+        duration_s: its length.
+        voice, engine: who spoke it.
+        split: "train", "validation" or "test"; None until splits are drawn.
+        details: what the engine adds, such as cost in characters.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str = Field(min_length=1)
+    script_id: str
+    tagged_text: str
+    audio: str
+    duration_s: float
+    voice: str
+    engine: str
+    seed: int
+    slice_type: SliceType
+    domain: Domain
+    split: str | None = None
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
+class SetAside(BaseModel):
+    """A clip that failed validation: its id and what was wrong with it."""
+
+    id: str
+    reason: str
+    detail: str
+
+
+class Reference(BaseModel):
+    """The truth about one clip.
+
+    Attributes:
+        id: unique in its set.
+        text: the tagged text that was spoken.
+        script_id: clips of one script count as one unit when intervals are estimated; None: the clip is its own.
+        slice_type, domain, voice, engine: as in the corpus; None where unknown.
+        duration_s: length of the audio; needed for rates by time only.
+        audio: path of the audio file, relative to the file that holds the line.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str = Field(min_length=1)
+    text: str
+    script_id: str | None = None
+    slice_type: str | None = None
+    domain: str | None = None
+    voice: str | None = None
+    engine: str | None = None
+    duration_s: float | None = None
+    audio: str | None = None
+
+    @property
+    def unit(self) -> str:
+        """What is drawn as a whole when clips are resampled."""
+        return self.id if self.script_id is None else self.script_id
+
+
+class Prediction(BaseModel):
+    """What one system made of one clip; lines of other systems may hold `id` and `text` only.
+
+    Attributes:
+        id: of the reference.
+        text: tagged text.
+        model: name of the model as the user gave it; `model_digest`: SHA-256 over its local files.
+        adapter: name of its adapter, if any; `engine`: the kind of engine that ran it.
+        options: what else decided the text, such as the language.
+        time: when it was made, ISO 8601, UTC.
+        compute_s: how long it took.
+        audio_sha256: of the audio file.
+        version: of evoxtral.
+    """
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+    id: str = Field(min_length=1)
+    text: str
+    model: str | None = None
+    model_digest: str | None = None
+    adapter: str | None = None
+    engine: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    time: str | None = None
+    compute_s: float | None = None
+    audio_sha256: str | None = None
+    version: str | None = None

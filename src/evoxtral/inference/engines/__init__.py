@@ -1,0 +1,1 @@
+"""Transcription engines: windows of audio in, hypotheses out. Each is an object behind `protocol`."""

@@ -1,0 +1,270 @@
+"""The `edge` engine: Whisper in CTranslate2 on the CPU, with its tags unsuppressed and no torch.
+
+Takes windows and gives tagged text; also aligns any text with a window, which the times of every engine come from.
+Knows nothing of files or long recordings.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoxtral.audio import SAMPLE_RATE_HZ
+from evoxtral.errors import ModelError
+from evoxtral.inference.engines.protocol import AlignedToken, Hypothesis
+from evoxtral.inference.hallucination_filter import is_doubtful, is_loop
+
+WINDOW_S = 30.0
+_WINDOW_SAMPLES = int(WINDOW_S * SAMPLE_RATE_HZ)
+
+# One second of Whisper's encoder output, which alignments count in.
+_ENCODED_FRAMES_PER_S = 50
+_FEATURE_FRAMES_PER_S = 100
+
+# Several windows are heard by workers side by side: at decoding, a second core helps another window more than the same
+# one. A worker encodes one window at a time and writes two; more would take 72 MB (encoding) and 37 MB (writing) for
+# each (benchmarks/edge_speed.py).
+_MOST_WORKERS = 4
+_LEAST_BATCH, _WINDOWS_A_WORKER = 4, 2
+BEAM_SIZE = 1
+
+# No speech has more tokens a second; what goes on for longer is a loop.
+_MAX_TOKENS_PER_S = 12
+_MAX_TOKENS_EXTRA = 24
+_MAX_TOKENS = 448
+
+
+class EdgeEngine:
+    """A CTranslate2 Whisper, English-only or multilingual. It does not stream: CTranslate2's Whisper gives whole texts.
+
+    Args:
+        folder: model.bin, config.json, a vocabulary, tokenizer.json.
+        model: the name that the user gave.
+        compute_type: CTranslate2's type of computation; "auto" is the fastest that this processor has.
+
+    Raises:
+        ModelError: the folder lacks a file or holds another kind of model.
+    """
+
+    name = "ctranslate2"
+    max_window_s = WINDOW_S
+
+    def __init__(self, folder: Path, *, model: str, compute_type: str = "auto") -> None:
+        import tokenizers
+        from faster_whisper.feature_extractor import FeatureExtractor
+
+        self.model = model
+        tokenizer_file = folder / "tokenizer.json"
+        if not tokenizer_file.is_file():
+            raise ModelError(f"{folder}: has no tokenizer.json", "copy it there from the model that was converted")
+        self._folder, self._compute_type = folder, compute_type
+        self._workers = min(available_cores(), _MOST_WORKERS)
+        self.batch_size = max(_LEAST_BATCH, _WINDOWS_A_WORKER * self._workers)
+        # By number of workers. The second is loaded once there are windows for it, and replaces the first if that was
+        # not used: one long recording needs no more than one of them.
+        self._models = {1: self._load(1)}
+        self._used = False
+        self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="edge")
+        try:
+            self._tokenizer = tokenizers.Tokenizer.from_file(str(tokenizer_file))
+        except Exception as error:  # the class that the package raises
+            raise ModelError(f"{tokenizer_file}: is damaged: {error}", "copy it again") from error
+        self._extract = FeatureExtractor(feature_size=self._models[1].n_mels)
+        self.is_multilingual = bool(self._models[1].is_multilingual)
+        self._end_of_text = self._token("<|endoftext|>")
+        # The windows heard last with their encodings, so that aligning them does not encode them again.
+        self._heard: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+
+    def _load(self, workers: int) -> Any:
+        import ctranslate2
+
+        threads = max(1, available_cores() // workers)
+        try:
+            return ctranslate2.models.Whisper(
+                str(self._folder),
+                device="cpu",
+                compute_type=self._compute_type,
+                inter_threads=workers,
+                intra_threads=threads,
+            )
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"{self._folder}: is not a CTranslate2 Whisper model: {reason}") from error
+
+    def _model(self, windows: int) -> Any:
+        """All cores for one window, or a worker for each core."""
+        if windows > 1 and self._workers not in self._models:
+            if not self._used:
+                self._models.clear()
+            self._models[self._workers] = self._load(self._workers)
+        self._used = True
+        return self._models.get(1 if windows == 1 else self._workers) or self._models[self._workers]
+
+    def transcribe_windows(self, windows: Sequence[NDArray[np.float32]], *, language: str = "en") -> list[Hypothesis]:
+        """See `TranscriptionEngine`. Raises ModelError for a language that the model does not know."""
+        hypotheses: list[Hypothesis] = []
+        prompt = [*self._start_sequence(language), self._token("<|notimestamps|>")]
+        for first in range(0, len(windows), self.batch_size):
+            batch = windows[first : first + self.batch_size]
+            encoded = self._encode(batch)
+            results = self._generate(encoded, prompt, batch, beam_size=BEAM_SIZE)
+            # Whisper's loops and slips: searched again more widely, then with repetitions forbidden.
+            for options in ({"beam_size": 5}, {"beam_size": 5, "no_repeat_ngram_size": 3}):
+                doubtful = [index for index, result in enumerate(results) if is_doubtful(result)]
+                if not doubtful:
+                    break
+                again = self._generate(encoded[doubtful], prompt, [batch[index] for index in doubtful], **options)
+                for index, result in zip(doubtful, again, strict=True):
+                    if not is_doubtful(result) or is_loop(results[index].text):
+                        results[index] = result
+            hypotheses += results
+        return hypotheses
+
+    def align_windows(
+        self, windows: Sequence[NDArray[np.float32]], texts: Sequence[str], *, language: str = "en"
+    ) -> list[list[AlignedToken]]:
+        """Find where each token of each text is heard, by the decoder's cross-attention (dynamic time warping).
+
+        Args:
+            windows: as for `transcribe_windows`; those of its last call are not encoded again.
+            texts: what is said in each window, from whatever source.
+
+        Returns:
+            the tokens of each text in order, their times rising; an empty list for an empty text.
+        """
+        aligned: list[list[AlignedToken]] = [[] for _ in windows]
+        spoken = [index for index, text in enumerate(texts) if text.strip()]
+        limit = _MAX_TOKENS // 2
+        for first in range(0, len(spoken), self.batch_size):
+            batch = spoken[first : first + self.batch_size]
+            # Whisper's text begins with a space; offsets are moved back by it.
+            encodings = [self._tokenizer.encode(f" {texts[index]}", add_special_tokens=False) for index in batch]
+            encoded = self._encode([windows[index] for index in batch])
+            tokens = [encoding.ids[:limit] for encoding in encodings]
+            frames = [max(1, len(windows[index]) * _FEATURE_FRAMES_PER_S // SAMPLE_RATE_HZ) for index in batch]
+            results = self._side_by_side(
+                partial(self._align, encoded, tokens, frames, self._start_sequence(language)), len(batch)
+            )
+            for index, encoding, result in zip(batch, encodings, results, strict=True):
+                aligned[index] = _tokens(texts[index], encoding.offsets[:limit], result)
+        return aligned
+
+    def _start_sequence(self, language: str) -> list[int]:
+        if not self.is_multilingual:
+            if language != "en":
+                raise ModelError(f"{self.model}: knows English only, not {language!r}", "use --language en")
+            return [self._token("<|startoftranscript|>")]
+        if self._tokenizer.token_to_id(f"<|{language}|>") is None:
+            raise ModelError(f"{self.model}: knows no language {language!r}", "give an ISO 639-1 code, such as en")
+        return [self._token(name) for name in ("<|startoftranscript|>", f"<|{language}|>", "<|transcribe|>")]
+
+    def _token(self, name: str) -> int:
+        number: int | None = self._tokenizer.token_to_id(name)
+        if number is None:
+            raise ModelError(f"{self.model}: its tokenizer has no {name}")
+        return number
+
+    def _align(
+        self,
+        encoded: NDArray[np.float32],
+        tokens: Sequence[list[int]],
+        frames: Sequence[int],
+        start: list[int],
+        part: list[int],
+    ) -> list[Any]:
+        """CTranslate2's alignments of some of the windows."""
+        aligned: list[Any] = self._model(len(encoded)).align(
+            self._view(encoded[part]), start, [tokens[index] for index in part], [frames[index] for index in part]
+        )
+        return aligned
+
+    def _encode(self, windows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Encoder outputs, shape (windows, 1500, width)."""
+        known = self._heard
+        encode = self._model(len(windows)).encode
+
+        def encoded(window: NDArray[np.float32]) -> NDArray[np.float32]:
+            for samples, output in known:
+                if samples is window:
+                    return output
+            padded = np.pad(window[:_WINDOW_SAMPLES], (0, max(0, _WINDOW_SAMPLES - len(window))))
+            features = np.ascontiguousarray(self._extract(padded, padding=0), np.float32)
+            of_window: NDArray[np.float32] = np.asarray(encode(self._view(features[None]), to_cpu=True)).squeeze(0)
+            return of_window
+
+        outputs = list(self._threads.map(encoded, windows))
+        self._heard = list(zip(windows, outputs, strict=True))
+        return np.stack(outputs)
+
+    def _side_by_side(self, work: Callable[[list[int]], list[Any]], count: int) -> list[Any]:
+        """What `work` gives for `count` windows, of which each worker gets its share by their numbers."""
+        parts = [list(range(first, count, self._workers)) for first in range(min(self._workers, count))]
+        results: list[Any] = [None] * count
+        for part, of_part in zip(parts, self._threads.map(work, parts), strict=True):
+            for index, result in zip(part, of_part, strict=True):
+                results[index] = result
+        return results
+
+    def _generate(
+        self, encoded: NDArray[np.float32], prompt: list[int], windows: Sequence[NDArray[np.float32]], **options: Any
+    ) -> list[Hypothesis]:
+        longest_s = max(len(window) for window in windows) / SAMPLE_RATE_HZ
+        generate = self._model(len(windows)).generate
+        results = self._side_by_side(
+            lambda part: generate(
+                self._view(encoded[part]),
+                [prompt] * len(part),
+                # CTranslate2 writes at most half of this many tokens.
+                max_length=min(_MAX_TOKENS, 2 * (_MAX_TOKENS_EXTRA + int(longest_s * _MAX_TOKENS_PER_S))),
+                return_scores=True,
+                return_no_speech_prob=True,
+                suppress_tokens=[],  # Whisper's usual list holds "[", without which no tag can be written,
+                suppress_blank=False,  # and this one the end at once, without which silence gets words
+                **options,
+            ),
+            len(windows),
+        )
+        hypotheses = []
+        for result in results:
+            written = result.sequences_ids[0]
+            # The score is a mean that counts the end token's probability but not the token; of no tokens it is none.
+            mean = float(result.scores[0]) * len(written) / (len(written) + 1) if written else None
+            text = self._tokenizer.decode([token for token in written if token < self._end_of_text]).strip()
+            hypotheses.append(Hypothesis(text, mean, float(result.no_speech_prob)))
+        return hypotheses
+
+    @staticmethod
+    def _view(array: NDArray[np.float32]) -> Any:
+        import ctranslate2
+
+        return ctranslate2.StorageView.from_array(np.ascontiguousarray(array))
+
+
+def available_cores() -> int:
+    """How many cores this process may use, at most eight: more do not make a window faster."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, 8)
+
+
+def is_edge_model(folder: Path) -> bool:
+    """Whether a folder holds a CTranslate2 model."""
+    return (folder / "model.bin").is_file()
+
+
+def _tokens(text: str, offsets: Sequence[tuple[int, int]], result: Any) -> list[AlignedToken]:
+    """Read token times off a warping path: a token begins with the first frame that the path gives to it."""
+    begins = np.zeros(len(offsets) + 1)
+    path = np.asarray(result.alignments)
+    rows, first = np.unique(path[:, 0], return_index=True)
+    begins[rows] = path[first, 1] / _ENCODED_FRAMES_PER_S
+    return [
+        AlignedToken(
+            max(start - 1, 0), min(max(end - 1, 0), len(text)), float(begins[index]), float(begins[index + 1]), chance
+        )
+        for index, ((start, end), chance) in enumerate(zip(offsets, result.text_token_probs, strict=True))
+    ]

@@ -1,0 +1,184 @@
+"""The `remote` engine: windows sent to an OpenAI-compatible transcription endpoint (vLLM, our own server, OpenAI).
+
+Named by the address of the API and, after `#`, the model's name there: `http://gpu-box:8000/v1#evoxtral`. The key, if
+one is needed, comes from the environment variable EVOXTRAL_REMOTE_KEY; for OpenAI's own endpoint also OPENAI_API_KEY,
+which no other is given.
+"""
+
+import io
+import json
+import os
+import random
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urldefrag, urlsplit
+
+import httpx
+import numpy as np
+from numpy.typing import NDArray
+
+from evoxtral.audio import SAMPLE_RATE_HZ, write_audio
+from evoxtral.errors import ModelError
+from evoxtral.inference.engines.detokenizer import stripped
+from evoxtral.inference.engines.protocol import Hypothesis
+from evoxtral.retries import retry_after_s
+
+KEY_VARIABLE = "EVOXTRAL_REMOTE_KEY"
+OPENAI_KEY_VARIABLE = "OPENAI_API_KEY"
+_OPENAI_HOST = "api.openai.com"
+# Requests at a time: enough for a server that batches, few enough for one that counts.
+_CONCURRENCY = 8
+_TIMEOUT_S = httpx.Timeout(120.0, connect=10.0)
+_ATTEMPTS = 6
+_LONGEST_WAIT_S = 60.0
+# The server is busy or stumbled: the same request may succeed later (RFC 9110).
+_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class RemoteEngine:
+    """Sends each window as a FLAC file, several at a time, and again with growing waits where that may help.
+
+    Args:
+        model: ADDRESS or ADDRESS#MODEL.
+        first_wait_s: wait before the second attempt; doubles with each further one, unless the server names a time.
+
+    Raises:
+        ModelError: the address is not one.
+    """
+
+    name = "remote"
+    max_window_s = 30.0
+    batch_size = _CONCURRENCY
+
+    def __init__(self, model: str, *, first_wait_s: float = 0.5) -> None:
+        address, served = urldefrag(model)
+        parts = urlsplit(address)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ModelError(f"{model}: is not an address", "write http://HOST:PORT/v1#MODEL")
+        if parts.username is not None:
+            # It would be written into transcripts with the model's name.
+            raise ModelError(f"{parts.hostname}: an address must not hold a key", f"set {KEY_VARIABLE} instead")
+        self.model = model
+        self._address = address.rstrip("/") + "/audio/transcriptions"
+        self._served = served or "evoxtral"
+        self._first_wait_s = first_wait_s
+        self._key_variables = (KEY_VARIABLE, *([OPENAI_KEY_VARIABLE] if parts.hostname == _OPENAI_HOST else ()))
+        key = next((os.environ[name] for name in self._key_variables if os.environ.get(name)), None)
+        self._client = httpx.Client(
+            timeout=_TIMEOUT_S,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            limits=httpx.Limits(max_connections=_CONCURRENCY),
+        )
+
+    def transcribe_windows(self, windows: Sequence[NDArray[np.float32]], *, language: str = "en") -> list[Hypothesis]:
+        """See `TranscriptionEngine`. Raises ModelError when the endpoint refuses or stays out of reach."""
+        with ThreadPoolExecutor(_CONCURRENCY) as pool:
+            return list(pool.map(lambda window: Hypothesis(self._transcribe(window, language)), windows))
+
+    def stream_window(self, window: NDArray[np.float32], *, language: str = "en") -> Iterator[str]:
+        """See `TokenStreamer`; a server that does not stream gives one piece.
+
+        Raises:
+            ModelError: as for `transcribe_windows`, or the server breaks off.
+        """
+        answer = self._send(window, language, streamed=True)
+        try:
+            if answer.headers.get("Content-Type", "").startswith("text/event-stream"):
+                yield from stripped(self._read_events(answer))
+            else:
+                answer.read()
+                if text := self._read(answer):
+                    yield text
+        except httpx.TransportError as error:
+            raise ModelError(f"{self._address}: broke off: {error}", "try again") from error
+        finally:
+            answer.close()
+
+    def _transcribe(self, window: NDArray[np.float32], language: str) -> str:
+        return self._read(self._send(window, language, streamed=False))
+
+    def _send(self, window: NDArray[np.float32], language: str, *, streamed: bool) -> httpx.Response:
+        """The answer to a window, good or bad, but none that may get better by itself."""
+        sound = io.BytesIO()
+        write_audio(sound, window, SAMPLE_RATE_HZ, suffix=".flac")
+        fields = {"model": self._served, "language": language, "response_format": "json", "temperature": "0"}
+        cause = ""
+        for attempt in range(_ATTEMPTS):
+            request = self._client.build_request(
+                "POST",
+                self._address,
+                data=fields | ({"stream": "true"} if streamed else {}),
+                files={"file": ("window.flac", sound.getvalue(), "audio/flac")},
+            )
+            try:
+                answer = self._client.send(request, stream=streamed)
+            except httpx.TransportError as error:
+                cause, wait_s = str(error) or type(error).__name__, None
+            else:
+                if answer.status_code not in _TRANSIENT:
+                    return answer
+                answer.close()
+                cause, wait_s = f"answered {answer.status_code}", retry_after_s(answer.headers.get("Retry-After"))
+            if attempt + 1 < _ATTEMPTS:
+                growing_s = self._first_wait_s * 2**attempt * random.uniform(0.75, 1.25)
+                time.sleep(min(growing_s if wait_s is None else wait_s, _LONGEST_WAIT_S))
+        raise ModelError(
+            f"{self._address}: {cause}, {_ATTEMPTS} times in a row", "check that the server runs and is not overloaded"
+        )
+
+    def _read(self, answer: httpx.Response) -> str:
+        if answer.status_code in (401, 403):
+            raise ModelError(f"{self._address}: refused the key", f"set {' or '.join(self._key_variables)}")
+        try:
+            body: Any = answer.json()
+        except ValueError:
+            body = None
+        if answer.is_success and isinstance(body, dict) and isinstance(body.get("text"), str):
+            text: str = body["text"]
+            return text.strip()
+        raise ModelError(f"{self._address}: answered {answer.status_code}: {_reason(answer.text, body)}")
+
+    def _read_events(self, answer: httpx.Response) -> Iterator[str]:
+        """The pieces of text in server-sent events, in the dialects of OpenAI and vLLM."""
+        for data in _data_of_events(answer.iter_lines()):
+            if data == "[DONE]":
+                return
+            try:
+                event: Any = json.loads(data)
+            except ValueError:
+                event = None
+            if not isinstance(event, dict) or event.get("error"):
+                raise ModelError(f"{self._address}: broke off: {_reason(data, event)}")
+            if event.get("type") == "transcript.text.done":
+                return
+            choices = event.get("choices") or ()
+            pieces = [event.get("delta"), *((choice.get("delta") or {}).get("content") for choice in choices)]
+            yield from (piece for piece in pieces if isinstance(piece, str))
+        raise ModelError(f"{self._address}: broke off in the middle of a text", "try again")
+
+
+def _data_of_events(lines: Iterator[str]) -> Iterator[str]:
+    """The data of server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
+    data: list[str] = []
+    for line in lines:
+        if line.startswith("data:"):
+            data.append(line.removeprefix("data:").removeprefix(" "))
+        elif not line and data:
+            yield "\n".join(data)
+            data = []
+
+
+def _reason(text: str, body: Any) -> str:
+    """The server's own words, in the forms of OpenAI, RFC 9457 and FastAPI, on one line."""
+    if isinstance(body, dict):
+        error = body.get("error")
+        for words in (
+            error.get("message") if isinstance(error, dict) else error,
+            body.get("detail"),
+            body.get("title"),
+        ):
+            if isinstance(words, str) and words:
+                return " ".join(words.split())[:300]
+    return " ".join(text.split())[:300] or "nothing"

@@ -1,0 +1,106 @@
+"""Plans: quotas are met exactly, whatever exists already."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evoxtral.corpus.briefs import EdgeCase, plan
+from evoxtral.corpus.composition import NATURAL_TAG_SHARES, apportion, target_tag_shares
+from evoxtral.data.records import Domain, Script, SliceType
+from evoxtral.tags import CANONICAL, Category
+
+
+def test_a_thousand_briefs_have_the_slices_domains_and_tags_of_the_targets() -> None:
+    briefs = plan(1_000, seed=1)
+    assert Counter(brief.slice_type for brief in briefs) == {
+        SliceType.PLAIN: 250,
+        SliceType.LIGHT: 250,
+        SliceType.MODERATE: 250,
+        SliceType.DENSE: 150,
+        SliceType.EDGE: 100,
+    }
+    assert Counter(brief.domain for brief in briefs) == dict.fromkeys(Domain, 125)
+    sizes = {
+        SliceType.PLAIN: {0},
+        SliceType.LIGHT: {1, 2},
+        SliceType.MODERATE: {3, 4},
+        SliceType.DENSE: {5, 6, 7, 8},
+    }
+    for kind, allowed in sizes.items():
+        assert {len(brief.tags) for brief in briefs if brief.slice_type is kind} == allowed
+
+    tags = Counter(tag for brief in briefs for tag in brief.tags)
+    for tag, share in target_tag_shares().items():
+        assert tags[tag] / tags.total() == pytest.approx(share, abs=0.01), tag
+    tagged = [brief for brief in briefs if brief.tags]
+    assert sum(brief.emphasis for brief in tagged) / len(tagged) == pytest.approx(0.25, abs=0.001)
+    assert {brief.edge_case for brief in briefs if brief.slice_type is SliceType.EDGE} == set(EdgeCase)
+
+
+def test_tag_targets_raise_rare_tags_and_halve_pauses() -> None:
+    shares = target_tag_shares()
+    assert sum(shares.values()) == pytest.approx(1)
+    assert sum(NATURAL_TAG_SHARES.values()) == pytest.approx(1)
+    for tag in ("gasps", "stammers", "crying"):
+        assert 3 <= shares[tag] / NATURAL_TAG_SHARES[tag] <= 5
+    assert shares["pause"] / NATURAL_TAG_SHARES["pause"] == pytest.approx(0.5)
+
+
+def test_edge_cases_can_be_heard() -> None:
+    for brief in plan(3_000, seed=2):
+        categories = [CANONICAL[tag].category for tag in brief.tags]
+        if brief.edge_case is EdgeCase.BOUNDARY:
+            assert brief.tags[0] != "pause"
+            assert categories[-1] is Category.NON_VERBAL
+        if brief.edge_case is EdgeCase.BACK_TO_BACK:
+            assert categories.count(Category.EMOTION) <= 1
+            assert categories.count(Category.DELIVERY) <= 1
+
+
+def test_what_exists_counts_towards_every_target() -> None:
+    # Half of the corpus exists and is lopsided: plain podcasts and one excited argument each other time.
+    existing = [
+        Script(
+            id=str(index),
+            tagged_text="Well then." if index % 2 else "[excited] Well then!",
+            slice_type=SliceType.PLAIN if index % 2 else SliceType.LIGHT,
+            domain=Domain.PODCAST if index % 2 else Domain.ARGUMENT,
+            writer="test",
+        )
+        for index in range(100)
+    ]
+    briefs = plan(400, seed=0, existing=existing)
+    assert len(briefs) == 300
+    together = Counter(script.slice_type for script in existing) + Counter(brief.slice_type for brief in briefs)
+    assert together == {
+        SliceType.PLAIN: 100,
+        SliceType.LIGHT: 100,
+        SliceType.MODERATE: 100,
+        SliceType.DENSE: 60,
+        SliceType.EDGE: 40,
+    }
+    domains = Counter(script.domain for script in existing) + Counter(brief.domain for brief in briefs)
+    assert max(domains.values()) <= 100
+    tags = Counter(tag for brief in briefs for tag in brief.tags)
+    assert (tags["excited"] + 50) / (tags.total() + 50) == pytest.approx(target_tag_shares()["excited"], abs=0.02)
+
+
+def test_a_full_corpus_needs_nothing() -> None:
+    script = Script(id="a", tagged_text="A.", slice_type=SliceType.PLAIN, domain=Domain.PODCAST, writer="test")
+    assert plan(1, existing=[script]) == []
+
+
+def test_the_seed_decides() -> None:
+    assert plan(50, seed=4) == plan(50, seed=4)
+    assert plan(50, seed=4) != plan(50, seed=5)
+
+
+@given(total=st.integers(0, 5_000), weights=st.lists(st.integers(1, 100), min_size=1, max_size=20))
+@settings(max_examples=200)
+def test_apportioned_numbers_sum_up_and_stay_within_one_of_their_share(total: int, weights: list[int]) -> None:
+    shares = {index: weight / sum(weights) for index, weight in enumerate(weights)}
+    counts = apportion(total, shares)
+    assert sum(counts.values()) == total
+    assert all(abs(counts[index] - total * share) < 1 + 1e-6 for index, share in shares.items())
