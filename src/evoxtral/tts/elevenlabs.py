@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from evoxtral.errors import AudioError, EvoxtralError, VoiceError
-from evoxtral.retries import backoff_s, retry_after_s
+from evoxtral.retries import RetryPolicy, is_transient, retry_after_s
 from evoxtral.tags import parse
 from evoxtral.tts.speech_engine import PaidSpeech, Speech, Voice
 
@@ -58,7 +58,7 @@ _INITIAL_CONCURRENCY = 2
 # The service refuses longer texts; one must not use up the budget of the others before it is refused.
 _MAX_CHARACTERS = 5_000
 
-_MAX_ATTEMPTS = 8
+_RETRIES = RetryPolicy(attempts=8)
 # So many texts in a row for which every attempt failed: the service is down.
 _MAX_GIVEN_UP_IN_A_ROW = 5
 
@@ -267,10 +267,10 @@ class ElevenLabsEngine:
         voice_id = _voice_id(voice)
         receipt = _Receipt()
         failures = 0
-        while failures < _MAX_ATTEMPTS:
+        while failures < _RETRIES.attempts:
             key = await self._acquire_key(text)
             failures += 1
-            pause_s = backoff_s(failures)
+            pause_s = _RETRIES.wait_s(failures)
             try:
                 data = await self._request(key, text, voice_id, seed, receipt)
                 samples = self._decode(data, text)
@@ -291,12 +291,12 @@ class ElevenLabsEngine:
                     self._changed.notify_all()
             if key.set_aside is not None:
                 failures -= 1  # the key's fault; there are only so many keys
-            elif pause_s and failures < _MAX_ATTEMPTS:
+            elif pause_s and failures < _RETRIES.attempts:
                 await self._pause(pause_s)
         self._given_up_in_a_row += 1
         if self._given_up_in_a_row >= _MAX_GIVEN_UP_IN_A_ROW:
             raise VoiceError(f"ElevenLabs does not answer as it should ({self._redact(reason)})", "try again later")
-        raise EvoxtralError(f"gave up after {_MAX_ATTEMPTS} attempts: {self._redact(reason)}")
+        raise EvoxtralError(f"gave up after {_RETRIES.attempts} attempts: {self._redact(reason)}")
 
     async def _acquire_key(self, text: str) -> _Key:
         """A key for one request, whose cost is then reserved; waits until a key is free and the budget suffices."""
@@ -412,9 +412,9 @@ class ElevenLabsEngine:
                 key.limit = max(1, key.in_use - 1)
             if not key.resting:
                 key.refusals += 1
-            self._rest(key, asked_s if asked_s is not None else backoff_s(max(1, key.refusals)))
+            self._rest(key, asked_s if asked_s is not None else _RETRIES.wait_s(max(1, key.refusals)))
             return reason, 0.0  # another key may be free at once
-        if error.status_code in (408, 409, 425) or (error.status_code or 500) >= 500:
+        if is_transient(error.status_code):
             return reason, asked_s if asked_s is not None else pause_s
         raise EvoxtralError(f"ElevenLabs refuses the text: {reason}") from None
 

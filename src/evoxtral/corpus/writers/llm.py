@@ -27,7 +27,7 @@ from evoxtral.corpus.similarity import SimilarityIndex
 from evoxtral.data.corpus_config import ScriptsConfig
 from evoxtral.data.records import Domain, Script, SliceType
 from evoxtral.errors import CorpusError
-from evoxtral.retries import backoff_s, retry_after_s
+from evoxtral.retries import RetryPolicy, is_transient
 from evoxtral.tags import CANONICAL, Category, TaggedText, normalise_tags, parse
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _BRIEFS_PER_REQUEST = 5
 # How often a brief is sent before it is given up.
 _MAX_ASKS = 5
-_MAX_ATTEMPTS = 6
+_RETRIES = RetryPolicy(attempts=6)
 _TIMEOUT_S = 180.0
 _MAX_ANSWER_TOKENS = 4_096
 # Beginnings of the latest scripts that the model is asked not to repeat.
@@ -511,7 +511,7 @@ class _Run:
         failures = 0
         while True:
             body = self._endpoint.body(system, prompt)
-            pause_s: float | None = None
+            asked: str | None = None
             try:
                 response = await client.post(self._endpoint.url, headers=self._endpoint.headers, json=body)
                 if response.status_code == 200:
@@ -522,19 +522,19 @@ class _Run:
                 reason = f"{response.status_code}: {self._endpoint.redact(response.text)[:300]}"
                 if self._endpoint.simplify(body, response.status_code, response.text):
                     continue
-                if response.status_code < 500 and response.status_code not in (408, 409, 425, 429):
+                if not is_transient(response.status_code):
                     raise CorpusError(f"{self._endpoint.url} refuses the request: {reason}", self._hint(response))
-                pause_s = retry_after_s(response.headers.get("retry-after"))
+                asked = response.headers.get("retry-after")
             except httpx.TransportError as error:
                 reason = f"{type(error).__name__}: {error}".rstrip(": ")
             except (ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError):
                 reason = "an answer that is none of the API's"
             failures += 1
-            if failures == _MAX_ATTEMPTS:
+            if failures == _RETRIES.attempts:
                 raise CorpusError(
                     f"{self._endpoint.url} does not answer as it should ({reason})", "the same command resumes"
                 )
-            await self._sleep(backoff_s(failures) if pause_s is None else pause_s)
+            await self._sleep(_RETRIES.wait_s(failures, asked))
 
     def _hint(self, response: "httpx.Response") -> str:
         if response.status_code in (401, 403):

@@ -8,7 +8,6 @@ which no other is given.
 import io
 import json
 import os
-import random
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ from evoxtral.audio import SAMPLE_RATE_HZ, write_audio
 from evoxtral.errors import ModelError
 from evoxtral.inference.engines.detokenizer import stripped
 from evoxtral.inference.engines.protocol import Hypothesis
-from evoxtral.retries import retry_after_s
+from evoxtral.retries import RetryPolicy, is_transient
 
 KEY_VARIABLE = "EVOXTRAL_REMOTE_KEY"
 OPENAI_KEY_VARIABLE = "OPENAI_API_KEY"
@@ -31,10 +30,7 @@ _OPENAI_HOST = "api.openai.com"
 # Requests at a time: enough for a server that batches, few enough for one that counts.
 _CONCURRENCY = 8
 _TIMEOUT_S = httpx.Timeout(120.0, connect=10.0)
-_ATTEMPTS = 6
-_LONGEST_WAIT_S = 60.0
-# The server is busy or stumbled: the same request may succeed later (RFC 9110).
-_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+_FIRST_WAIT_S = 0.5
 
 
 class RemoteEngine:
@@ -52,7 +48,7 @@ class RemoteEngine:
     max_window_s = 30.0
     batch_size = _CONCURRENCY
 
-    def __init__(self, model: str, *, first_wait_s: float = 0.5) -> None:
+    def __init__(self, model: str, *, first_wait_s: float = _FIRST_WAIT_S) -> None:
         address, served = urldefrag(model)
         parts = urlsplit(address)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -63,7 +59,7 @@ class RemoteEngine:
         self.model = model
         self._address = address.rstrip("/") + "/audio/transcriptions"
         self._served = served or "evoxtral"
-        self._first_wait_s = first_wait_s
+        self._retries = RetryPolicy(first_wait_s=first_wait_s)
         self._key_variables = (KEY_VARIABLE, *([OPENAI_KEY_VARIABLE] if parts.hostname == _OPENAI_HOST else ()))
         key = next((os.environ[name] for name in self._key_variables if os.environ.get(name)), None)
         self._client = httpx.Client(
@@ -105,7 +101,7 @@ class RemoteEngine:
         write_audio(sound, window, SAMPLE_RATE_HZ, suffix=".flac")
         fields = {"model": self._served, "language": language, "response_format": "json", "temperature": "0"}
         cause = ""
-        for attempt in range(_ATTEMPTS):
+        for failures in range(1, self._retries.attempts + 1):
             request = self._client.build_request(
                 "POST",
                 self._address,
@@ -115,17 +111,17 @@ class RemoteEngine:
             try:
                 answer = self._client.send(request, stream=streamed)
             except httpx.TransportError as error:
-                cause, wait_s = str(error) or type(error).__name__, None
+                cause, asked = str(error) or type(error).__name__, None
             else:
-                if answer.status_code not in _TRANSIENT:
+                if not is_transient(answer.status_code):
                     return answer
                 answer.close()
-                cause, wait_s = f"answered {answer.status_code}", retry_after_s(answer.headers.get("Retry-After"))
-            if attempt + 1 < _ATTEMPTS:
-                growing_s = self._first_wait_s * 2**attempt * random.uniform(0.75, 1.25)
-                time.sleep(min(growing_s if wait_s is None else wait_s, _LONGEST_WAIT_S))
+                cause, asked = f"answered {answer.status_code}", answer.headers.get("Retry-After")
+            if failures < self._retries.attempts:
+                time.sleep(self._retries.wait_s(failures, asked))
         raise ModelError(
-            f"{self._address}: {cause}, {_ATTEMPTS} times in a row", "check that the server runs and is not overloaded"
+            f"{self._address}: {cause}, {self._retries.attempts} times in a row",
+            "check that the server runs and is not overloaded",
         )
 
     def _read(self, answer: httpx.Response) -> str:
