@@ -9,8 +9,6 @@ from typing import Any
 
 _EXPORTS = {
     "Comparison": "scoring",
-    "Prediction": "records",
-    "Reference": "records",
     "Report": "scoring",
     "RoundTrip": "roundtrip",
     "TestSet": "testset",
@@ -18,12 +16,11 @@ _EXPORTS = {
     "describe_system": "report",
     "export_testset": "testset",
     "load_testset": "testset",
-    "log_to_wandb": "tracking",
+    "log_to_wandb": "wandb_log",
     "markdown_summary": "report",
-    "read_records": "records",
     "reward": "scoring",
     "round_trip": "roundtrip",
-    "run_model": "running",
+    "run_model": "predicting",
     "score": "scoring",
     "write_html": "report",
     "write_report": "report",
