@@ -1,6 +1,7 @@
 """A recording whose every word is known."""
 
 import pytest
+
 from known_speech import SENTENCES, Recording, record
 
 

@@ -10,7 +10,6 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from known_speech import SENTENCES, Reader, Recording, record
 from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ
@@ -29,6 +28,7 @@ from evoxtral.inference.diarization import (
 from evoxtral.inference.formats import to_txt
 from evoxtral.inference.pipeline import transcribe
 from evoxtral.models import ModelStore
+from known_speech import SENTENCES, Reader, Recording, record
 from local_hub import serve_hub
 
 PLAIN = [sentence for sentence in SENTENCES if "[" not in sentence]

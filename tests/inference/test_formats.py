@@ -11,7 +11,6 @@ import av
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from known_speech import Reader
 
 from evoxtral.inference.formats import (
     LINE_CHARACTERS,
@@ -29,6 +28,7 @@ from evoxtral.inference.pipeline import transcribe
 from evoxtral.inference.timing import plain_part
 from evoxtral.inference.transcript import Transcript, TranscriptSegment, TranscriptTag, TranscriptWord
 from evoxtral.tags import parse
+from known_speech import Reader
 
 
 def spoken(

@@ -8,7 +8,6 @@ import pytest
 import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from known_speech import Reader
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
@@ -18,6 +17,7 @@ from evoxtral.inference.engines.loading import load_packaged_engine
 from evoxtral.inference.engines.protocol import Hypothesis
 from evoxtral.inference.pipeline import transcribe
 from evoxtral.tags import parse
+from known_speech import Reader
 
 
 @pytest.mark.parametrize("max_window_s", [6.0, 8.0, 10.0, 15.0, 30.0])

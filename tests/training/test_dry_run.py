@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tiny_models import save_tiny_whisper, write_corpus
 
 from evoxtral.cli.main import main
 from evoxtral.training.adapters import add_adapter
 from evoxtral.training.dry_run import Estimate, Plan, make_plan
 from evoxtral.training.family import load_family
 from evoxtral.training.recipe import load_recipe
+from tiny_models import save_tiny_whisper, write_corpus
 
 
 def write_recipe(folder: Path, family: str, base: Path, **changes: object) -> Path:

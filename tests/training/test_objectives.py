@@ -4,7 +4,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_models import tone
 
 from evoxtral.training.adapters import add_adapter
 from evoxtral.training.family import IGNORED, TokenLogits
@@ -14,6 +13,7 @@ from evoxtral.training.packing import Window
 from evoxtral.training.recipe import Lora
 from evoxtral.training.voxtral import VoxtralFamily
 from evoxtral.training.whisper import WhisperFamily
+from tiny_models import tone
 
 
 def windows(*texts: str) -> list[Window]:

@@ -13,7 +13,6 @@ import soundfile
 import torch
 import yaml
 from safetensors.torch import load_file
-from tiny_models import free_port, tone, write_corpus
 
 from evoxtral.bench import reward
 from evoxtral.errors import RecipeError
@@ -27,6 +26,7 @@ from evoxtral.training.preference import Candidates, Pair, make_pairs
 from evoxtral.training.recipe import Bench, Lora, Recipe, Source, load_recipe
 from evoxtral.training.stages import run_recipe
 from evoxtral.training.whisper import WhisperFamily
+from tiny_models import free_port, tone, write_corpus
 
 TEXTS = ["[laughs] Hi.", "No way...", "[sad] Oh.", "Go."]
 

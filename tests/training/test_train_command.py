@@ -7,9 +7,9 @@ import pytest
 import soundfile
 import yaml
 from huggingface_hub import ModelCard
-from tiny_models import tone, write_corpus
 
 from evoxtral.cli.main import main
+from tiny_models import tone, write_corpus
 
 
 def test_one_command_trains_benches_and_merges(

@@ -13,7 +13,6 @@ import soundfile
 import torch
 import yaml
 from safetensors.torch import load_file
-from tiny_models import SPECIALS, tone
 from transformers import VoxtralForConditionalGeneration
 
 from evoxtral.training.adapters import add_adapter, load_adapter
@@ -24,6 +23,7 @@ from evoxtral.training.recipe import Lora, load_recipe
 from evoxtral.training.stages import run_recipe
 from evoxtral.training.targets import lora_targets
 from evoxtral.training.voxtral import VoxtralFamily
+from tiny_models import SPECIALS, tone
 
 TEXTS = ["[laughs] Hi!", "[sad] Oh NO...", "Fine."]
 STEPS = 20

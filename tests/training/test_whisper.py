@@ -15,7 +15,6 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
-from tiny_models import free_port, save_tiny_whisper, tone, write_corpus
 from transformers import WhisperForConditionalGeneration
 
 from evoxtral.errors import RecipeError
@@ -27,6 +26,7 @@ from evoxtral.training.recipe import Lora, Source, load_recipe
 from evoxtral.training.stages import run_recipe, stages
 from evoxtral.training.targets import lora_targets
 from evoxtral.training.whisper import WhisperFamily
+from tiny_models import free_port, save_tiny_whisper, tone, write_corpus
 
 TEXTS = ["[laughs] Hi.", "No way...", "[sad] Oh [sighs] NO.", "Go."]
 
