@@ -41,10 +41,7 @@ class LocalAgreement:
         """
         units = _units(hypothesis)
         agreed = sum(
-            1
-            for _ in takewhile(
-                lambda pair: pair[0].key == pair[1].key, zip(self._previous, units, strict=False)
-            )
+            1 for _ in takewhile(lambda pair: pair[0].key == pair[1].key, zip(self._previous, units, strict=False))
         )
         while agreed and units[agreed - 1].is_tag:
             agreed -= 1

@@ -1,0 +1,243 @@
+"""The one owner of the engine: windows of all requests wait here, and go to it in batches that mix requests.
+
+Each request runs the ordinary pipeline in a thread of its own, with an engine that is a stand-in: it puts windows into
+this queue and waits. Batches take one window of each waiting request in turn, so that a recording of three hours does
+not hold up one of five seconds. A request whose client left is cancelled: its windows leave the queue. Knows engines by
+their protocol, and threads; nothing of HTTP or audio files.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoxtral.inference.engines.protocol import AlignedToken, Aligner, Hypothesis, TranscriptionEngine
+
+# After its windows were transcribed a request asks for their alignment within this time; the engine still holds their
+# encodings then, so that it is worth waiting for.
+_ALIGNMENT_GRACE_S = 0.02
+# Weight of the newest observation in the mean time of a request, which Retry-After is made from.
+_SMOOTHING = 0.2
+
+
+class QueueFullError(Exception):
+    """No further request is taken now; `retry_after_s` says when it is worth coming again."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(f"the queue is full, try again in {retry_after_s} s")
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """One window for the engine: to be transcribed, or with a text to be aligned."""
+
+    kind: Literal["transcribe", "align"]
+    window: NDArray[np.float32]
+    language: str
+    text: str = ""
+    result: "Future[Any]" = field(default_factory=Future)
+
+
+class Ticket:
+    """A request's place: what is queued for it, and whether its client still waits."""
+
+    def __init__(self) -> None:
+        self.jobs: deque[_Job] = deque()
+        self.cancelled = False
+
+
+class WindowScheduler:
+    """Owns an engine in a thread of its own; `close` ends it.
+
+    Args:
+        engine: used by that thread only.
+        aligner: what aligns where the engine does not; None for none.
+        max_requests: so many requests are admitted at a time, waiting ones included.
+    """
+
+    def __init__(self, engine: TranscriptionEngine, *, aligner: Aligner | None = None, max_requests: int = 64) -> None:
+        self.engine = engine
+        self._aligner = engine if isinstance(engine, Aligner) else aligner
+        self._max_requests = max_requests
+        self._tickets: deque[Ticket] = deque()  # in the order of their turns
+        self._changed = threading.Condition()
+        self._closed = False
+        self._admitted = 0
+        self._mean_request_s = 1.0
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread.start()
+
+    @property
+    def admitted(self) -> int:
+        """Requests that are under way or wait."""
+        return self._admitted
+
+    @property
+    def queued_windows(self) -> int:
+        with self._changed:
+            return sum(len(ticket.jobs) for ticket in self._tickets)
+
+    @contextmanager
+    def admit(self) -> Iterator[Ticket]:
+        """A place for one request for as long as the block runs.
+
+        Raises:
+            QueueFullError: all places are taken.
+        """
+        started_s = time.monotonic()
+        ticket = Ticket()
+        with self._changed:
+            if self._closed or self._admitted >= self._max_requests:
+                raise QueueFullError(max(1, round(self._mean_request_s)))
+            self._admitted += 1
+        try:
+            yield ticket
+        finally:
+            self.cancel(ticket)
+            with self._changed:
+                self._admitted -= 1
+                self._mean_request_s += _SMOOTHING * (time.monotonic() - started_s - self._mean_request_s)
+
+    def engine_for(self, ticket: Ticket) -> TranscriptionEngine:
+        """What a request's pipeline is given for an engine."""
+        return _StandIn(self, ticket) if self._aligner is None else _AligningStandIn(self, ticket)
+
+    def cancel(self, ticket: Ticket) -> None:
+        """Take a request's windows out of the queue; who waits for them gets CancelledError."""
+        with self._changed:
+            ticket.cancelled = True
+            waiting = list(ticket.jobs)
+            ticket.jobs.clear()
+        for job in waiting:
+            job.result.cancel()
+
+    def close(self) -> None:
+        """End the engine's thread after the batch that it is at; what waits is cancelled."""
+        with self._changed:
+            self._closed = True
+            tickets = list(self._tickets)
+            self._changed.notify_all()
+        for ticket in tickets:
+            self.cancel(ticket)
+        self._thread.join()
+
+    def submit(self, ticket: Ticket, jobs: Sequence[_Job]) -> list[Any]:
+        """Queue jobs of a request and wait for all of them.
+
+        Raises:
+            CancelledError: the request was cancelled; any other error is the engine's.
+        """
+        with self._changed:
+            if ticket.cancelled or self._closed:
+                raise CancelledError
+            ticket.jobs.extend(jobs)
+            if ticket not in self._tickets:
+                self._tickets.append(ticket)
+            self._changed.notify_all()
+        return [job.result.result() for job in jobs]
+
+    # --- the engine's thread -----------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        just_heard: set[Ticket] = set()
+        while True:
+            with self._changed:
+                if just_heard:
+                    self._wait_for_alignments(just_heard)
+                self._changed.wait_for(lambda: self._closed or any(ticket.jobs for ticket in self._tickets))
+                if self._closed:
+                    return
+                batch = self._take()
+            self._work([job for _, job in batch])
+            is_heard = bool(batch) and batch[0][1].kind == "transcribe" and isinstance(self.engine, Aligner)
+            just_heard = {ticket for ticket, _ in batch} if is_heard else set()
+
+    def _wait_for_alignments(self, served: set[Ticket]) -> None:
+        """Give the requests that were served last the moment that they need to ask for alignments."""
+
+        def have_asked() -> bool:
+            return self._closed or all(ticket.cancelled or ticket.jobs for ticket in served)
+
+        self._changed.wait_for(have_asked, _ALIGNMENT_GRACE_S)
+
+    def _take(self) -> list[tuple[Ticket, _Job]]:
+        """The next batch: jobs of one kind and language, one of each request in turn; alignments come first."""
+        waiting = [ticket for ticket in self._tickets if ticket.jobs]
+        first = next((ticket for ticket in waiting if ticket.jobs[0].kind == "align"), waiting[0])
+        wanted = first.jobs[0].kind, first.jobs[0].language
+        batch: list[tuple[Ticket, _Job]] = []
+        turns = deque([first, *(ticket for ticket in waiting if ticket is not first)])
+        while turns and len(batch) < self.engine.batch_size:
+            ticket = turns.popleft()
+            if (ticket.jobs[0].kind, ticket.jobs[0].language) != wanted:
+                continue
+            job = ticket.jobs.popleft()
+            if job.result.set_running_or_notify_cancel():
+                batch.append((ticket, job))
+            if ticket.jobs:
+                turns.append(ticket)
+        served = {ticket for ticket, _ in batch}
+        # Who was served goes to the end of the line; who has nothing left leaves it.
+        self._tickets = deque(
+            [ticket for ticket in self._tickets if ticket.jobs and ticket not in served]
+            + [ticket for ticket in self._tickets if ticket.jobs and ticket in served]
+        )
+        return batch
+
+    def _work(self, jobs: Sequence[_Job]) -> None:
+        if not jobs:
+            return
+        windows = [job.window for job in jobs]
+        language = jobs[0].language
+        try:
+            results: Sequence[Any]
+            if jobs[0].kind == "transcribe":
+                results = self.engine.transcribe_windows(windows, language=language)
+            else:
+                assert self._aligner is not None
+                results = self._aligner.align_windows(windows, [job.text for job in jobs], language=language)
+        except Exception as error:  # whatever the engine raises belongs to those who asked
+            if len(jobs) == 1:
+                jobs[0].result.set_exception(error)
+            else:
+                # One window must not fail the requests that happened to share its batch.
+                for job in jobs:
+                    self._work([job])
+            return
+        for job, result in zip(jobs, results, strict=True):
+            job.result.set_result(result)
+
+
+class _StandIn:
+    """An engine for one request's pipeline, which sends its windows to the scheduler."""
+
+    def __init__(self, scheduler: WindowScheduler, ticket: Ticket) -> None:
+        self._scheduler = scheduler
+        self._ticket = ticket
+        self.name = scheduler.engine.name
+        self.model = scheduler.engine.model
+        self.max_window_s = scheduler.engine.max_window_s
+        self.batch_size = scheduler.engine.batch_size
+
+    def transcribe_windows(self, windows: Sequence[NDArray[np.float32]], *, language: str = "en") -> list[Hypothesis]:
+        """See `TranscriptionEngine`. Raises CancelledError once the request is cancelled."""
+        return self._scheduler.submit(self._ticket, [_Job("transcribe", window, language) for window in windows])
+
+
+class _AligningStandIn(_StandIn):
+    """The same where something aligns."""
+
+    def align_windows(
+        self, windows: Sequence[NDArray[np.float32]], texts: Sequence[str], *, language: str = "en"
+    ) -> list[list[AlignedToken]]:
+        """See `Aligner`."""
+        pairs = zip(windows, texts, strict=True)
+        return self._scheduler.submit(self._ticket, [_Job("align", window, language, text) for window, text in pairs])
