@@ -23,6 +23,10 @@ class AudioError(EvoxtralError):
     """The input is not audio that can be used: undecodable, truncated, empty, NaN samples."""
 
 
+class TooLongError(AudioError):
+    """The recording is longer than the caller takes."""
+
+
 class ModelError(EvoxtralError):
     """A model is missing, is incomplete, or is not of the kind that was asked for."""
 

@@ -12,6 +12,9 @@ from evoxtral.server.settings import Settings
 @pytest.fixture
 def client(scripted_engine, tmp_path) -> Iterator[TestClient]:
     """A running server without Studio; uploads up to 1 MiB; unexpected errors become answers."""
-    app = create_app(Settings(max_upload_bytes=2**20, studio=tmp_path / "no-studio"), engine=scripted_engine)
+    app = create_app(
+        Settings(max_upload_bytes=2**20, studio=tmp_path / "no-studio", allowed_hosts=("testserver",)),
+        engine=scripted_engine,
+    )
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client

@@ -49,6 +49,7 @@ def test_health_tells_what_a_client_needs_before_it_uploads(client):
         "model": "test",
         "engine": "scripted",
         "max_upload_bytes": 2**20,
+        "max_duration_s": 4 * 3600,
     }
 
 

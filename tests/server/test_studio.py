@@ -20,7 +20,9 @@ def folder(tmp_path):
 
 @pytest.fixture
 def browser(folder, scripted_engine):
-    with TestClient(create_app(Settings(studio=folder), engine=scripted_engine)) as client:
+    with TestClient(
+        create_app(Settings(studio=folder, allowed_hosts=("testserver",)), engine=scripted_engine)
+    ) as client:
         yield client
 
 

@@ -15,7 +15,9 @@ FORM_HEADER = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.
 
 @pytest.fixture
 def app(scripted_engine, tmp_path):
-    return create_app(Settings(max_upload_bytes=LIMIT_BYTES, studio=tmp_path), engine=scripted_engine)
+    return create_app(
+        Settings(max_upload_bytes=LIMIT_BYTES, studio=tmp_path, allowed_hosts=("*",)), engine=scripted_engine
+    )
 
 
 def post(app, headers, chunks):

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from studio_browser import chromium, serve_app
+from studio_browser import chromium
 
 from evoxtral.server.app import create_app
 from evoxtral.server.settings import STUDIO_FOLDER, Settings
+from running_server import serve_app
 
 MAX_UPLOAD_BYTES = 2**20
 

@@ -4,15 +4,11 @@ import contextlib
 import os
 import select
 import shutil
-import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import uvicorn
-from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, sync_playwright
 
 EXAMPLE = Path(__file__).parents[2] / "examples/reading.opus"
@@ -58,20 +54,6 @@ def evoxtral_serve(*options: str) -> Iterator[str]:
             yield address
         finally:
             process.terminate()
-
-
-@contextlib.contextmanager
-def serve_app(app: FastAPI) -> Iterator[str]:
-    """Serve `app` from a thread; yields its address. The socket is open from the start, so no request is early."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 def choose(page: Page, *files: object) -> None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from evoxtral.models import ModelStore
 
 MEBIBYTE = 2**20
+# What is under way when the server is told to stop has so long to end.
+_SHUTDOWN_S = 10
 
 
 @click.command()
@@ -37,9 +39,11 @@ def command(model: str, host: str, port: int, max_upload_mib: int, compiled: boo
 
     # The socket first: a port that is taken shows at once, and a client that comes early waits for the model.
     with open_socket(host, port) as listener:
+        hosts = () if host in ("127.0.0.1", "localhost", "::1") else ("*",) if host in ("0.0.0.0", "::") else (host,)  # noqa: S104
         settings = Settings(model=model, max_upload_bytes=max_upload_mib * MEBIBYTE)
+        settings = settings.model_copy(update={"allowed_hosts": (*settings.allowed_hosts, *hosts)})
         app = create_app(settings, engine=load_engine(model, store=store, compiled=compiled))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_SHUTDOWN_S))
         shown_host = f"[{host}]" if ":" in host else host
         click.echo(f"Evoxtral serves at http://{shown_host}:{listener.getsockname()[1]} (Ctrl-C stops it)", err=True)
         with contextlib.suppress(KeyboardInterrupt):

@@ -105,10 +105,7 @@ class Endpointer:
 
     def flush(self) -> list[Event]:
         """End the utterance that is being spoken, if any, as after silence."""
-        if len(self._pending):
-            events = self.feed(np.zeros(FRAME_SAMPLES - len(self._pending), np.float32))
-        else:
-            events = []
+        events = self.feed(np.zeros(-len(self._pending) % FRAME_SAMPLES, np.float32))
         return [*events, *(self._end() if self._speaking else [])]
 
     def _take(self, frame: NDArray[np.float32], is_speech: bool) -> list[Event]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ, AudioReader, open_audio
-from evoxtral.errors import AudioError, ModelError
+from evoxtral.errors import AudioError, ModelError, TooLongError
 from evoxtral.inference.chunking import Window, cut_windows
 from evoxtral.inference.diarization import Turn, load_diarizer, speaker_of
 from evoxtral.inference.engines.protocol import AlignedToken, Aligner, TranscriptionEngine
@@ -69,7 +69,9 @@ def transcribe(
     min_speakers: int | None = None,
     max_speakers: int | None = None,
     store: ModelStore = HUB_CACHE,
+    max_duration_s: float | None = None,
     on_progress: ProgressReport | None = None,
+    on_text: Callable[[HeardWindow], None] | None = None,
 ) -> Transcript:
     """Transcribe one recording.
 
@@ -82,19 +84,21 @@ def transcribe(
         diarize: whether words and segments get speakers, SPEAKER_1 and so on; they need times.
         min_speakers, max_speakers: bounds of the number of speakers, where they are known.
         store: where models are looked up and fetched to.
+        max_duration_s: a longer recording is refused, as soon as that is known.
         on_progress: told how far it is now and then.
+        on_text: given each window in which something was said, as soon as it is known.
 
     Returns:
         the transcript; an empty one if nobody speaks.
 
     Raises:
-        AudioError: the recording cannot be used; ModelError: the engine cannot be loaded.
+        AudioError: the recording cannot be used; TooLongError: it is too long; ModelError: the engine cannot be loaded.
     """
     if engine is None:
         from evoxtral.inference.engines.loading import load_engine
 
         engine = load_engine(model, adapter, store=store)
-    aligner = _find_aligner(engine) if times or diarize else None
+    aligner = find_aligner(engine) if times or diarize else None
     diarizer = load_diarizer(store) if diarize else None
     declared_s: float | None
     with ExitStack() as stack:
@@ -105,14 +109,18 @@ def transcribe(
             reader: AudioReader = stack.enter_context(open_audio(source, name=name))
             name, declared_s = reader.name, reader.declared_duration_s
             blocks = reader.blocks(_BLOCK_S)
-        meter = _Meter(on_progress, declared_s)
+        meter = _Meter(on_progress, declared_s, name, max_duration_s)
 
         def pass_window(window: Window) -> None:
             if diarizer is not None:
                 diarizer.hear(window)
             meter.pass_window(window)
 
-        heard = list(hear_windows(meter.count(blocks), engine, aligner, language=language, on_window=pass_window))
+        heard = []
+        for window in hear_windows(meter.count(blocks), engine, aligner, language=language, on_window=pass_window):
+            heard.append(window)
+            if on_text is not None:
+                on_text(window)
         meter.finish()
     turns = [] if diarizer is None else diarizer.turns(min_speakers, max_speakers)
     return _join(heard, turns, name=name, engine=engine, language=language, duration_s=meter.read_s)
@@ -141,7 +149,7 @@ def hear_windows(
             on_window(window)
 
 
-def _find_aligner(engine: TranscriptionEngine) -> Aligner | None:
+def find_aligner(engine: TranscriptionEngine) -> Aligner | None:
     """The engine itself if it aligns; otherwise the packaged edge model."""
     if isinstance(engine, Aligner):
         return engine
@@ -165,16 +173,26 @@ def _blocks_of(samples: NDArray[np.float32], name: str) -> Iterator[NDArray[np.f
 
 
 class _Meter:
-    """Counts what was read and what is done, and tells of it."""
+    """Counts what was read and what is done, tells of it, and stops at what is too long."""
 
-    def __init__(self, on_progress: ProgressReport | None, total_s: float | None) -> None:
+    def __init__(
+        self, on_progress: ProgressReport | None, total_s: float | None, name: str, max_duration_s: float | None
+    ) -> None:
         self.read_s = 0.0
         self._on_progress = on_progress
         self._total_s = total_s
+        self._name = name
+        self._max_duration_s = max_duration_s
+        self._check(total_s or 0.0)
+
+    def _check(self, length_s: float) -> None:
+        if self._max_duration_s is not None and length_s > self._max_duration_s:
+            raise TooLongError(f"{self._name}: is longer than {self._max_duration_s / 60:.4g} minutes", "cut it")
 
     def count(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
         for block in blocks:
             self.read_s += len(block) / SAMPLE_RATE_HZ
+            self._check(self.read_s)
             yield block
 
     def pass_window(self, window: Window) -> None:

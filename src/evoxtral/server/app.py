@@ -4,37 +4,52 @@ Nothing is decided here but how the parts are put together. For other ASGI serve
 `uvicorn --factory evoxtral.server.app:create_app`.
 """
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import numpy as np
 from anyio import to_thread
 from fastapi import FastAPI
 
 import evoxtral
+from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.inference import load_engine
 from evoxtral.inference.engines.protocol import TranscriptionEngine
+from evoxtral.server.middleware import ApiKeys, BodyLimit, Envelope, KnownHosts
 from evoxtral.server.problems import install_problem_handlers
-from evoxtral.server.routers import health, studio, transcribe
+from evoxtral.server.routers import health, openai, speak, stream, studio, transcribe
 from evoxtral.server.settings import Settings
-from evoxtral.server.uploads import BodyLimit
-from evoxtral.server.worker import Worker
+from evoxtral.server.speaking import Speaker
+from evoxtral.server.transcribing import Transcriber
+
+_WARM_UP_S = 0.5
 
 
 def create_app(settings: Settings | None = None, *, engine: TranscriptionEngine | None = None) -> FastAPI:
     """Build the server's application.
 
     Args:
-        settings: None for the defaults.
+        settings: None for those of the environment.
         engine: an engine that is loaded already; None loads `settings.model` when the server starts.
     """
     settings = settings or Settings()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.settings = settings
         loaded = await to_thread.run_sync(load_engine, settings.model) if engine is None else engine
-        app.state.worker = Worker(loaded)
-        yield
+        transcriber = Transcriber(loaded, settings)
+        app.state.settings = settings
+        app.state.transcriber = transcriber
+        app.state.speaker = Speaker(settings)
+        app.state.open_streams = 0
+        app.state.is_warm = threading.Event()
+        warming = threading.Thread(target=_warm_up, args=(transcriber, app.state.is_warm), daemon=True)
+        warming.start()
+        try:
+            yield
+        finally:
+            await to_thread.run_sync(transcriber.close)
 
     app = FastAPI(
         title="Evoxtral",
@@ -42,9 +57,23 @@ def create_app(settings: Settings | None = None, *, engine: TranscriptionEngine 
         description="Speech to text that keeps the delivery: words with inline audio tags.",
         lifespan=lifespan,
     )
-    app.add_middleware(BodyLimit, limit_bytes=settings.max_upload_bytes)
+    app.add_middleware(BodyLimit, settings.max_upload_bytes, settings.max_uploads, settings.upload_idle_s)
+    app.add_middleware(ApiKeys, settings.api_keys)
+    app.add_middleware(KnownHosts, settings.allowed_hosts)
+    app.add_middleware(Envelope)
     install_problem_handlers(app)
-    app.include_router(health.router)
-    app.include_router(transcribe.router)
+    for routes in (health, transcribe, stream, speak, openai):
+        app.include_router(routes.router)
     studio.mount(app, settings.studio)  # last: it answers every path that is left
     return app
+
+
+def _warm_up(transcriber: Transcriber, is_warm: threading.Event) -> None:
+    """Run the engine once, so that the first request does not pay for what it loads on first use."""
+    with transcriber.scheduler.admit() as ticket:
+        silence = np.zeros(round(_WARM_UP_S * SAMPLE_RATE_HZ), np.float32)
+        try:
+            transcriber.scheduler.engine_for(ticket).transcribe_windows([silence])
+        except BaseException:  # whatever it is, the first request will tell its client
+            return
+    is_warm.set()

@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from evoxtral.errors import AudioError, EvoxtralError
+from evoxtral.errors import AudioError, EvoxtralError, TooLongError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -27,10 +27,13 @@ class Problem(HTTPException):
         status: HTTP status.
         detail: what is wrong with this request; one line.
         hint: what to do about it; one line.
+        headers: further headers of the answer.
     """
 
-    def __init__(self, status: HTTPStatus, detail: str, hint: str | None = None) -> None:
-        super().__init__(status, detail)
+    def __init__(
+        self, status: HTTPStatus, detail: str, hint: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(status, detail, headers)
         self.hint = hint
 
 
@@ -50,7 +53,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> JSONResponse:
         if isinstance(error, Problem):
-            return problem_response(error.status_code, error.detail, error.hint)
+            return problem_response(error.status_code, error.detail, error.hint, error.headers)
         return problem_response(
             error.status_code,
             f"{request.method} {request.url.path}: {error.detail}",
@@ -63,6 +66,12 @@ def install_problem_handlers(app: FastAPI) -> None:
         faults = "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors())
         return problem_response(
             HTTPStatus.UNPROCESSABLE_ENTITY, faults, f"GET /docs shows what {request.url.path} takes"
+        )
+
+    @app.exception_handler(TooLongError)
+    async def on_too_long(_: Request, error: TooLongError) -> JSONResponse:
+        return problem_response(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error.message, "cut it, or set EVOXTRAL_SERVER_MAX_DURATION_S higher"
         )
 
     @app.exception_handler(AudioError)

@@ -1,31 +1,102 @@
-"""`POST /transcribe`: one uploaded recording in, its transcript out."""
+"""`POST /transcribe`: one uploaded recording in, its transcript out, whole or with progress as server-sent events."""
 
-from typing import Annotated
+import json
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Any
 
-from fastapi import APIRouter, File, Request, UploadFile
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
 
+from evoxtral.errors import EvoxtralError
 from evoxtral.inference.transcript import Transcript
-from evoxtral.server.problems import MEDIA_TYPE
-from evoxtral.server.worker import Worker
+from evoxtral.server.fields import Fields, read_fields
+from evoxtral.server.problems import MEDIA_TYPE, Problem
+from evoxtral.server.transcribing import NewText, Options, Progress, Transcriber
 
 router = APIRouter(tags=["transcription"])
 
-PROBLEMS = {
-    400: "The file is not audio that can be used.",
-    413: "The upload is larger than the server's limit.",
-    422: "The form has no field `file` that holds a file.",
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": description, "content": {MEDIA_TYPE: {}}}
+    for status, description in {
+        400: "The file is not audio that can be used.",
+        401: "The server wants a key.",
+        408: "The upload stood still.",
+        413: "The upload, or the recording in it, is longer than the server's limit.",
+        421: "The server is not known by this name.",
+        422: "A field is missing, unknown or has no such value.",
+        503: "All places are taken; Retry-After says when to come again.",
+    }.items()
 }
+_MAX_SPEAKERS = 50
 
 
-@router.post(
-    "/transcribe",
-    responses={
-        status: {"description": description, "content": {MEDIA_TYPE: {}}} for status, description in PROBLEMS.items()
-    },
+def form_of(**fields: dict[str, Any]) -> dict[str, Any]:
+    """The description of a multipart form with the field `file`, for OpenAPI."""
+    properties = {"file": {"type": "string", "format": "binary", "description": "Any audio or video file."}, **fields}
+    schema = {"type": "object", "required": ["file"], "properties": properties, "additionalProperties": False}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+def read_options(fields: Fields) -> Options:
+    """What all transcription addresses of our own take."""
+    return Options(
+        language=fields.text("language") or "en",
+        times=fields.flag("times", default=True),
+        diarize=fields.flag("diarize"),
+        min_speakers=fields.whole("min_speakers", 1, _MAX_SPEAKERS),
+        max_speakers=fields.whole("max_speakers", 1, _MAX_SPEAKERS),
+    )
+
+
+_FORM = form_of(
+    language={"type": "string", "default": "en", "description": "Spoken language (ISO 639-1)."},
+    times={"type": "boolean", "default": True, "description": "Times of words, tags and segments."},
+    diarize={"type": "boolean", "default": False, "description": "Tell speakers apart."},
+    min_speakers={"type": "integer", "minimum": 1, "maximum": _MAX_SPEAKERS},
+    max_speakers={"type": "integer", "minimum": 1, "maximum": _MAX_SPEAKERS},
+    stream={"type": "boolean", "default": False, "description": "Answer with server-sent events."},
 )
-async def transcribe(
-    request: Request, file: Annotated[UploadFile, File(description="Any audio or video file.")]
-) -> Transcript:
-    """Transcribe the form field `file` into tagged text with its words, tags and segments."""
-    worker: Worker = request.app.state.worker
-    return await worker.transcribe(file.file, name=file.filename or "upload")
+
+
+@router.post("/transcribe", responses=PROBLEMS, openapi_extra=_FORM, response_model=Transcript)
+async def transcribe(request: Request) -> Any:
+    """Transcribe the form field `file` into tagged text with its words, tags and segments.
+
+    With `stream=true` the answer is a stream of server-sent events: `progress` {done_s, total_s}, `text`
+    {text, start_s, end_s}, and at the end `transcript`, or `error` with a problem document.
+    """
+    fields = await read_fields(request)
+    upload = fields.file("file")
+    options, stream = read_options(fields), fields.flag("stream")
+    fields.nothing_else()
+    transcriber: Transcriber = request.app.state.transcriber
+    name = upload.filename or "upload"
+    if not stream:
+        return await transcriber.transcribe(upload.file, name, options, request.is_disconnected)
+    following = transcriber.follow(upload.file, name, options, request.is_disconnected)
+    first = await anext(following)  # what fails before the first event is an ordinary answer
+    return StreamingResponse(_events(first, following), media_type="text/event-stream")
+
+
+async def _events(
+    first: Progress | NewText | Transcript, rest: AsyncIterator[Progress | NewText | Transcript]
+) -> AsyncIterator[str]:
+    try:
+        yield _event(first)
+        async for item in rest:
+            yield _event(item)
+    except Problem as problem:
+        yield event("error", {"status": problem.status_code, "detail": problem.detail, "hint": problem.hint})
+    except EvoxtralError as error:
+        yield event("error", {"status": 400, "detail": error.message, "hint": error.hint})
+
+
+def _event(item: Progress | NewText | Transcript) -> str:
+    name = {Progress: "progress", NewText: "text", Transcript: "transcript"}[type(item)]
+    return event(name, asdict(item))
+
+
+def event(name: str, data: Any) -> str:
+    """One server-sent event (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
+    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"

@@ -1,0 +1,232 @@
+"""What every answer of the server has in common: a request id, security headers, known hosts, keys, bounded bodies.
+
+Plain ASGI, because each must also see WebSockets, and none may read a body. Knows no address but the open ones.
+"""
+
+import asyncio
+import hmac
+import logging
+import re
+import secrets
+import time
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from pydantic import SecretStr
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from evoxtral.server.metrics import REQUEST_SECONDS
+from evoxtral.server.problems import Problem, problem_response
+
+LOG = logging.getLogger("evoxtral.server")
+MEBIBYTE = 2**20
+
+# The Studio needs its own scripts and styles, workers and sound from memory, and nothing from elsewhere.
+_CONTENT_SECURITY = "; ".join(
+    (
+        "default-src 'self'",
+        "script-src 'self' 'unsafe-inline'",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "media-src 'self' blob:",
+        "worker-src 'self' blob:",
+        "connect-src 'self'",
+        "font-src 'self' data:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+        "form-action 'self'",
+    )
+)
+_SECURITY_HEADERS = {
+    "content-security-policy": _CONTENT_SECURITY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(self)",
+}
+_OPEN_PATHS = frozenset({"/health", "/ready"})
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Envelope:
+    """Gives each answer a request id and security headers, and logs one line a request: no text, sound or key."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        scope.setdefault("state", {})["request_id"] = request_id
+        started_s = time.perf_counter()
+        status = 500
+
+        async def send_wrapped(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                for name, value in _SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_wrapped)
+        finally:
+            seconds = time.perf_counter() - started_s
+            route = getattr(scope.get("route"), "path", "other")
+            REQUEST_SECONDS.labels(scope["method"], route, str(status)).observe(seconds)
+            LOG.info("%s %s %s %d %.3f s", request_id, scope["method"], route, status, seconds)
+
+
+class KnownHosts:
+    """Refuses names that the server is not known by: a page elsewhere may point its own name here."""
+
+    def __init__(self, app: ASGIApp, hosts: Sequence[str]) -> None:
+        self.app = app
+        self._hosts = frozenset(host.lower() for host in hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket") or "*" in self._hosts:
+            await self.app(scope, receive, send)
+            return
+        host = re.sub(r":\d+$", "", Headers(scope=scope).get("host", "").lower())
+        if host in self._hosts:
+            await self.app(scope, receive, send)
+            return
+        await _refuse(
+            scope,
+            receive,
+            send,
+            HTTPStatus.MISDIRECTED_REQUEST,
+            f"This server is not known as {host[:100]!r}.",
+            "address it by a name in EVOXTRAL_SERVER_ALLOWED_HOSTS, or add this one there",
+        )
+
+
+class ApiKeys:
+    """Asks every request for one of the keys, if there are any; compared in constant time."""
+
+    def __init__(self, app: ASGIApp, keys: Sequence[SecretStr]) -> None:
+        self.app = app
+        self._keys = [key.get_secret_value().encode() for key in keys]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._keys or scope["type"] not in ("http", "websocket") or scope["path"] in _OPEN_PATHS:
+            await self.app(scope, receive, send)
+            return
+        given = _given_key(Headers(scope=scope)).encode()
+        # Every key is compared, so that the time tells nothing of which came near.
+        if sum(hmac.compare_digest(given, key) for key in self._keys):
+            await self.app(scope, receive, send)
+            return
+        await _refuse(
+            scope,
+            receive,
+            send,
+            HTTPStatus.UNAUTHORIZED,
+            "This server wants a key, and this is none of its keys." if given else "This server wants a key.",
+            "send it in the header Authorization: Bearer KEY",
+            {"WWW-Authenticate": "Bearer"},
+        )
+
+
+def _given_key(headers: Headers) -> str:
+    """The key under any of the headers that clients of speech services send."""
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    if scheme.lower() in ("bearer", "token"):
+        return value.strip()
+    return headers.get("xi-api-key", "")
+
+
+class BodyLimit:
+    """Bounds the bodies of requests: their size, how many come at a time, and how long a client may be silent.
+
+    A declared length (Content-Length) is refused before a byte is read; an undeclared one (chunked) as soon as the
+    bytes received pass the limit.
+    """
+
+    def __init__(self, app: ASGIApp, limit_bytes: int, max_uploads: int, idle_s: float) -> None:
+        self.app = app
+        self.limit_bytes = limit_bytes
+        self._idle_s = idle_s
+        self._free = max_uploads
+        self.detail = f"The upload is larger than this server's limit of {limit_bytes / MEBIBYTE:.4g} MiB."
+        self.hint = "send a compressed file (Opus, MP3), cut it, or raise the limit: evoxtral serve --max-upload-mib"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            await self.app(scope, receive, send)
+            return
+        declared = Headers(scope=scope).get("content-length", "")
+        if declared.isdecimal() and int(declared) > self.limit_bytes:
+            await _refuse(scope, receive, send, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self.detail, self.hint)
+            return
+        if not self._free:
+            await _refuse(
+                scope,
+                receive,
+                send,
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "Too many uploads come in at the same time.",
+                "try again after the time in Retry-After",
+                {"Retry-After": "1"},
+            )
+            return
+        received_bytes = 0
+        is_arriving = True
+        self._free -= 1
+
+        def is_here() -> None:
+            nonlocal is_arriving
+            if is_arriving:
+                is_arriving = False
+                self._free += 1
+
+        async def receive_counted() -> Message:
+            nonlocal received_bytes
+            if not is_arriving:
+                return await receive()  # waits for the client to leave, however long
+            try:
+                async with asyncio.timeout(self._idle_s):
+                    message = await receive()
+            except TimeoutError:
+                raise Problem(
+                    HTTPStatus.REQUEST_TIMEOUT,
+                    f"Nothing of the upload came for {self._idle_s:g} seconds.",
+                    "send it again over a steadier connection",
+                ) from None
+            received_bytes += len(message.get("body", b""))
+            if received_bytes > self.limit_bytes:
+                raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self.detail, self.hint)
+            if message["type"] == "http.disconnect" or not message.get("more_body"):
+                is_here()
+            return message
+
+        try:
+            await self.app(scope, receive_counted, send)
+        finally:
+            is_here()
+
+
+async def _refuse(
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    status: HTTPStatus,
+    detail: str,
+    hint: str,
+    headers: dict[str, str] | None = None,
+) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008, "reason": detail[:100]})
+        return
+    await problem_response(status, detail, hint, headers)(scope, receive, send)

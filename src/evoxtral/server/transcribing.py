@@ -1,0 +1,190 @@
+"""A request's recording becomes a transcript: admission, the pipeline in a thread, and the end of it when nobody waits.
+
+Knows the scheduler, the pipeline and limits; nothing of routes and answers.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoxtral.inference import transcribe
+from evoxtral.inference.engines.protocol import TranscriptionEngine
+from evoxtral.inference.pipeline import HeardWindow, find_aligner
+from evoxtral.inference.transcript import Transcript
+from evoxtral.server.metrics import AUDIO_SECONDS, REQUESTS_ADMITTED, WINDOWS_QUEUED
+from evoxtral.server.problems import Problem
+from evoxtral.server.scheduler import QueueFullError, WindowScheduler
+from evoxtral.server.settings import Settings
+
+_DISCONNECT_POLL_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a request may ask for; see `evoxtral.transcribe`."""
+
+    language: str = "en"
+    times: bool = True
+    diarize: bool = False
+    min_speakers: int | None = None
+    max_speakers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a recording is; `total_s` is None where nobody knows."""
+
+    done_s: float
+    total_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewText:
+    """Tagged text of the next window of a recording."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+class Transcriber:
+    """Transcribes the recordings of all requests with one engine.
+
+    Args:
+        engine: what transcribes; owned by the scheduler's thread from now on.
+    """
+
+    def __init__(self, engine: TranscriptionEngine, settings: Settings) -> None:
+        self.engine = engine
+        self._max_duration_s = settings.max_duration_s
+        self.scheduler = WindowScheduler(engine, aligner=find_aligner(engine), max_requests=settings.max_requests)
+        self._threads = ThreadPoolExecutor(settings.max_decoding, thread_name_prefix="recording")
+        REQUESTS_ADMITTED.set_function(lambda: self.scheduler.admitted)
+        WINDOWS_QUEUED.set_function(lambda: self.scheduler.queued_windows)
+
+    def close(self) -> None:
+        """Stop; what is under way is cancelled."""
+        self.scheduler.close()
+        self._threads.shutdown(cancel_futures=True)
+
+    async def transcribe(
+        self, file: BinaryIO, name: str, options: Options, is_gone: Callable[[], Awaitable[bool]]
+    ) -> Transcript:
+        """Transcribe an open file that its sender calls `name`.
+
+        Args:
+            is_gone: whether the client left; asked now and then.
+
+        Raises:
+            AudioError: the file cannot be decoded or holds nothing usable.
+            TooLongError: it is longer than the server takes.
+            Problem: the queue is full.
+        """
+        result: Transcript | None = None
+        async for event in self.follow(file, name, options, is_gone):
+            if isinstance(event, Transcript):
+                result = event
+        assert result is not None
+        return result
+
+    async def follow(
+        self, file: BinaryIO, name: str, options: Options, is_gone: Callable[[], Awaitable[bool]]
+    ) -> AsyncIterator[Progress | NewText | Transcript]:
+        """The same with what happens on the way; the transcript comes last. Errors as of `transcribe`."""
+        loop = asyncio.get_running_loop()
+        events: asyncio.Queue[Progress | NewText] = asyncio.Queue()
+
+        def tell(event: Progress | NewText) -> None:
+            loop.call_soon_threadsafe(events.put_nowait, event)
+
+        def on_progress(done_s: float, total_s: float | None) -> None:
+            tell(Progress(done_s, total_s))
+
+        def on_text(heard: HeardWindow) -> None:
+            tell(NewText(heard.text, heard.start_s, heard.end_s))
+
+        try:
+            with self.scheduler.admit() as ticket:
+                engine = self.scheduler.engine_for(ticket)
+
+                def work() -> Transcript:
+                    return transcribe(
+                        file,
+                        name=name,
+                        engine=engine,
+                        on_progress=on_progress,
+                        on_text=on_text,
+                        language=options.language,
+                        times=options.times,
+                        diarize=options.diarize,
+                        min_speakers=options.min_speakers,
+                        max_speakers=options.max_speakers,
+                        max_duration_s=self._max_duration_s,
+                    )
+
+                done: asyncio.Future[Transcript] = loop.run_in_executor(self._threads, work)
+                try:
+                    async for event in self._until(done, events, is_gone):
+                        yield event
+                    transcript = await done
+                finally:
+                    # The client left, or the server stops: the thread must not keep its place.
+                    self.scheduler.cancel(ticket)
+                    await asyncio.gather(done, return_exceptions=True)
+        except QueueFullError as full:
+            raise busy(full.retry_after_s) from None
+        except CancelledError:
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "The transcription was given up.", "send it again") from None
+        AUDIO_SECONDS.inc(transcript.duration_s)
+        yield transcript
+
+    async def _until(
+        self,
+        done: "asyncio.Future[Transcript]",
+        events: "asyncio.Queue[Progress | NewText]",
+        is_gone: Callable[[], Awaitable[bool]],
+    ) -> AsyncIterator[Progress | NewText]:
+        """Events until the work is done. Raises CancelledError when the client is gone before."""
+        while True:
+            waiting = asyncio.ensure_future(events.get())
+            finished, _ = await asyncio.wait(
+                {done, waiting}, timeout=_DISCONNECT_POLL_S, return_when=asyncio.FIRST_COMPLETED
+            )
+            if waiting in finished:
+                yield waiting.result()
+                continue
+            waiting.cancel()
+            if done in finished:
+                while not events.empty():
+                    yield events.get_nowait()
+                return
+            if await is_gone():
+                raise CancelledError
+
+    def transcribe_samples(self, samples: NDArray[np.float32], *, language: str, times: bool) -> Transcript:
+        """Transcribe mono 16 kHz samples in the calling thread, sharing batches with all requests.
+
+        Raises:
+            ModelError: the engine cannot; CancelledError: the server stops; QueueFullError: it is busy.
+        """
+        with self.scheduler.admit() as ticket:
+            engine = self.scheduler.engine_for(ticket)
+            heard = transcribe(samples, name="live", engine=engine, language=language, times=times)
+        AUDIO_SECONDS.inc(heard.duration_s if times else 0)
+        return heard
+
+
+def busy(retry_after_s: int) -> Problem:
+    """The answer when all places are taken."""
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "All places of this server are taken.",
+        "try again after the time in Retry-After",
+        {"Retry-After": str(retry_after_s)},
+    )
