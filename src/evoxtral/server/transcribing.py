@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,9 +153,8 @@ class Transcriber:
         """Events until the work is done. Raises CancelledError when the client is gone before."""
         while True:
             waiting = asyncio.ensure_future(events.get())
-            finished, _ = await asyncio.wait(
-                {done, waiting}, timeout=_DISCONNECT_POLL_S, return_when=asyncio.FIRST_COMPLETED
-            )
+            either: set[asyncio.Future[Any]] = {done, waiting}
+            finished, _ = await asyncio.wait(either, timeout=_DISCONNECT_POLL_S, return_when=asyncio.FIRST_COMPLETED)
             if waiting in finished:
                 yield waiting.result()
                 continue
