@@ -112,7 +112,7 @@ def test_the_dataset_holds_what_the_clips_are(made: CorpusFolder) -> None:
 
 
 def test_no_text_and_no_held_out_voice_is_on_two_sides(made: CorpusFolder) -> None:
-    report = assign(made, made.read_scripts(), CONFIG)
+    report = assign(made, CONFIG)
     found = load(made).remove_columns("audio")
     texts = {split: set(part["plain_text"]) for split, part in found.items()}
     assert not texts["train"] & texts["test"]
@@ -149,7 +149,7 @@ def test_rejected_clips_stay_out_and_are_counted(corpus: CorpusFolder) -> None:
 
 
 def test_a_damaged_clip_that_nobody_validated_stops_the_build(corpus: CorpusFolder) -> None:
-    path = corpus.path / assign(corpus, corpus.read_scripts(), CONFIG).clips["train"][0].audio
+    path = corpus.path / assign(corpus, CONFIG).clips["train"][0].audio
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(AudioError, match=path.name):
         build(corpus, CONFIG)
@@ -168,7 +168,7 @@ def test_clips_that_name_their_split_keep_it_and_need_no_script(corpus: CorpusFo
 
 
 def test_the_card_tells_the_measured_composition(made: CorpusFolder) -> None:
-    report = assign(made, made.read_scripts(), CONFIG)
+    report = assign(made, CONFIG)
     card = (made.dataset_path / "README.md").read_text()
     _, front, body = card.split("---\n", 2)
     data = yaml.safe_load(front)
@@ -185,7 +185,7 @@ def test_the_card_tells_the_measured_composition(made: CorpusFolder) -> None:
 def test_a_dataset_is_replaced_as_a_whole(corpus: CorpusFolder) -> None:
     before = (corpus.dataset_path / "README.md").read_bytes()
     (corpus.dataset_path / "data" / "stale.parquet").write_bytes(b"")
-    trained_on = next(iter(assign(corpus, corpus.read_scripts(), CONFIG).clips["train"]))
+    trained_on = next(iter(assign(corpus, CONFIG).clips["train"]))
     broken = trained_on.model_copy(update={"id": "broken", "audio": "audio/broken.flac"})
     (corpus.path / "audio" / "broken.flac").write_bytes(b"not audio")
     corpus.append_clips([broken])
@@ -286,7 +286,7 @@ def test_splits_are_those_that_synthesis_drew_whatever_order_clips_were_made_in(
     drawn = draw_splits(corpus.read_scripts(), CONFIG.dataset)
     (corpus.path / "clips.jsonl").unlink()
     corpus.append_clips(clips[::-2])  # half of the' clips, backwards
-    report = assign(corpus, corpus.read_scripts(), CONFIG)
+    report = assign(corpus, CONFIG)
     for split, part in report.clips.items():
         assert {drawn[clip.script_id] for clip in part} <= {split}
     assert sum(map(len, report.clips.values())) > 10

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any
 from evoxtral.audio import SAMPLE_RATE_HZ, load_audio, read_clip, write_audio
 from evoxtral.corpus.composition import SLICE_SHARES, target_tag_shares
 from evoxtral.corpus.gates import GateReport, check
+from evoxtral.data.clips import assign_splits
 from evoxtral.data.corpus_config import CorpusConfig
 from evoxtral.data.corpus_folder import CorpusFolder
 from evoxtral.data.records import Clip, Script
-from evoxtral.data.splits import TEST, TRAIN, VALIDATION, draw_splits, may_speak
+from evoxtral.data.splits import SPLITS
 from evoxtral.errors import AudioError, CorpusError
 from evoxtral.tags import parse
 
 if TYPE_CHECKING:
     import datasets
 
-SPLITS = (TRAIN, VALIDATION, TEST)
 _ROWS_PER_GROUP = 64
 _SHARD_BYTES = 400_000_000
 _PLOT = "composition.png"
@@ -63,7 +63,7 @@ def build(
     """
     scripts = corpus.read_scripts()
     with corpus.locked():
-        report = assign(corpus, scripts, config)
+        report = assign(corpus, config)
         total = sum(map(len, report.clips.values()))
         if not total:
             raise CorpusError(
@@ -85,28 +85,20 @@ def build(
     return report
 
 
-def assign(corpus: CorpusFolder, scripts: Sequence[Script], config: CorpusConfig) -> DatasetReport:
-    """Which clips go into which split, and why others go nowhere.
+def assign(corpus: CorpusFolder, config: CorpusConfig) -> DatasetReport:
+    """Which clips go into which split, and why others go nowhere (`evoxtral.data.clips.assign_splits`).
 
-    A clip that names its split keeps it; the others follow their script. No clip of a held-out voice is trained on.
+    Raises:
+        CorpusError: the folder's files are malformed, or a clip names a split that is none.
     """
-    all_clips = corpus.read_clips()
-    rejected = {clip.id for clip in corpus.read_set_aside()}
-    good = [clip for clip in all_clips if clip.id not in rejected]
-    # Over all scripts in their order, as synthesis drew them, whatever has been spoken so far.
-    known = {script.id for script in scripts}
-    others = _scripts_of([clip for clip in good if clip.split is None and clip.script_id not in known], ())
-    splits = draw_splits([*scripts, *others], config.dataset)
     report = DatasetReport(corpus.dataset_path, {split: [] for split in SPLITS})
-    report.left_out["set aside by validation"] = len(all_clips) - len(good)
-    for clip in good:
-        split = clip.split or splits[clip.script_id]
-        if split not in report.clips:
-            raise CorpusError(f"clip {clip.id!r} is for an unknown split: {split!r}", f"use {', '.join(SPLITS)}")
-        if may_speak(clip.voice, split, config.dataset):
+    for clip, split, reason in assign_splits(corpus, corpus.read_clips(), config.dataset):
+        if split is None:
+            report.left_out[str(reason)] += 1
+        elif split in report.clips:
             report.clips[split].append(clip)
         else:
-            report.left_out[f"voice not for the {split} split"] += 1
+            raise CorpusError(f"clip {clip.id!r} is for an unknown split: {split!r}", f"use {', '.join(SPLITS)}")
     return report
 
 

@@ -76,12 +76,16 @@ class CorpusFolder:
         """All scripts, in the order they were added; empty where there are none yet."""
         return self._scripts.read()
 
+    def iterate_scripts(self) -> Iterator[Script]:
+        """The same, one by one."""
+        return iter(self._scripts)
+
     def append_scripts(self, scripts: Iterable[Script]) -> None:
         self._scripts.append(scripts)
 
     def read_clips(self) -> list[Clip]:
         """All recorded clips, the last line of an id winning, in order of first appearance."""
-        return list({clip.id: clip for clip in self._clips.read()}.values())
+        return list(self._clips.latest(lambda clip: clip.id).values())
 
     def append_clips(self, clips: Iterable[Clip]) -> None:
         """Record clips whose audio is on disk already."""
@@ -102,12 +106,15 @@ class CorpusFolder:
         Raises:
             CorpusError: another process works on the folder.
         """
-        import fcntl
+        from filelock import FileLock, Timeout
 
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise CorpusError(f"another process works on {self.path}", "wait until it has finished") from error
+        lock = FileLock(self.path / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise CorpusError(f"another process works on {self.path}", "wait until it has finished") from error
+        try:
             yield
+        finally:
+            lock.release()
