@@ -16,8 +16,7 @@ import numpy as np
 import pytest
 
 from evoxtral.audio import read_clip, write_audio
-from evoxtral.corpus import synthesis
-from evoxtral.corpus.synthesis import cast, plan, synthesize
+from evoxtral.corpus.synthesis import cast, plan, run_state, synthesize
 from evoxtral.data.corpus_config import SynthesisConfig
 from evoxtral.data.corpus_folder import CorpusFolder
 from evoxtral.data.records import Domain, Script, SliceType
@@ -296,7 +295,7 @@ def test_two_runs_do_not_share_a_folder(corpus: CorpusFolder) -> None:
 
 
 def test_a_full_disk_stops_before_the_next_clip(corpus: CorpusFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(synthesis, "_MIN_FREE_BYTES", 10**18)
+    monkeypatch.setattr(run_state, "_MIN_FREE_BYTES", 10**18)
     report = synthesize(corpus, configure(corpus), load_engine=load_tone)
     assert report.stopped is not None
     assert "is full" in report.stopped

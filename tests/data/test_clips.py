@@ -16,6 +16,7 @@ from evoxtral.data.corpus_config import CorpusConfig, DatasetConfig
 from evoxtral.data.corpus_folder import CorpusFolder
 from evoxtral.data.records import Clip, Domain, Script, SetAside, SliceType
 from evoxtral.errors import CorpusError
+from evoxtral.hub.dataset_card import dataset_card
 
 datasets = pytest.importorskip("datasets")
 
@@ -60,7 +61,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> CorpusFolder:
     folder.append_clips([*clips, clips[0].model_copy(update=human)])
     folder.append_clips([clips[8].model_copy(update={"engine": "newer"})])
     folder.write_set_aside([SetAside(id=REJECTED, reason="silent", detail="")])
-    build(folder, CONFIG)
+    build(folder, CONFIG, write_card=dataset_card)
     return folder
 
 
