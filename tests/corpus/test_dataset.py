@@ -144,7 +144,7 @@ def test_rejected_clips_stay_out_and_are_counted(corpus: CorpusFolder) -> None:
     assert sum(map(len, report.clips.values())) == 119
 
 
-def test_a_damaged_clip_that_nobody_validated_stops_the_build(corpus: CorpusFolder, write_card=dataset_card) -> None:
+def test_a_damaged_clip_that_nobody_validated_stops_the_build(corpus: CorpusFolder) -> None:
     path = corpus.path / assign(corpus, CONFIG).clips["train"][0].audio
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(AudioError, match=path.name):

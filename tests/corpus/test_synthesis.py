@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from evoxtral.audio import read_clip, write_audio
-from evoxtral.corpus.synthesis import cast, plan, run_state, synthesize
+from evoxtral.corpus.synthesis import SynthesisReport, cast, plan, run_state, synthesize
+from evoxtral.data import journal
 from evoxtral.data.corpus_config import SynthesisConfig
 from evoxtral.data.corpus_folder import CorpusFolder
 from evoxtral.data.records import Domain, Script, SliceType
@@ -360,15 +361,15 @@ def test_finished_audio_without_its_line_is_adopted_and_a_foreign_file_is_not(co
 
 
 class Killer:
-    """A profiler that kills its process when synthesis.py or folder.py calls or returns for the n-th time."""
+    """A profiler that kills its process when synthesis, or what it writes with, calls or returns for the n-th time."""
 
-    FILES = (str(Path(synthesis.__file__)), str(Path(synthesis.__file__).with_name("folder.py")))
+    FOLDERS = (str(Path(run_state.__file__).parent), str(Path(journal.__file__).parent))
 
     def __init__(self, countdown: int) -> None:
         self._countdown = countdown
 
     def __call__(self, frame: FrameType, event: str, argument: object) -> None:
-        if frame.f_code.co_filename in self.FILES:
+        if frame.f_code.co_filename.startswith(self.FOLDERS):
             self._countdown -= 1
             if self._countdown == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -377,7 +378,7 @@ class Killer:
 def run_until_killed(path: Path, config: SynthesisConfig, countdown: int, armed_at: int) -> None:
     """In a process of its own: synthesise, and die `countdown` calls after `armed_at` clips were made."""
 
-    def arm(report: synthesis.SynthesisReport) -> None:
+    def arm(report: SynthesisReport) -> None:
         if report.made == armed_at:
             sys.setprofile(Killer(countdown))
 

@@ -46,14 +46,20 @@ class _Hub(BaseHTTPRequestHandler):
             self._answer(200, {"files": modes})
         else:
             for operation in map(json.loads, body.splitlines()):
+                if operation["key"] == "deletedFile":
+                    del self.files[operation["value"]["path"]]
                 if operation["key"] == "file":
                     self.files[operation["value"]["path"]] = base64.b64decode(operation["value"]["content"])
             self._answer(200, {"commitUrl": f"{here}/it/commit/1", "commitOid": "1", "success": True})
 
     def do_GET(self) -> None:
-        self._answer(200, {"id": "me/it", "sha": "0", "siblings": []})
+        if "/tree/" in self.path:
+            listed = [{"type": "file", "path": path, "size": len(self.files[path]), "oid": "0"} for path in self.files]
+            self._answer(200, listed)
+        else:
+            self._answer(200, {"id": "me/it", "sha": "0", "siblings": [{"rfilename": path} for path in self.files]})
 
-    def _answer(self, status: int, answer: dict[str, Any]) -> None:
+    def _answer(self, status: int, answer: Any) -> None:
         content = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -79,8 +85,9 @@ def hub() -> Iterator[tuple[str, dict[str, bytes]]]:
         server.server_close()
 
 
-def test_an_upload_carries_the_whole_dataset(built: Path) -> None:
+def test_an_upload_carries_the_whole_dataset_and_nothing_of_an_earlier_one(built: Path) -> None:
     with hub() as (address, files):
+        files["data/train-4567-00000-of-00001.parquet"] = b"of an earlier build"
         push_dataset(built, "me/it", endpoint=address, token="hf_write")
     expected = {path.relative_to(built).as_posix(): path.read_bytes() for path in built.rglob("*") if path.is_file()}
     assert files == expected

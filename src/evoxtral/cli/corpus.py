@@ -105,6 +105,7 @@ def import_(folder: Path, sources: tuple[Path, ...], domain: str, any_voice: boo
     for what, counts in (
         ("unknown tags, kept", report.unknown_tags),
         ("tags renamed", report.renamed_tags),
+        ("ids that were taken, renamed", report.renamed_ids),
         ("skipped", report.skipped),
     ):
         if counts:
