@@ -3,6 +3,7 @@
     corpus.yaml       the configuration
     scripts.jsonl     scripts, append-only
     clips.jsonl       journal of spoken scripts, append-only; a later line of the same id replaces an earlier one
+    requests.jsonl    journal of requests to a paid engine, written before each is sent
     audio/            the clips' audio
     checked.jsonl     journal of validated clips, append-only, good and bad
     set_aside.jsonl   clips that failed validation, with the reason

@@ -94,7 +94,9 @@ class Run:
                 self.waiting.append(take)
         corpus.append_clips(adopted)
         self.report.adopted = [clip.id for clip in adopted]
-        self.spent_before = sum(charge(clip) for clip in (clips | {clip.id: clip for clip in adopted}).values())
+        finished = (clips | {clip.id: clip for clip in adopted}).values()
+        self.spent_before = sum(map(charge, finished))
+        self.request_ids = {str(name) for clip in finished if (name := clip.details.get("request_id")) is not None}
         self.tell()
 
     def may_go_on(self) -> bool:
