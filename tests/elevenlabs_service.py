@@ -97,10 +97,7 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(200, json.dumps(body).encode())
             return
         name = url.path.removeprefix("/v1/history/").removesuffix("/audio")
-        (sound,) = [
-            account.sounds[item["history_item_id"]] for item in account.history if item["history_item_id"] == name
-        ]
-        self.reply(200, as_mp3(sound), "audio/mpeg")
+        self.reply(200, as_mp3(account.sounds[name]), "audio/mpeg")
 
     def do_HEAD(self) -> None:
         self.send_error(404)

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from disk_calls import noted_calls
 from evoxtral.audio import read_clip, write_audio
 from evoxtral.corpus.synthesis import SynthesisReport, cast, plan, run_state, synthesize
+from evoxtral.corpus.synthesis.finishing import finish_clip
 from evoxtral.data import journal
 from evoxtral.data.corpus_config import SynthesisConfig
 from evoxtral.data.corpus_folder import CorpusFolder
@@ -216,6 +218,25 @@ def test_only_the_given_scripts_are_spoken(corpus: CorpusFolder) -> None:
     assert_complete(corpus, subset)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_clip_is_on_disk_before_its_line_is(corpus: CorpusFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    (take,) = cast(corpus.read_scripts()[:1], VOICES, configure(corpus))
+    speech = ToneEngine(str(corpus.path / "log")).speak("one", voice="ada")
+    with noted_calls(monkeypatch) as calls:
+        clip = finish_clip(corpus.path, take, speech)
+        corpus.append_clips([clip])
+    audio, journal_path = corpus.path / clip.audio, corpus.path / "clips.jsonl"
+    size = audio.stat().st_size
+    (kind, temporary, synced), *rest = calls
+    assert (kind, synced, Path(temporary).parent) == ("fsync", size, audio.parent)
+    assert rest == [
+        ("rename", str(audio), size),
+        ("fsync", str(audio.parent), -1),
+        ("fsync", str(journal_path), journal_path.stat().st_size),
+        ("fsync", str(corpus.path), -1),
+    ]
+
+
 def test_what_fails_is_named_and_the_rest_goes_on(corpus: CorpusFolder) -> None:
     texts = ["fine", "refuse", "fine too", "trip", "nan", "crash", "fine again"]
     made = scripts(*texts)
@@ -349,7 +370,7 @@ def test_finished_audio_without_its_line_is_adopted_and_a_foreign_file_is_not(co
     journal.write_bytes(b"".join(lines[:3]) + lines[3][:40])
     write_audio(corpus.path / clips[4].audio, np.zeros(1600, np.float32), 16_000)
     (corpus.path / clips[5].audio).write_bytes(b"fLaC and then nothing")
-    (corpus.audio_path / ".s9.flac.123.part").write_bytes(b"half a clip")
+    (corpus.audio_path / ".0123456789ab.tmp").write_bytes(b"half a clip")
 
     dry = plan(corpus, configure(corpus), load_engine=load_tone)
     assert [take.clip_id for take in dry.to_make] == sorted(clip.id for clip in clips[4:])

@@ -16,6 +16,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
 _TEMPORARY_SUFFIX = ".tmp"
+# Windows opens no folders; its file systems log names by themselves.
+_OPENS_FOLDERS = os.name != "nt"
 
 
 @contextmanager
@@ -77,10 +79,9 @@ def sweep_unfinished(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable. Windows opens no folders, and its file systems log names by themselves."""
-    if os.name == "nt":
-        return
-    _sync(folder)
+    """Make the names in a folder durable, where that is for programs to do."""
+    if _OPENS_FOLDERS:
+        _sync(folder)
 
 
 def _sync_tree(folder: Path) -> None:

@@ -2,8 +2,8 @@
 
 The service keeps what it has spoken, with the text and the voice, but not the seed: an item is taken for a request if
 text, voice and model are the same, it is not older than the request, and no other request is known to have got it.
-Its audio comes as the service keeps it, which may be MP3 whatever format was asked for. Knows the SDK's history; nothing
-of keys or budgets.
+Its audio comes as the service keeps it, which may be MP3 whatever format was asked for. Knows the SDK's history;
+nothing of keys or budgets.
 """
 
 import logging
