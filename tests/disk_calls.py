@@ -17,7 +17,7 @@ def noted_calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, str
 
     def fsync(descriptor: int) -> None:
         real_fsync(descriptor)
-        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        path = str(Path(f"/proc/self/fd/{descriptor}").readlink())
         calls.append(("fsync", path, -1 if Path(path).is_dir() else os.fstat(descriptor).st_size))
 
     def renamed_by(real: Any) -> Any:

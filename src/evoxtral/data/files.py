@@ -113,4 +113,4 @@ def file_stem(name: str) -> str:
     if re.fullmatch(r"[a-z0-9_-][a-z0-9._-]{0,99}", name):
         return name
     readable = re.sub(r"[^a-z0-9._-]+", "_", name.lower()).strip("._")[:60]
-    return f"{readable}.{hashlib.blake2b(name.encode(), digest_size=8).hexdigest()}"
+    return f"{readable or '_'}.{hashlib.blake2b(name.encode(), digest_size=8).hexdigest()}"
