@@ -85,6 +85,10 @@ class Handler(BaseHTTPRequestHandler):
             self.refuse(401, "missing_permissions", "The API key is missing the permission speech_history_read")
             return
         self.server.histories_asked += 1
+        if self.server.history_failures > 0:
+            self.server.history_failures -= 1
+            self.refuse(503, "oops")
+            return
         if url.path == "/v1/history":
             asked = parse_qs(url.query)
             items = [item for item in account.history if item["date_unix"] >= int(asked["date_after_unix"][0])][::-1]
@@ -152,6 +156,7 @@ class Service(ThreadingHTTPServer):
         self.tells_cost = True
         self.history_page = 1_000
         self.histories_asked = 0
+        self.history_failures = 0
         self.hold = threading.Event()
         self.hold.set()
         self.waiting = threading.Event()

@@ -352,3 +352,30 @@ def test_a_key_that_may_not_read_the_history_pays_and_says_so(
     assert synthesize(corpus, configure(service)).made == 6
     assert_complete(corpus)
     assert "may not read its history" in caplog.text
+
+
+def test_a_history_that_does_not_answer_stops_the_run_and_nothing_is_paid_twice(
+    service: Service, tmp_path: Path
+) -> None:
+    corpus = make_corpus(tmp_path / "corpus", 6)
+    kill_while_waiting(service, corpus, configure(service))
+    paid = service.paid.copy()
+    service.history_failures = 1_000
+    report = synthesize(corpus, configure(service))
+    assert report.stopped is not None
+    assert "does not tell what it made before" in report.stopped
+    assert service.paid == paid
+    service.history_failures = 2  # and one that stumbles is asked again
+    assert synthesize(corpus, configure(service)).stopped is None
+    assert_complete(corpus)
+    assert set(service.paid.values()) == {1}
+
+
+def test_what_the_history_kept_broken_is_spoken_again(service: Service, tmp_path: Path) -> None:
+    corpus = make_corpus(tmp_path / "corpus", 6)
+    kill_while_waiting(service, corpus, configure(service))
+    for account in service.accounts.values():
+        account.sounds = {name: sound[:0] for name, sound in account.sounds.items()}
+    assert synthesize(corpus, configure(service)).made == 6
+    assert_complete(corpus)
+    assert set(service.paid.values()) <= {1, 2}

@@ -47,7 +47,7 @@ class _Loader(yaml.SafeLoader):
     def boolean(self, node: yaml.ScalarNode) -> bool:
         if _GUESSED_BOOLEAN.fullmatch(node.value):
             raise _Refused(
-                node, f'{node.value} would be read as true or false: quote it ("{node.value}"), or write that'
+                node, f'{node.value} would be read as true or false: quote it ("{node.value}"), or write true or false'
             )
         return bool(self.construct_yaml_bool(node))
 

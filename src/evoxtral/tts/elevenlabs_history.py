@@ -14,6 +14,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from evoxtral.audio import SAMPLE_RATE_HZ, load_audio
+from evoxtral.errors import AudioError
 from evoxtral.tts.speech_engine import LostRequest, PaidSpeech, Speech
 
 if TYPE_CHECKING:
@@ -52,7 +53,6 @@ async def recall(
 
     Raises:
         ApiError, httpx.TransportError: the service does not answer.
-        AudioError: what it kept cannot be decoded.
     """
     since_unix = int(min(request.sent_unix_s for request in lost)) - _CLOCKS_DIFFER_S
     kept: dict[tuple[str | None, str | None], list[_Found]] = defaultdict(list)
@@ -99,9 +99,13 @@ async def _items(client: "AsyncElevenLabs", since_unix: int) -> list["SpeechHist
             return items
 
 
-async def _fetch(found: _Found, request: LostRequest, model: str) -> PaidSpeech:
+async def _fetch(found: _Found, request: LostRequest, model: str) -> PaidSpeech | None:
     data = b"".join([chunk async for chunk in found.client.history.get_audio(found.item.history_item_id)])
-    samples = load_audio(BytesIO(data), name=f"ElevenLabs' history item {found.item.history_item_id}")
+    try:
+        samples = load_audio(BytesIO(data), name=f"ElevenLabs' history item {found.item.history_item_id}")
+    except AudioError as error:
+        _log.warning("%s; its text is spoken again", error)
+        return None
     cost = found.item.character_count_change_to - found.item.character_count_change_from
     return PaidSpeech(
         Speech(samples, SAMPLE_RATE_HZ, f"elevenlabs/{model}", request.voice),
