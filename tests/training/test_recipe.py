@@ -63,8 +63,8 @@ def test_unreadable_recipes_are_named(tmp_path: Path) -> None:
         load_recipe(tmp_path / "broken.yaml")
 
 
-@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(RECIPES.rglob("*.yaml")), ids=lambda path: path.name)
 def test_every_recipe_in_the_repository_is_valid_and_says_how_to_run_it(path: Path) -> None:
-    assert f"recipes/{path.name}" in path.read_text().splitlines()[0]
+    assert f"recipes/{path.relative_to(RECIPES)}" in path.read_text().splitlines()[0]
     if "sweep" not in path.name:
         load_recipe(path)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import evoxtral
+from evoxtral.data.files import write_atomically
 from evoxtral.training.recipe import Recipe
 
 FILE_NAME = "provenance.json"
@@ -68,10 +69,7 @@ class Provenance:
         }
         if not write:
             return
-        unfinished = self._path.with_suffix(".unfinished")
-        unfinished.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(json.dumps(self._content, indent=2) + "\n", encoding="utf-8")
-        unfinished.replace(self._path)
+        write_atomically(self._path, (json.dumps(self._content, indent=2) + "\n").encode())
 
     def _written_stages(self) -> dict[str, Any]:
         if not self._path.is_file():

@@ -1,23 +1,64 @@
 """The edge model's material: which sentences are fit, whose recordings are used, and that noise is noise."""
 
+import importlib.util
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import yaml
 
-from evoxtral.corpus.edge_corpus import (
-    Sources,
-    degrade,
-    is_usable,
-    make_nonspeech,
-    recorded_sentences,
-)
 from evoxtral.corpus.similarity import Encoder, rouge_l
 from evoxtral.corpus.writers.grammar import write_scripts
 from evoxtral.data.recording_sets import RecordingSet
 from evoxtral.data.records import Clip, Domain, SliceType
+
+_PATH = Path(__file__).parents[2] / "recipes" / "edge" / "make_corpora.py"
+_SPEC = importlib.util.spec_from_file_location("make_corpora", _PATH)
+assert _SPEC is not None
+assert _SPEC.loader is not None
+make_corpora = importlib.util.module_from_spec(_SPEC)
+sys.modules["make_corpora"] = make_corpora
+_SPEC.loader.exec_module(make_corpora)
+Sources = make_corpora.Sources
+degrade, is_usable, make_nonspeech = make_corpora.degrade, make_corpora.is_usable, make_corpora.make_nonspeech
+recorded_sentences = make_corpora.recorded_sentences
+
+# As Kokoro's weights list them; the packaged voices of espeak come on top.
+KOKORO = "af_alloy af_bella af_kore af_sarah af_v0 af_v0sarah am_adam am_liam am_michael am_v0michael bf_emma bf_lily"
+OFFERED = [*make_corpora.offered_voices(), *(f"kokoro/{name}" for name in KOKORO.split()), "piper/en_US-joe-medium"]
+
+
+def test_no_voice_that_tests_or_validates_is_heard_in_training() -> None:
+    for voices in (make_corpora.grammar_voices(OFFERED), make_corpora.sentence_voices(OFFERED)):
+        heard = {
+            name: {voice for part, found in voices.items() if part.startswith(name) for voice in found}
+            for name in ("train", "preference", "validation", "test")
+        }
+        assert heard["train"]
+        assert not (heard["train"] | heard["preference"]) & {*make_corpora.TEST_VOICES, *make_corpora.VALIDATION_VOICES}
+        assert not heard["validation"] & heard["test"]
+        # Older releases of the same speakers, and blends of them, give a held-out voice away.
+        assert not {voice for voice in heard["train"] | heard["preference"] if "_v0" in voice}
+    assert {"kokoro/af_bella", "espeak/amber"} <= {*make_corpora.grammar_voices(OFFERED)["preference"]}
+
+
+def test_what_the_recipe_learns_from_is_named_by_its_use() -> None:
+    recipe = yaml.safe_load((_PATH.parent / "edge.yaml").read_text())
+    learned = [Path(source["path"]).name for source in recipe["data"]["train"]]
+    preferred = [Path(source["path"]).name for source in recipe["preference"]["sources"]]
+    watched = [Path(source["path"]).name for source in recipe["data"]["validation"]]
+    assert all(name.startswith("train-") for name in learned)
+    assert all(name.startswith("preference-") for name in preferred)
+    assert all(name.startswith("validation-") for name in watched)
+
+
+def test_the_script_explains_itself() -> None:
+    told = subprocess.run([sys.executable, str(_PATH), "--help"], capture_output=True, text=True, check=True)
+    assert "--recordings" in told.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The corpora that the edge model is trained and tested on, made from public sets and the local voice.
 
-    python -m evoxtral.corpus.edge_corpus --recordings SETS --sentences recipes/edge-sentences.txt \\
+    python recipes/edge/make_corpora.py --recordings SETS --sentences recipes/edge/edge-sentences.txt \\
         --unseen src/evoxtral/bench/testset/references.jsonl --output data/edge
 
 SETS holds `NAME.jsonl` and `NAME.tar` of the sets named below (see `evoxtral.data.recording_sets`); the sentences are
@@ -12,11 +12,10 @@ of models.
 """
 
 import argparse
-import json
 import os
 import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -26,14 +25,15 @@ import scipy.signal
 import soundfile
 
 from evoxtral.corpus.recorded_speech import import_recordings
-from evoxtral.corpus.synthesis import progress_bar, synthesize
+from evoxtral.corpus.synthesis import synthesize
 from evoxtral.corpus.writers.grammar import write_scripts as write_grammar_scripts
 from evoxtral.corpus.writers.sentences import write_scripts as set_tags_into_sentences
 from evoxtral.data.corpus_config import CorpusConfig, SynthesisConfig
 from evoxtral.data.corpus_folder import CorpusFolder
 from evoxtral.data.files import write_atomically
+from evoxtral.data.json_lines import read_records
 from evoxtral.data.recording_sets import Recording, RecordingSet
-from evoxtral.data.records import Clip, Domain, Script, SliceType
+from evoxtral.data.records import Clip, Domain, Reference, Script, SliceType
 from evoxtral.errors import CorpusError
 from evoxtral.tags import parse
 from evoxtral.tts import load_speech_engine
@@ -92,7 +92,7 @@ class Sources:
         """Tagged texts of the test set that exists; none without one."""
         if self.unseen is None:
             return []
-        return [json.loads(line)["text"] for line in self.unseen.read_text("utf-8").splitlines()]
+        return [reference.text for reference in read_records(self.unseen, Reference)]
 
     def corpus(self, name: str) -> CorpusFolder:
         return CorpusFolder(self.output / name)
@@ -122,19 +122,53 @@ def is_usable(sentence: str) -> bool:
     )
 
 
-def sentence_pools(sentences: Sequence[str], splits: Sequence[str]) -> dict[str, dict[str, list[str]]]:
-    """Sentences for each Kokoro voice of the splits, dealt in the order given; no sentence goes to two voices.
+def offered_voices() -> list[str]:
+    """Names of all voices that the local engine has here."""
+    return [voice.name for voice in load_speech_engine("local").voices()]
+
+
+def _training_voices(offered: Sequence[str], kind: str) -> tuple[str, ...]:
+    """Voices of a kind that are kept for nothing else."""
+    held_out = {*TEST_VOICES, *VALIDATION_VOICES, *_UNUSED_VOICES}
+    return tuple(voice for voice in offered if voice.startswith(f"{kind}/") and voice not in held_out)
+
+
+def sentence_voices(offered: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The Kokoro voices that speak each part of the sentences."""
+    installed = {voice for voice in offered if voice.startswith("kokoro/")}
+    return {
+        "train": _training_voices(offered, "kokoro"),
+        "test": tuple(voice for voice in TEST_VOICES if voice in installed),
+        "validation": tuple(voice for voice in VALIDATION_VOICES if voice in installed),
+    }
+
+
+def grammar_voices(offered: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The voices that speak each part of the grammar's scripts."""
+    espeak, kokoro = _training_voices(offered, "espeak"), _training_voices(offered, "kokoro")
+    return {
+        "train": espeak,
+        "train-kokoro": kokoro,
+        "train-extra": espeak,
+        "preference": kokoro + espeak,
+        "validation": VALIDATION_VOICES,
+        "validation-extra": VALIDATION_VOICES,
+        "test": TEST_VOICES,
+        "test-extra": TEST_VOICES,
+    }
+
+
+def sentence_pools(
+    sentences: Sequence[str], splits: Sequence[str], voices: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, list[str]]]:
+    """Sentences for each voice of the splits, dealt in the order given; no sentence goes to two voices.
+
+    Args:
+        voices: of each split.
 
     Raises:
         CorpusError: there are too few usable sentences.
     """
-    installed = [voice.name for voice in load_speech_engine("local").voices() if voice.name.startswith("kokoro/")]
-    held_out = {*TEST_VOICES, *VALIDATION_VOICES, *_UNUSED_VOICES}
-    voices = {
-        "train": [voice for voice in installed if voice not in held_out],
-        "test": [voice for voice in TEST_VOICES if voice in installed],
-        "validation": [voice for voice in VALIDATION_VOICES if voice in installed],
-    }
     usable = [text for text in dict.fromkeys(sentences) if is_usable(text)]
     pools: dict[str, dict[str, list[str]]] = {}
     first = 0
@@ -314,8 +348,7 @@ def speak(sources: Sources, name: str, scripts: Sequence[Script], config: Synthe
     held = {script.id for script in corpus.read_scripts()}
     corpus.append_scripts([script for script in scripts if script.id not in held])
     corpus.write_config(CorpusConfig(name=name, synthesis=config))
-    with progress_bar() as on_progress:
-        report = synthesize(corpus, config, on_progress=on_progress)
+    report = synthesize(corpus, config)
     print(f"{name}: {report}", flush=True)
 
 
@@ -332,8 +365,9 @@ def speak_recorded(sources: Sources, count: int) -> None:
 def speak_sentences(sources: Sources, counts: dict[str, int]) -> None:
     """Common Voice sentences by Kokoro's voices, tags drawn without regard to what is said."""
     unseen = " ".join(parse(text).plain_text for text in sources.unseen_texts()).lower()
-    sentences = sources.sentences.read_text("utf-8").splitlines()
-    pools = sentence_pools([text for text in sentences if text.lower() not in unseen], tuple(counts))
+    sentences = sources.sentences.read_text("utf-8").split("\n")
+    fit = [text for text in sentences if text.lower() not in unseen]
+    pools = sentence_pools(fit, tuple(counts), sentence_voices(offered_voices()))
     for number, (split, count) in enumerate(counts.items()):
         scripts = set_tags_into_sentences(
             pools[split], count, seed=10 + number, prefix=f"{split}-sentences", inside=0.08
@@ -349,20 +383,7 @@ def speak_grammar(sources: Sources, counts: dict[str, int]) -> None:
     No script of one part is similar to one of another (`evoxtral.corpus.gates`); the parts named first have the first
     choice, and scripts that a part already has stay.
     """
-    offered = [voice.name for voice in load_speech_engine("local").voices()]
-    held_out = {*TEST_VOICES, *VALIDATION_VOICES, *_UNUSED_VOICES}
-    espeak = tuple(voice for voice in offered if voice.startswith("espeak/") and voice not in held_out)
-    kokoro = tuple(voice for voice in offered if voice.startswith("kokoro/") and voice not in held_out)
-    voices = {
-        "train": espeak,
-        "train-kokoro": kokoro,
-        "train-extra": espeak,
-        "preference": kokoro + espeak,
-        "validation": VALIDATION_VOICES,
-        "validation-extra": VALIDATION_VOICES,
-        "test": TEST_VOICES,
-        "test-extra": TEST_VOICES,
-    }
+    voices = grammar_voices(offered_voices())
     existing: list[Script] = []
     for part, count in counts.items():
         corpus = sources.corpus(f"{part}-grammar")
