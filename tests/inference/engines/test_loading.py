@@ -15,8 +15,6 @@ from evoxtral.inference import load_engine
 from evoxtral.models import ModelStore
 from local_hub import LocalHub, serve_hub
 from tiny_edge import save_tiny_edge
-
-sys.path.append(str(Path(__file__).parents[1] / "training"))
 from tiny_models import save_tiny_whisper
 
 TEXT = "[sad] It was READ from the hub."
@@ -91,8 +89,8 @@ def test_a_fast_model_of_the_hub_needs_no_torch(hub: LocalHub, tmp_path: Path, m
     hub.models["owner/fast"] = files(save_tiny_edge(tmp_path / "made", text=TEXT))
     hub.models["owner/large"] = {"config.json": b"{}", "model.safetensors": b"ten gigabytes"}
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "evoxtral.inference.engines.torch_engine", raising=False)
-    monkeypatch.setattr("evoxtral.inference.engines.loading.find_spec", lambda name: None)
+    monkeypatch.delitem(sys.modules, "evoxtral.inference.engines.torch.engine", raising=False)
+    monkeypatch.setattr("evoxtral.inference.engines.registry.find_spec", lambda name: None)
     engine = load_engine("owner/fast", store=ModelStore(tmp_path))
     assert engine.name == "ctranslate2"
     assert engine.transcribe_windows([SOUND])[0].text == TEXT
