@@ -23,6 +23,7 @@ from evoxtral.data.corpus_config import CorpusConfig
 from evoxtral.data.files import write_atomically
 from evoxtral.data.journal import Journal
 from evoxtral.data.records import Clip, Script, SetAside
+from evoxtral.data.yaml_files import read_yaml
 from evoxtral.errors import CorpusError
 
 
@@ -59,9 +60,7 @@ class CorpusFolder:
         if not self.config_path.exists():
             return CorpusConfig()
         try:
-            return CorpusConfig.model_validate(yaml.safe_load(self.config_path.read_text("utf-8")) or {})
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise CorpusError(f"{self.config_path} is not YAML: {' '.join(str(error).split())}") from error
+            return CorpusConfig.model_validate(read_yaml(self.config_path, CorpusError))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
