@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from tiny_models import save_tiny_voxtral, save_tiny_whisper
 
 

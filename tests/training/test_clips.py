@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tiny_models import RATE_HZ, tone, write_corpus
 
 from evoxtral.errors import RecipeError
 from evoxtral.training.clips import load_clips
 from evoxtral.training.recipe import Source
+from tiny_models import RATE_HZ, tone, write_corpus
 
 
 @pytest.mark.parametrize("suffix", [".flac", ".wav", ".opus"])

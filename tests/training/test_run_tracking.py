@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import soundfile
 import yaml
-from tiny_models import tone, write_corpus
 
 from evoxtral.cli.main import main
 from evoxtral.training.recipe import Recipe, load_recipe
 from evoxtral.training.stages import run_recipe
+from tiny_models import tone, write_corpus
 
 TEXTS = ["[laughs] Hi.", "No way..."]
 

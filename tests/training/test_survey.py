@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from tiny_models import RATE_HZ, tone, write_corpus
 
 from evoxtral.errors import RecipeError
 from evoxtral.training.dry_run import make_plan
 from evoxtral.training.recipe import Recipe
 from evoxtral.training.stages import run_recipe
 from evoxtral.training.survey import survey_sources
+from tiny_models import RATE_HZ, tone, write_corpus
 
 
 def recipe_of(folder: Path, **data: object) -> Recipe:

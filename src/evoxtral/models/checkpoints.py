@@ -19,14 +19,19 @@ from evoxtral.models.names import resolve_model
 from evoxtral.models.store import HUB_CACHE, ModelStore
 
 
-def describe_checkpoint(name: str, store: ModelStore = HUB_CACHE) -> Path:
+def find_configuration(name: str, store: ModelStore = HUB_CACHE) -> Path:
     """The folder of a model's or adapter's configuration; of the hub, only that is fetched.
 
     Raises:
-        ModelError: nothing has this name, or it is a model of a type that no family has.
+        ModelError: nothing has this name, or it is not to be had.
     """
     where = resolve_model(name, store)
-    folder = where if isinstance(where, Path) else store.fetch_descriptions(where)
+    return where if isinstance(where, Path) else store.fetch_descriptions(where)
+
+
+def describe_checkpoint(name: str, store: ModelStore = HUB_CACHE) -> Path:
+    """As `find_configuration`. Raises ModelError also for a model of a type that no family has."""
+    folder = find_configuration(name, store)
     family_in(folder, name=name)
     return folder
 

@@ -99,6 +99,23 @@ def test_a_fast_model_of_the_hub_needs_no_torch(hub: LocalHub, tmp_path: Path, m
     assert "model.safetensors" not in hub.fetched
 
 
+@pytest.mark.parametrize("name", ["owner/realtime", "owner/adapter"])
+def test_a_model_of_no_family_is_refused_before_its_weights_are_fetched(
+    hub: LocalHub, tmp_path: Path, name: str
+) -> None:
+    hub.models["owner/realtime"] = {
+        "config.json": b'{"model_type": "voxtral_realtime"}',
+        "tekken.json": b"{}",
+        "model.safetensors": b"eight gigabytes",
+    }
+    named = {"base_model_name_or_path": "owner/realtime", "peft_type": "LORA"}
+    hub.models["owner/adapter"] = {"adapter_config.json": json.dumps(named).encode(), "adapter_model.safetensors": b"a"}
+    with pytest.raises(ModelError, match="is a voxtral_realtime model") as caught:
+        load_engine(name, store=ModelStore(tmp_path))
+    assert not [path for path in hub.fetched if path.endswith(".safetensors")]
+    assert str(caught.value) == "owner/realtime: is a voxtral_realtime model (Voxtral and Whisper models can be run)"
+
+
 def test_the_packaged_model_and_folders_need_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_tiny_edge(tmp_path, text=TEXT)
     tried = forbid_network(monkeypatch)
