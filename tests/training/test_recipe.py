@@ -68,10 +68,10 @@ def test_unreadable_recipes_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("seed: 1\nseed: 2", "line 7: the key seed stands in line 6 already"),
-        ("language: no", 'line 6: no would be read as true or false: quote it \\("no"\\)'),
-        ("seed: 2026-11-27", "line 6: 2026-11-27 would be read as a date"),
-        ("seed: " + "9" * 5000, "line 6: a number of 5,000 characters"),
+        ("seed: 1\nseed: 2", "line 9: the key seed stands in line 8 already"),
+        ("language: no", 'line 8: no would be read as true or false: quote it \\("no"\\)'),
+        ("seed: 2026-11-27", "line 8: 2026-11-27 would be read as a date"),
+        ("seed: " + "9" * 5000, "line 8: a number of 5,000 characters"),
         ("lora: " + "[" * 5000, "nested too deeply|not YAML"),
         ("license: https://me:sk-secret@host/x", "license holds a user name or password"),
     ],

@@ -77,7 +77,11 @@ class MoonshineModel:
     ) -> torch.Tensor:
         ids = torch.tensor(prompts, device=features.device)
         written = model.generate(
-            input_values=features, decoder_input_ids=ids, max_new_tokens=max_new_tokens, pad_token_id=0, **decoding
+            input_values=features,
+            decoder_input_ids=ids,
+            max_new_tokens=max_new_tokens,
+            pad_token_id=self.padding_token,
+            **decoding,
         )
         new: torch.Tensor = written[:, ids.shape[1] :]
         return new

@@ -83,8 +83,8 @@ def _dumped(recipe: Recipe) -> dict[str, Any]:
 
 
 def _leaves(content: Any, field: str = "") -> Iterator[tuple[str, Any]]:
-    """All values with their dotted names; empty sections and lists count as values."""
-    if content and isinstance(content, Mapping | list):
+    """All values with their dotted names; an empty list holds none."""
+    if isinstance(content, Mapping | list):
         for name, value in content.items() if isinstance(content, Mapping) else enumerate(content):
             yield from _leaves(value, f"{field}.{name}" if field else str(name))
     else:
