@@ -48,7 +48,7 @@ def load_engine(
         raise ModelError(f"{model}: is in no format that can be run", "Hugging Face's and CTranslate2's formats can")
     if adapter is not None and not found.takes_adapters:
         raise ModelError(
-            f"{base}: a CTranslate2 model takes no adapter", "merge it into the base model and convert that"
+            f"{base}: a model of the engine {found.name} takes no adapter", "merge it into the base model first"
         )
     merged = None if adapter is None else fetch_checkpoint(adapter, store, with_torch=with_torch)
     request = EngineRequest(model, adapter, Weights(folder, merged), compiled, store.offline)
