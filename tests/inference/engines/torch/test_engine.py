@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import sys
 from collections.abc import Callable
 from itertools import zip_longest
 from pathlib import Path
@@ -16,12 +15,9 @@ from numpy.typing import NDArray
 from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.errors import ModelError
 from evoxtral.inference import load_engine
-from evoxtral.inference.engines.greedy_decoding import GreedyDecoder
 from evoxtral.inference.engines.protocol import TokenStreamer
-from evoxtral.inference.engines.torch_engine import TorchEngine
-
-# The tiny models of the training tests.
-sys.path.append(str(Path(__file__).parents[1] / "training"))
+from evoxtral.inference.engines.torch.engine import TorchEngine
+from evoxtral.inference.engines.torch.greedy_decoder import GreedyDecoder
 from tiny_models import save_tiny_voxtral, save_tiny_whisper
 
 MAX_NEW_TOKENS = 40
@@ -30,7 +26,7 @@ MAX_NEW_TOKENS = 40
 @pytest.fixture(autouse=True)
 def _short_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Random models rarely end by themselves."""
-    monkeypatch.setattr("evoxtral.inference.engines.torch_engine._MAX_NEW_TOKENS", MAX_NEW_TOKENS)
+    monkeypatch.setattr("evoxtral.inference.engines.torch.writers._MAX_NEW_TOKENS", MAX_NEW_TOKENS)
 
 
 def sounds(*durations_s: float) -> list[NDArray[np.float32]]:
@@ -187,10 +183,10 @@ def test_a_stream_is_left_at_any_time_and_ends_with_the_end_token(voxtral: Path)
     model = VoxtralForConditionalGeneration.from_pretrained(voxtral, dtype=torch.float32).eval()
     torch.manual_seed(0)
     prompt = 0.2 * torch.randn(1, 9, 64)
-    decoder = GreedyDecoder(model.model.language_model, model.lm_head, end=-1, positions=64)
-    free = decoder.write(prompt, 30)[0].tokens
+    decoder = GreedyDecoder(model.model.language_model, model.lm_head, end_token=-1, positions=64)
+    free = decoder.decode(prompt, 30)[0].tokens
     end = free[6]
-    decoder = GreedyDecoder(model.model.language_model, model.lm_head, end=end, positions=64)
+    decoder = GreedyDecoder(model.model.language_model, model.lm_head, end_token=end, positions=64)
     stream = decoder.stream(prompt, 30)
     assert next(stream) == free[0]
     stream.close()
@@ -213,8 +209,8 @@ def test_rows_end_by_themselves_and_their_probabilities_are_those_of_their_token
         ]
     # An end token that one row writes early, another late or never.
     end = free[0][6]
-    decoder = GreedyDecoder(model.model.language_model, model.lm_head, end=end, positions=64)
-    for written, tokens, prompt in zip(decoder.write(prompts, 30), free, prompts, strict=True):
+    decoder = GreedyDecoder(model.model.language_model, model.lm_head, end_token=end, positions=64)
+    for written, tokens, prompt in zip(decoder.decode(prompts, 30), free, prompts, strict=True):
         expected = tokens[: tokens.index(end)] if end in tokens else tokens
         assert written.tokens == expected
         counted = tokens[: len(expected) + 1]
@@ -229,14 +225,16 @@ def test_a_decoder_is_used_again_for_other_batches(voxtral: Path) -> None:
     from transformers import VoxtralForConditionalGeneration
 
     model = VoxtralForConditionalGeneration.from_pretrained(voxtral, dtype=torch.float32).eval()
-    decoder = GreedyDecoder(model.model.language_model, model.lm_head, end=2, positions=64)
+    decoder = GreedyDecoder(model.model.language_model, model.lm_head, end_token=2, positions=64)
     torch.manual_seed(0)
     prompts = 0.2 * torch.randn(4, 9, 64)
-    together = decoder.write(prompts, 20)
-    assert [decoder.write(prompts[row : row + 1], 20)[0].tokens for row in range(4)] == [row.tokens for row in together]
-    assert decoder.write(prompts, 20) == together
+    together = decoder.decode(prompts, 20)
+    assert [decoder.decode(prompts[row : row + 1], 20)[0].tokens for row in range(4)] == [
+        row.tokens for row in together
+    ]
+    assert decoder.decode(prompts, 20) == together
     with pytest.raises(ValueError, match="more than 64"):
-        decoder.write(prompts, 60)
+        decoder.decode(prompts, 60)
 
 
 def test_a_batch_that_does_not_fit_is_halved_and_said(
@@ -246,14 +244,14 @@ def test_a_batch_that_does_not_fit_is_halved_and_said(
     assert isinstance(engine, TorchEngine)
     windows = sounds(2.0, 1.0, 3.0, 1.5, 2.5)
     expected = engine.transcribe_windows(windows)
-    whole = engine._listener.transcribe
+    whole = engine._writer.transcribe
 
     def cramped(batch: list[NDArray[np.float32]], language: str) -> Any:
         if len(batch) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return whole(batch, language)
 
-    monkeypatch.setattr(engine._listener, "transcribe", cramped)
+    monkeypatch.setattr(engine._writer, "transcribe", cramped)
     engine.batch_size = 4
     with caplog.at_level(logging.WARNING):
         again = engine.transcribe_windows(windows)
@@ -266,7 +264,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_said(
     def full(batch: list[NDArray[np.float32]], language: str) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(engine._listener, "transcribe", full)
+    monkeypatch.setattr(engine._writer, "transcribe", full)
     with pytest.raises(ModelError, match="one window does not fit"):
         engine.transcribe_windows(windows)
 

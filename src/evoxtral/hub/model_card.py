@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from evoxtral.errors import ModelError
+from evoxtral.markdown import escape, table
+from evoxtral.models.families.registry import find_family
 from evoxtral.tags import TAG_TYPES
 
 Form = Literal["adapter", "merged", "export"]
@@ -56,7 +58,7 @@ def model_card(record: Mapping[str, Any], bench: BenchOutput | None, *, form: Fo
         record: content of the run's `provenance.json`.
         bench: of these very weights, or of the adapter that was merged; None where it was not run.
         form: which of the run's folders it is for.
-        name: what users call the weights: a folder or a hub id.
+        name: what users call the weights: a hub id, or a folder's name where they are not published.
 
     Raises:
         ModelError: huggingface_hub is not installed.
@@ -66,10 +68,11 @@ def model_card(record: Mapping[str, Any], bench: BenchOutput | None, *, form: Fo
     except ImportError:
         raise ModelError("a model card needs huggingface_hub", "pip install 'evoxtral[train]'") from None
     recipe = record["recipe"]
+    base = _published(recipe["base"])
     surveys = record["stages"].get("data", {}).get("metrics", {}).get("sources", [])
     learned = {survey["dataset"] for survey in surveys if survey["dataset"] and survey["role"] != "validation"}
     data = ModelCardData(
-        base_model=recipe["base"],
+        base_model=base,
         base_model_relation=_RELATIONS[form],
         datasets=sorted(learned) or None,
         eval_results=None if bench is None else list(_eval_results(bench)) or None,
@@ -81,9 +84,9 @@ def model_card(record: Mapping[str, Any], bench: BenchOutput | None, *, form: Fo
         tags=["evoxtral", "audio-tags", "speech", "lora"],
     )
     sections = [
-        f"# {recipe['name']}",
-        f"`{recipe['base']}`, fine-tuned to write speech with inline audio tags. {_form_line(record, form)}",
-        _usage(recipe["base"], form, name),
+        f"# {escape(recipe['name'])}",
+        f"`{base}`, fine-tuned to write speech with inline audio tags. {_form_line(record, form)}",
+        _usage(base, form, name),
         _training(record),
         _data(surveys),
         _measured(record, bench, form),
@@ -106,6 +109,11 @@ def _eval_results(bench: BenchOutput) -> Iterator[Any]:
                 metric_name=name,
                 metric_value=round(value, 4),
             )
+
+
+def _published(base: str) -> str:
+    """A base as a card may show it: a hub id, or of a folder on some machine its name alone."""
+    return base if base.count("/") <= 1 and not base.startswith((".", "/", "~")) else Path(base).name
 
 
 def _figure(scores: Mapping[str, Any], path: str) -> Mapping[str, Any]:
@@ -142,10 +150,10 @@ def _training(record: Mapping[str, Any]) -> str:
     lora, choice = recipe["lora"], recipe["optimisation"]
     stage = stages["sft"]
     metrics = stage["metrics"]
-    where = "decoder and encoder" if lora["adapt_encoder"] else "decoder"
+    family = find_family(recipe["family"])
+    where = family.adapted_parts + (" and the encoder's" if lora["adapt_encoder"] else "")
     facts = {
-        "Adapter": f"LoRA, rank {lora['rank']}, alpha {lora['alpha']:g}, dropout {lora['dropout']:g}, on the "
-        + (f"{where}'s linear layers" if recipe["family"] == "whisper" else "language model and the projector"),
+        "Adapter": f"LoRA, rank {lora['rank']}, alpha {lora['alpha']:g}, dropout {lora['dropout']:g}, on the {where}",
         "Share of the adapter's delta that is kept": f"{lora['merged_at']:g}",
         "Trained parameters": f"{metrics['trained_parameters']:,}",
         "Steps": f"{metrics['steps']:,} ({metrics['items']:,} windows)",
@@ -166,8 +174,8 @@ def _training(record: Mapping[str, Any]) -> str:
             f"{preferred['steps']} steps, learning rate {preference['learning_rate']:g}"
         )
     elif "skipped" in preferred:
-        facts["Preference stage"] = f"not run: {preferred['skipped']}"
-    return "## Training\n\n" + _table(("", ""), facts.items())
+        facts["Preference stage"] = f"not run: {escape(preferred['skipped'])}"
+    return "## Training\n\n" + table(("", ""), list(facts.items()))
 
 
 def _data(surveys: Sequence[Mapping[str, Any]]) -> str:
@@ -175,12 +183,12 @@ def _data(surveys: Sequence[Mapping[str, Any]]) -> str:
         return "## Data\n\nThe corpora were not surveyed."
     rows = []
     for survey in surveys:
-        name = survey["dataset"] or Path(survey["path"]).name
+        name = escape(survey["dataset"] or Path(survey["path"]).name)
         left_out = f" ({survey['too_long']} too long, left out)" if survey["too_long"] else ""
         hours = f"{survey['audio_s'] / 3600:.2f}"
         tagged, digest = str(survey["tagged_clips"]), survey["sha256"][:12]
         rows.append((name, survey["role"], f"{survey['clips']}{left_out}", hours, tagged, digest))
-    return "## Data\n\n" + _table(("corpus", "used for", "clips", "hours", "clips with tags", "SHA-256"), rows)
+    return "## Data\n\n" + table(("corpus", "used for", "clips", "hours", "clips with tags", "SHA-256"), rows)
 
 
 def _measured(record: Mapping[str, Any], bench: BenchOutput | None, form: Form) -> str:
@@ -188,7 +196,7 @@ def _measured(record: Mapping[str, Any], bench: BenchOutput | None, form: Form) 
     if bench is None:
         parts.append("Not measured by Evoxtral-Bench.")
     else:
-        parts += [f"Evoxtral-Bench, {bench.testset}.", bench.summary.strip()]
+        parts += [f"Evoxtral-Bench, {escape(bench.testset)}.", bench.summary.strip()]
         if form == "export":
             parts.append("Measured before the conversion to CTranslate2, which was not measured by itself.")
         if "round_trip" not in bench.scores:
@@ -231,9 +239,3 @@ def _limits(record: Mapping[str, Any], surveys: Sequence[Mapping[str, Any]], ben
             found.append(f"Missed more often than found: {', '.join(missed)}.")
     found.append("Nothing that is not in the tables above was measured.")
     return "## Limits\n\n" + "\n".join(f"- {line}" for line in found)
-
-
-def _table(head: Sequence[str], rows: Any) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join(lines)

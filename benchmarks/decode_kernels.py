@@ -1,6 +1,6 @@
-"""Bandwidth of the decoding kernels at Voxtral-Mini-3B's shape, by tile: what `step_kernels` has as constants.
+"""Bandwidth of the decoding kernels at Voxtral-Mini-3B's shape, by tile: what `decode_kernels` has as constants.
 
-    python benchmarks/step_kernels.py [--output benchmarks/results/step_kernels.json]
+    python benchmarks/decode_kernels.py [--output benchmarks/results/decode_kernels.json]
 
 Needs a CUDA GPU with 24 GB. A whole step; the attention over 450 positions, for one row and for 64; each product of a
 layer: as CUDA graphs over 30 layers, so that no cache holds the weights. Figures are medians.
@@ -15,11 +15,11 @@ from pathlib import Path
 import torch
 import triton
 
-from evoxtral.inference.engines import step_kernels
-from evoxtral.inference.engines.step_kernels import Attention, OneRow
+from evoxtral.inference.engines.torch import decode_kernels
+from evoxtral.inference.engines.torch.decode_kernels import Attention, OneRow
 
 LAYERS, HIDDEN, INNER, VOCABULARY = 30, 3072, 8192, 131_072
-HEADS, GROUPS, WIDTH, POSITIONS, FILLED = 32, 8, 128, 800, 450
+HEADS, KV_HEADS, HEAD_DIM, POSITIONS, FILLED = 32, 8, 128, 800, 450
 TILES = [
     (rows, columns, warps) for rows, (columns, warps) in itertools.product((4, 8, 16), ((512, 4), (1024, 4), (1024, 8)))
 ]
@@ -32,9 +32,11 @@ def main() -> None:
     layers, norm, head = weights()
     attention = attention_of(1)
     kernels = OneRow(layers, norm, head, epsilon=1e-5, attention=attention)
-    buffers = [torch.randn(1, GROUPS, POSITIONS, WIDTH, device="cuda", dtype=torch.bfloat16) for _ in range(2 * LAYERS)]
+    buffers = [
+        torch.randn(1, KV_HEADS, POSITIONS, HEAD_DIM, device="cuda", dtype=torch.bfloat16) for _ in range(2 * LAYERS)
+    ]
     keys, values = buffers[:LAYERS], buffers[LAYERS:]
-    cosine, sine = torch.randn(2, POSITIONS, WIDTH, device="cuda", dtype=torch.bfloat16)
+    cosine, sine = torch.randn(2, POSITIONS, HEAD_DIM, device="cuda", dtype=torch.bfloat16)
     position = torch.full((1,), FILLED, device="cuda")
     hidden = torch.randn(HIDDEN, device="cuda", dtype=torch.bfloat16)
     products: dict[str, tuple[float, Callable[[], object]]] = {
@@ -73,14 +75,14 @@ def main() -> None:
     for launch in [kernels.launch] + [{}] * bool(kernels.launch):
         kernels.launch = attention.launch = launch
         note(f"step {launch}", time_ms(step))
-    kernels.launch = attention.launch = step_kernels._early_launch(head)
+    kernels.launch = attention.launch = decode_kernels._early_launch(head)
     for rows in (1, 64):
-        shape = (rows, GROUPS, POSITIONS, WIDTH)
+        shape = (rows, KV_HEADS, POSITIONS, HEAD_DIM)
         filled = [torch.randn(shape, device="cuda", dtype=torch.bfloat16) for _ in range(2 * LAYERS)]
-        qkv = torch.randn(rows, (HEADS + 2 * GROUPS) * WIDTH, device="cuda", dtype=torch.bfloat16)
-        size = LAYERS * rows * 2 * GROUPS * FILLED * WIDTH * 2
+        qkv = torch.randn(rows, (HEADS + 2 * KV_HEADS) * HEAD_DIM, device="cuda", dtype=torch.bfloat16)
+        size = LAYERS * rows * 2 * KV_HEADS * FILLED * HEAD_DIM * 2
         for chunk, warps in itertools.product((32, 64, 128), (2, 4, 8)):
-            step_kernels._CHUNK, step_kernels._ATTENTION_WARPS = chunk, warps
+            decode_kernels._CHUNK, decode_kernels._ATTENTION_WARPS = chunk, warps
             attend = attention_of(rows)
 
             def attend_all() -> None:
@@ -90,13 +92,13 @@ def main() -> None:
             note(f"30 attentions, rows {rows}, chunk {chunk}, warps {warps}", time_ms(attend_all), size)
     for name, (size, run) in products.items():
         for tile in TILES:
-            step_kernels._ROWS, step_kernels._COLUMNS, step_kernels._WARPS = tile
+            decode_kernels._ROWS, decode_kernels._COLUMNS, decode_kernels._WARPS = tile
             note(f"{name} {tile}", time_ms(run), size)
 
 
 def attention_of(rows: int) -> Attention:
     like = torch.empty(0, device="cuda", dtype=torch.bfloat16)
-    return Attention(rows, heads=HEADS, groups=GROUPS, width=WIDTH, positions=POSITIONS, like=like)
+    return Attention(rows, heads=HEADS, kv_heads=KV_HEADS, head_dim=HEAD_DIM, positions=POSITIONS, like=like)
 
 
 def weights() -> tuple[list[tuple[torch.Tensor, ...]], torch.Tensor, torch.Tensor]:
@@ -105,12 +107,12 @@ def weights() -> tuple[list[tuple[torch.Tensor, ...]], torch.Tensor, torch.Tenso
     def random(*shape: int) -> torch.Tensor:
         return torch.randn(shape, device="cuda", dtype=torch.bfloat16) * shape[-1] ** -0.5
 
-    qkv = (HEADS + 2 * GROUPS) * WIDTH
+    qkv = (HEADS + 2 * KV_HEADS) * HEAD_DIM
     layers = [
         (
             random(HIDDEN),
             random(qkv, HIDDEN),
-            random(HIDDEN, HEADS * WIDTH),
+            random(HIDDEN, HEADS * HEAD_DIM),
             random(HIDDEN),
             random(2 * INNER, HIDDEN),
             random(HIDDEN, INNER),

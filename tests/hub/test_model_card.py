@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
-from evoxtral.training.card import BenchOutput, model_card
+from evoxtral.hub.model_card import BenchOutput, model_card
 
 RECORD: dict[str, Any] = {
     "seed": 7,
@@ -137,7 +137,7 @@ def test_each_form_says_how_it_is_used(form: Any, library: str, model: str) -> N
 def test_settings_and_corpora_are_those_of_the_record() -> None:
     text = text_of(model_card(RECORD, None, form="merged", name="x"))
     for row in (
-        "| Adapter | LoRA, rank 16, alpha 32, dropout 0.05, on the decoder and encoder's linear layers |",
+        "| Adapter | LoRA, rank 16, alpha 32, dropout 0.05, on the decoder's linear layers and the encoder's |",
         "| Steps | 602 (38,528 windows) |",
         "| Learning rate | 0.0004, cosine, warm-up 0.05 |",
         "| Time | 4.5 minutes on 1 x NVIDIA H100 80GB HBM3 |",

@@ -1,4 +1,4 @@
-"""Kernels for writing a token with a Llama on a GPU: attention of any number of rows, and a whole step of one row.
+"""Kernels for a decode step of a Llama on a GPU: attention of any number of rows, and a whole step of one row.
 
 A step is a matter of memory: 6.4 GB of weights pass the processor for each token of a 3B, and every row's keys and
 values. The attention is one kernel that reads of the buffers what is filled. For one row, normalisation, activation and
@@ -16,7 +16,7 @@ import triton.language as tl
 from torch import Tensor
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
-# Positions that one program attends to, and warps that share the work; by `benchmarks/step_kernels.py`.
+# Positions that one program attends to, and warps that share the work; by `benchmarks/decode_kernels.py`.
 _CHUNK, _ATTENTION_WARPS = 64, 4
 # Of a product: rows of the weight that one program has, columns it reads at a time, and warps.
 _ROWS, _COLUMNS, _WARPS = 8, 1024, 4
@@ -28,22 +28,20 @@ class Attention:
     """Attention of one new token of each row to all before it, with the buffers that it works in.
 
     Args:
-        rows: how many texts are written at a time.
-        heads: attention heads.
-        groups: heads of keys and values.
-        width: of a head.
-        positions: length of the buffers of keys and values.
+        rows: how many texts are decoded at a time.
+        heads, kv_heads, head_dim: of the attention; heads / kv_heads query heads share a kv head.
+        positions: length of the kv cache.
         like: a tensor of the device and the precision.
     """
 
-    def __init__(self, rows: int, *, heads: int, groups: int, width: int, positions: int, like: Tensor) -> None:
-        self._rows, self._groups, self._shared, self._width = rows, groups, heads // groups, width
+    def __init__(self, rows: int, *, heads: int, kv_heads: int, head_dim: int, positions: int, like: Tensor) -> None:
+        self._rows, self._kv_heads, self._shared, self._head_dim = rows, kv_heads, heads // kv_heads, head_dim
         self._splits = triton.cdiv(positions, _CHUNK)
-        self._heard = torch.empty((rows, heads * width), dtype=like.dtype, device=like.device)
-        self._partial = torch.empty((rows, heads, self._splits, width), device=like.device)
+        self._heard = torch.empty((rows, heads * head_dim), dtype=like.dtype, device=like.device)
+        self._partial = torch.empty((rows, heads, self._splits, head_dim), device=like.device)
         self._most = torch.empty((rows, heads, self._splits), device=like.device)
         self._total = torch.empty((rows, heads, self._splits), device=like.device)
-        self._arrived = torch.zeros((rows, groups), dtype=torch.int32, device=like.device)
+        self._arrived = torch.zeros((rows, kv_heads), dtype=torch.int32, device=like.device)
         self.launch = _early_launch(like)
 
     def __call__(
@@ -52,15 +50,16 @@ class Attention:
         """Attend, and keep the new keys and values.
 
         Args:
-            qkv: queries, keys and values of the new tokens, before rotation, shape (rows, (heads + 2 groups) * width).
-            cosine, sine: of the rotary embedding, shape (positions, width).
+            qkv: queries, keys and values of the new tokens, before rotation, shape
+                (rows, (heads + 2 kv_heads) * head_dim).
+            cosine, sine: of the rotary embedding, shape (positions, head_dim).
             position: where the tokens stand, shape (1,); so many positions of the buffers are filled.
-            keys, values: the buffers, shape (rows, groups, positions, width).
+            keys, values: the kv cache, shape (rows, kv_heads, positions, head_dim).
 
         Returns:
-            What was heard, shape (rows, heads * width); overwritten by the next call.
+            What was heard, shape (rows, heads * head_dim); overwritten by the next call.
         """
-        _attend[(self._rows * self._groups, self._splits)](
+        _attend[(self._rows * self._kv_heads, self._splits)](
             qkv,
             cosine,
             sine,
@@ -74,10 +73,10 @@ class Attention:
             self._total,
             self._arrived,
             self._heard,
-            self._width**-0.5,
-            GROUPS=self._groups,
+            self._head_dim**-0.5,
+            KV_HEADS=self._kv_heads,
             SHARED=self._shared,
-            WIDTH=self._width,
+            HEAD_DIM=self._head_dim,
             CHUNK=_CHUNK,
             SPLITS=self._splits,
             HEADS=max(_LEAST_ROWS, triton.next_power_of_2(self._shared)),
@@ -263,16 +262,16 @@ def _attend(
     keys,
     values,
     row_stride,
-    group_stride,
+    kv_head_stride,
     partial,
     most,
     total,
     arrived,
     heard,
     scale,
-    GROUPS: tl.constexpr,
+    KV_HEADS: tl.constexpr,
     SHARED: tl.constexpr,
-    WIDTH: tl.constexpr,
+    HEAD_DIM: tl.constexpr,
     CHUNK: tl.constexpr,
     SPLITS: tl.constexpr,
     HEADS: tl.constexpr,
@@ -285,36 +284,36 @@ def _attend(
     A program has the heads that share a key, of one row, and one chunk of positions; the last of them to end joins the
     chunks, as in Flash-Decoding. The new token's own key is never read from the buffer: no program waits for another.
     """
-    row, group, split = tl.program_id(0) // GROUPS, tl.program_id(0) % GROUPS, tl.program_id(1)
+    row, kv_head, split = tl.program_id(0) // KV_HEADS, tl.program_id(0) % KV_HEADS, tl.program_id(1)
     at = tl.load(position)
     active = at // CHUNK + 1
-    lane = tl.arange(0, WIDTH)
+    lane = tl.arange(0, HEAD_DIM)
     place = split * CHUNK + tl.arange(0, CHUNK)
-    start = row.to(tl.int64) * row_stride + group * group_stride
-    buffer = start + place[:, None] * WIDTH + lane[None, :]
+    start = row.to(tl.int64) * row_stride + kv_head * kv_head_stride
+    buffer = start + place[:, None] * HEAD_DIM + lane[None, :]
     key = tl.load(keys + buffer, mask=(place < at)[:, None], other=0.0)
     value = tl.load(values + buffer, mask=(place < at)[:, None], other=0.0)
     if EARLY:
         gdc_wait()
         gdc_launch_dependents()
     if split < active:
-        cos = tl.load(cosine + at * WIDTH + lane).to(tl.float32)
-        sin = tl.load(sine + at * WIDTH + lane).to(tl.float32)
-        sin = tl.where(lane < WIDTH // 2, -sin, sin)
-        other = (lane + WIDTH // 2) % WIDTH
-        queries = qkv + row * (GROUPS * (SHARED + 2)) * WIDTH
-        new_key = queries + (GROUPS * SHARED + group) * WIDTH
+        cos = tl.load(cosine + at * HEAD_DIM + lane).to(tl.float32)
+        sin = tl.load(sine + at * HEAD_DIM + lane).to(tl.float32)
+        sin = tl.where(lane < HEAD_DIM // 2, -sin, sin)
+        other = (lane + HEAD_DIM // 2) % HEAD_DIM
+        queries = qkv + row * (KV_HEADS * (SHARED + 2)) * HEAD_DIM
+        new_key = queries + (KV_HEADS * SHARED + kv_head) * HEAD_DIM
         fresh_key = tl.load(new_key + lane).to(tl.float32) * cos + tl.load(new_key + other).to(tl.float32) * sin
         fresh_key = fresh_key.to(key.dtype)
-        fresh_value = tl.load(new_key + GROUPS * WIDTH + lane)
+        fresh_value = tl.load(new_key + KV_HEADS * HEAD_DIM + lane)
         if split == active - 1:
-            tl.store(keys + start + at * WIDTH + lane, fresh_key)
-            tl.store(values + start + at * WIDTH + lane, fresh_value)
+            tl.store(keys + start + at * HEAD_DIM + lane, fresh_key)
+            tl.store(values + start + at * HEAD_DIM + lane, fresh_value)
         key = tl.where((place == at)[:, None], fresh_key[None, :], key)
         value = tl.where((place == at)[:, None], fresh_value[None, :], value)
         head = tl.arange(0, HEADS)
         real = head < SHARED
-        query_at = queries + (group * SHARED + head)[:, None] * WIDTH
+        query_at = queries + (kv_head * SHARED + head)[:, None] * HEAD_DIM
         query = tl.load(query_at + lane[None, :], mask=real[:, None], other=0.0).to(tl.float32) * cos[None, :]
         turned = tl.load(query_at + other[None, :], mask=real[:, None], other=0.0).to(tl.float32) * sin[None, :]
         query = (query + turned).to(key.dtype)
@@ -323,17 +322,17 @@ def _attend(
         highest = tl.max(scores, 1)
         chances = tl.exp(scores - highest[:, None])
         sums = tl.dot(chances.to(value.dtype), value, input_precision="ieee")
-        slot = ((row * GROUPS + group) * SHARED + head) * SPLITS + split
-        tl.store(partial + slot[:, None] * WIDTH + lane[None, :], sums, mask=real[:, None])
+        slot = ((row * KV_HEADS + kv_head) * SHARED + head) * SPLITS + split
+        tl.store(partial + slot[:, None] * HEAD_DIM + lane[None, :], sums, mask=real[:, None])
         tl.store(most + slot, highest, mask=real)
         tl.store(total + slot, tl.sum(chances, 1), mask=real)
         tl.debug_barrier()
-        counter = arrived + row * GROUPS + group
+        counter = arrived + row * KV_HEADS + kv_head
         if tl.atomic_add(counter, 1, sem="acq_rel", scope="gpu") == active - 1:
             tl.store(counter, 0)
             joined = tl.arange(0, SHARED_PADDED)
             splits = tl.arange(0, SPLITS_PADDED)
-            slots = ((row * GROUPS + group) * SHARED + joined)[:, None] * SPLITS + splits[None, :]
+            slots = ((row * KV_HEADS + kv_head) * SHARED + joined)[:, None] * SPLITS + splits[None, :]
             there = (joined < SHARED)[:, None] & (splits < active)[None, :]
             mosts = tl.load(most + slots, mask=there, other=float("-inf"), cache_modifier=".cg")
             totals = tl.load(total + slots, mask=there, other=0.0, cache_modifier=".cg")
@@ -341,14 +340,14 @@ def _attend(
             share = tl.exp(mosts - peak[:, None])
             whole = tl.where(joined < SHARED, tl.sum(totals * share, 1), 1.0)
             parts = tl.load(
-                partial + slots[:, :, None] * WIDTH + lane[None, None, :],
+                partial + slots[:, :, None] * HEAD_DIM + lane[None, None, :],
                 mask=there[:, :, None],
                 other=0.0,
                 cache_modifier=".cg",
             )
             result = tl.sum(parts * share[:, :, None], 1) / whole[:, None]
             tl.store(
-                heard + ((row * GROUPS + group) * SHARED + joined)[:, None] * WIDTH + lane[None, :],
+                heard + ((row * KV_HEADS + kv_head) * SHARED + joined)[:, None] * HEAD_DIM + lane[None, :],
                 result.to(heard.dtype.element_ty),
                 mask=(joined < SHARED)[:, None],
             )
