@@ -279,7 +279,7 @@ _ROWS: tuple[TagType, ...] = (
         "quiet",
         "the following words without voice",
         _names(
-            "whisper, whispering, whispered, whispery, in a whisper, hushed, hush, quiet, quietly, soft, softly, "
+            "whisper, whispering, whispered, whispery, in a whisper, hushed, hush, "
             "under breath, under his breath, under her breath, under their breath, under my breath"
         ),
         Use(
@@ -414,6 +414,9 @@ _ROWS: tuple[TagType, ...] = (
         "loud",
         "a cry of fright or pain, without words",
         _names("scream, screaming, screamed, shrieks, shriek, shrieking"),
+    ),
+    TagType(
+        "softly", Category.DELIVERY, "quiet", "the following words low, with voice", _names("soft, quiet, quietly")
     ),
     TagType(
         "murmurs",
