@@ -29,6 +29,8 @@ from evoxtral.data.records import Clip, Script, SliceType
 from evoxtral.tags import TaggedText, parse
 
 _SHOWN_EXAMPLES = 3
+# Shares are quotients: at the very edge a rounded one may not decide.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,12 @@ def _tags(parsed: Sequence[TaggedText]) -> Iterator[Gate]:
     low, high = RARE_FACTOR
     for tag in RARE_TAGS:
         factor = _share(occurrences[tag], occurrences.total()) / NATURAL_TAG_SHARES[tag]
-        yield Gate(f"frequency of [{tag}]", f"{low:g}-{high:g}x natural", f"{factor:.1f}x", low <= factor <= high)
+        yield Gate(
+            f"frequency of [{tag}]",
+            f"{low:g}-{high:g}x natural",
+            f"{factor:.1f}x",
+            low - _ROUNDING <= factor <= high + _ROUNDING,
+        )
     for tag in COMMON_TAGS:
         yield _common(f"[{tag}]", _share(occurrences[tag], occurrences.total()), NATURAL_TAG_SHARES[tag])
 
@@ -186,7 +193,7 @@ def _emphasis(parsed: Sequence[TaggedText]) -> Gate:
 
 def _common(name: str, share: float, natural: float) -> Gate:
     factor = share / natural
-    passed = abs(factor - COMMON_FACTOR) <= COMMON_TOLERANCE
+    passed = abs(factor - COMMON_FACTOR) <= COMMON_TOLERANCE + _ROUNDING
     return Gate(f"frequency of {name}", f"about {COMMON_FACTOR:g}x natural", f"{factor:.2f}x", passed)
 
 
