@@ -20,9 +20,9 @@ from pydantic import BaseModel, ConfigDict
 from evoxtral.audio.speaker_encoder import embed_speaker, similarity
 from evoxtral.bench import mos
 from evoxtral.bench.bootstrap import Difference, Estimate, difference, estimate, resampled
-from evoxtral.bench.counts import Counts, Totals, count_matrix
-from evoxtral.bench.figures import Figure
-from evoxtral.bench.metrics import Floats, rate
+from evoxtral.bench.counts import Counts, Floats, Totals, count_matrix
+from evoxtral.bench.formulas import rate
+from evoxtral.bench.metrics.metric import Figure
 from evoxtral.bench.perceptual import Sound, analyse, compare_sounds
 from evoxtral.bench.testset import TestSet
 from evoxtral.data.files import file_stem

@@ -65,7 +65,7 @@ def _measure(recipe: "Recipe", adapter: Path, folder: Path) -> dict[str, float]:
         testset, folder / "predictions.jsonl", model=recipe.base_source, adapter=str(adapter), language=language
     )
     texts = {prediction.id: prediction.text for prediction in predictions}
-    report = score(testset.references, texts, floor_texts=testset.training_texts)
+    report = score(testset.references, texts, baseline_texts=testset.training_texts)
     system = describe_system(predictions, name=f"{recipe.name} ({adapter.name})")
     write_report(folder, report, system, testset=testset)
     if recipe.tracker == "wandb":

@@ -25,7 +25,7 @@ _INDEXED: Final = (
     ("wer_normalized", "wer", "WER, normalised"),
     ("wer", "wer", "WER, raw"),
     ("cer", "cer", "CER, raw"),
-    ("tags.f1", "f1", "Tag F1 (tagged clips)"),
+    ("tags.f1", "f1", "Tag F1"),
     ("tags.precision", "precision", "Tag precision"),
     ("tags.recall", "recall", "Tag recall"),
     ("tags.macro_f1", "f1", "Tag F1, macro"),

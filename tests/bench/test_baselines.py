@@ -1,6 +1,6 @@
 import pytest
 
-from evoxtral.bench.floors import TextTagger, at_sentence_starts, floor_hypotheses, most_frequent_tag
+from evoxtral.bench.baselines import TextTagger, at_sentence_starts, baseline_hypotheses, most_frequent_tag
 from evoxtral.bench.scoring import score
 from evoxtral.tags import tag_names
 
@@ -42,8 +42,8 @@ def test_the_text_only_tagger_learns_what_words_tell():
     assert tag_names(tagger.tag("The teacher is here. I know.")) == []
 
 
-def test_floors_see_the_words_of_the_references_only():
-    made, notes = floor_hypotheses(["[sad] The TEACHER is so funny. [shouts] I know."], TELLING)
+def test_baselines_see_the_words_of_the_references_only():
+    made, notes = baseline_hypotheses(["[sad] The TEACHER is so funny. [shouts] I know."], TELLING)
     assert notes == []
     assert made == {
         "no_tags": ["The teacher is so funny. I know."],
@@ -52,16 +52,16 @@ def test_floors_see_the_words_of_the_references_only():
     }
 
 
-def test_floors_stand_in_the_report():
+def test_baselines_stand_in_the_report():
     references = {str(index): text for index, text in enumerate(TELLING)}
-    floors = score(references, references, resamples=10, floor_texts=TELLING).to_json()["floors"]
-    assert floors["no_tags"]["tags"]["f1"]["value"] == 0
-    assert floors["most_frequent_tag"]["hallucination"]["per_100_words_plain"]["value"] == pytest.approx(100 * 2 / 6)
-    assert floors["text_only"]["tags"]["f1"]["value"] == 1
-    assert "wer" not in floors["text_only"]
+    baselines = score(references, references, resamples=10, baseline_texts=TELLING).to_json()["baselines"]
+    assert baselines["no_tags"]["tags"]["f1"]["value"] == 0
+    assert baselines["most_frequent_tag"]["hallucination"]["per_100_words_plain"]["value"] == pytest.approx(100 * 2 / 6)
+    assert baselines["text_only"]["tags"]["f1"]["value"] == 1
+    assert "wer" not in baselines["text_only"]
 
 
-def test_training_texts_without_tags_leave_one_floor_and_say_so():
-    made, notes = floor_hypotheses(["[sad] a"], ["plain"])
+def test_training_texts_without_tags_leave_one_baseline_and_say_so():
+    made, notes = baseline_hypotheses(["[sad] a"], ["plain"])
     assert list(made) == ["no_tags"]
     assert "no known tag" in notes[0]

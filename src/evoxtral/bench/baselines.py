@@ -1,4 +1,4 @@
-"""Systems that do not listen: what a model must beat to be worth its ears.
+"""Baselines that never hear the audio: what a model must beat to be shown to listen.
 
 All are given the words of the reference without tags and emphasis, which is more than a model gets. Knows texts
 only, never audio.
@@ -21,8 +21,8 @@ _MOST_TEXTS = 2000
 _THRESHOLDS = tuple(step / 50 for step in range(1, 40))
 
 
-def floor_hypotheses(references: Sequence[str], training: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
-    """What each floor makes of the words of tagged references, and a note for each floor that could not be made.
+def baseline_hypotheses(references: Sequence[str], training: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """What each baseline makes of the words of tagged references, and a note for each baseline that could not be made.
 
     Args:
         references: tagged texts of the test set; only their words are looked at.
@@ -33,12 +33,12 @@ def floor_hypotheses(references: Sequence[str], training: Sequence[str]) -> tupl
     notes = []
     tag = most_frequent_tag(training)
     if tag is None:
-        return made, ["floors most_frequent_tag and text_only: the training texts hold no known tag"]
+        return made, ["baselines most_frequent_tag and text_only: the training texts hold no known tag"]
     made[MOST_FREQUENT] = [at_sentence_starts(text, tag) for text in words]
     try:
         tagger = TextTagger(training)
     except ImportError:
-        notes.append("floor text_only needs scikit-learn: pip install 'evoxtral[bench]'")
+        notes.append("baseline text_only needs scikit-learn: pip install 'evoxtral[bench]'")
     else:
         made[TEXT_ONLY] = [tagger.tag(text) for text in words]
     return made, notes
