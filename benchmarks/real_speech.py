@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
+from evoxtral.bench.comparing import compare
 from evoxtral.bench.predicting import model_digest
-from evoxtral.bench.scoring import compare
 from evoxtral.corpus.recorded_speech import tagged_transcript
 from evoxtral.data.recording_sets import RecordingSet
 from evoxtral.data.records import Reference

@@ -22,7 +22,8 @@ import torch
 import transformers
 from transformers import VoxtralConfig, VoxtralForConditionalGeneration, WhisperFeatureExtractor
 
-from evoxtral.inference.engines import torch_engine
+from evoxtral.inference.engines.torch import writers
+from evoxtral.models.families.voxtral import VoxtralModel
 
 CLIP_S = 30
 NEW_TOKENS = 100
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 64])
     parser.add_argument("--output", type=Path, help="write the figures as JSON")
     arguments = parser.parse_args()
-    torch_engine._MAX_NEW_TOKENS = NEW_TOKENS
+    writers._MAX_NEW_TOKENS = NEW_TOKENS
     same = {name: writes_what_generate_writes(compiled) for name, compiled in (("engine", False), ("compiled", True))}
     print("tokens of a tiny model in float32 are generate's:", same, flush=True)
     model = random_voxtral()
@@ -64,29 +65,33 @@ def main() -> None:
     for compiled in (False, True):
         for batch in arguments.batches:
             windows = [rng.normal(0, 0.1, CLIP_S * 16_000).astype(np.float32) for _ in range(batch)]
-            listener = torch_engine.VoxtralListener(model, fake_processor(), compiled=compiled)
+            writer = writers.LlamaWriter(speech_of(model), compiled=compiled)
             torch.cuda.reset_peak_memory_stats()
             begin = time.perf_counter()
-            listener.transcribe(windows, "en")
+            writer.transcribe(windows, "en")
             first_s = time.perf_counter() - begin
-            whole_s = measure(lambda: listener.transcribe(windows, "en"))  # noqa: B023
-            torch_engine._MAX_NEW_TOKENS = 2
-            start_s = measure(lambda: listener.transcribe(windows, "en"))  # noqa: B023
-            torch_engine._MAX_NEW_TOKENS = NEW_TOKENS
+            whole_s = measure(lambda: writer.transcribe(windows, "en"))  # noqa: B023
+            writers._MAX_NEW_TOKENS = 2
+            start_s = measure(lambda: writer.transcribe(windows, "en"))  # noqa: B023
+            writers._MAX_NEW_TOKENS = NEW_TOKENS
             figures = row("engine, compiled" if compiled else "engine", batch, whole_s, whole_s - start_s)
             note(figures | {"until_second_token_s": round(start_s, 3), "first_call_s": round(first_s, 1)})
-            listener.forget_buffers()
+            writer.forget_buffers()
             torch.cuda.empty_cache()
+
+
+def speech_of(model: Any) -> VoxtralModel:
+    return VoxtralModel("random", model=model, processor=fake_processor())
 
 
 def writes_what_generate_writes(compiled: bool) -> bool:
     """Whether the engine's tokens are those of `generate`, with a tiny model in float32."""
     model = random_voxtral(tiny=True)
     windows = [np.random.default_rng(1).normal(0, 0.1, CLIP_S * 16_000).astype(np.float32) for _ in range(4)]
-    listener = torch_engine.VoxtralListener(model, fake_processor(), compiled=compiled)
+    writer = writers.LlamaWriter(speech_of(model), compiled=compiled)
     same = True
     for batch in (windows, windows[:1]):  # a single row has kernels of its own
-        heard = [[int(token) for token in hypothesis.text.split()] for hypothesis in listener.transcribe(batch, "en")]
+        heard = [[int(token) for token in hypothesis.text.split()] for hypothesis in writer.transcribe(batch, "en")]
         same &= heard == generate(model, batch)
     return same
 
@@ -135,7 +140,9 @@ def fake_processor() -> Any:
         feature_extractor=WhisperFeatureExtractor(feature_size=128),
         apply_transcription_request=lambda **options: {"input_ids": request},
         tokenizer=SimpleNamespace(
-            eos_token_id=-1, batch_decode=lambda rows, **options: [" ".join(map(str, row)) for row in rows]
+            eos_token_id=-1,
+            pad_token_id=11,
+            batch_decode=lambda rows, **options: [" ".join(map(str, row)) for row in rows],
         ),
     )
 

@@ -36,16 +36,16 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
+from evoxtral.models.families.voxtral import FAMILY, VoxtralModel
 from evoxtral.training.adapters import add_adapter
+from evoxtral.training.batches import IGNORED
 from evoxtral.training.clips import SAMPLE_RATE_HZ, TrainingClip
-from evoxtral.training.family import IGNORED
 from evoxtral.training.objectives import TokenCrossEntropy
 from evoxtral.training.packing import WindowPlan
 from evoxtral.training.quick_scores import quick_scores
 from evoxtral.training.recipe import Lora, Packing
-from evoxtral.training.targets import lora_targets
+from evoxtral.training.trainee import Trainee
 from evoxtral.training.trainer import SpeechTrainer, WallClock
-from evoxtral.training.voxtral import VoxtralFamily
 
 CLIP_S = 30
 TARGET_TOKENS = 110
@@ -157,7 +157,7 @@ def plain(
         )
     torch.manual_seed(1)
     adapted = get_peft_model(
-        model, LoraConfig(r=64, lora_alpha=128, lora_dropout=dropout, target_modules=lora_targets("voxtral", Lora()))
+        model, LoraConfig(r=64, lora_alpha=128, lora_dropout=dropout, target_modules=FAMILY.lora_targets)
     )
     if checkpointing:
         adapted.gradient_checkpointing_enable({"use_reentrant": False})
@@ -220,14 +220,18 @@ def ours(
 ) -> dict[str, Any]:
     """The library's own trainer, as a recipe sets it up."""
     result: dict[str, Any] = {"batch": batch, "compiled": compiled, "checkpointing": checkpointing}
-    processor = SimpleNamespace(tokenizer=Numbers(), feature_extractor=WhisperFeatureExtractor(feature_size=128))
-    family = VoxtralFamily(model, processor, PROMPT)
+    processor = SimpleNamespace(
+        tokenizer=Numbers(),
+        feature_extractor=WhisperFeatureExtractor(feature_size=128),
+        apply_transcription_request=lambda **request: {"input_ids": torch.tensor([PROMPT])},
+    )
+    trainee = Trainee(VoxtralModel("random", model=model, processor=processor))
     torch.manual_seed(1)
-    adapted = add_adapter(family, Lora(dropout=dropout))
+    adapted = add_adapter(trainee, Lora(dropout=dropout))
     if checkpointing:
-        family.checkpoint_activations()
+        trainee.checkpoint_activations()
     if compiled:
-        family.compile()
+        trainee.compile()
     plan = WindowPlan(clips, Packing(), seed=0, epochs=None, max_windows=batch * (warmup + steps))
     if every_loss:
         plan._members = [(index % len(clips),) for index in range(len(plan))]  # the plain script's order
@@ -252,9 +256,9 @@ def ours(
                 remove_unused_columns=False,
                 logging_nan_inf_filter=False,
             ),
-            family=family,
+            trainee=trainee,
             items=plan,
-            collate=family.collate,
+            collate=trainee.collate,
             objective=TokenCrossEntropy(),
             validation=[],
             clock=WallClock(None),

@@ -1,8 +1,10 @@
 """A service on 127.0.0.1 that behaves, and misbehaves, like ElevenLabs' text-to-speech; for tests of the real SDK."""
 
+import io
 import json
 import socket
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -11,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 
@@ -20,6 +23,12 @@ def pcm_of(text: str, seed: int, rate_hz: int = 16_000) -> NDArray[np.int16]:
     samples = rng.normal(0, 2_000, int(0.3 * rate_hz) * max(1, len(text.split())))
     samples[-100:] = 0
     return samples.astype(np.int16)
+
+
+def as_mp3(samples: NDArray[np.int16]) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, 16_000, format="MP3", subtype="MPEG_LAYER_III")
+    return buffer.getvalue()
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,9 @@ class Account:
     current: int = 0
     peak: int = 0
     requests: int = 0
+    may_read_history: bool = True
+    history: list[dict[str, Any]] = field(default_factory=list)
+    sounds: dict[str, NDArray[np.int16]] = field(default_factory=dict)
 
 
 # A fault gets the request and the handler, and answers in the service's place.
@@ -65,6 +77,31 @@ class Handler(BaseHTTPRequestHandler):
         output_format = parse_qs(url.query)["output_format"][0]
         request = Request(self.headers["xi-api-key"], url.path.rsplit("/", 1)[1], output_format, body)
         self.server.answer(request, self)
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        account = self.server.accounts.get(self.headers["xi-api-key"])
+        if account is None or not account.may_read_history:
+            self.refuse(401, "missing_permissions", "The API key is missing the permission speech_history_read")
+            return
+        self.server.histories_asked += 1
+        if self.server.history_failures > 0:
+            self.server.history_failures -= 1
+            self.refuse(503, "oops")
+            return
+        if url.path == "/v1/history":
+            asked = parse_qs(url.query)
+            items = [item for item in account.history if item["date_unix"] >= int(asked["date_after_unix"][0])][::-1]
+            names = [item["history_item_id"] for item in items]
+            if "start_after_history_item_id" in asked:
+                items = items[names.index(asked["start_after_history_item_id"][0]) + 1 :]
+            page = items[: self.server.history_page]
+            body = {"history": page, "has_more": len(page) < len(items), "scanned_until": None}
+            body["last_history_item_id"] = page[-1]["history_item_id"] if page else None
+            self.reply(200, json.dumps(body).encode())
+            return
+        name = url.path.removeprefix("/v1/history/").removesuffix("/audio")
+        self.reply(200, as_mp3(account.sounds[name]), "audio/mpeg")
 
     def do_HEAD(self) -> None:
         self.send_error(404)
@@ -117,12 +154,16 @@ class Service(ThreadingHTTPServer):
         self.paid: Counter[str] = Counter()
         self.charged = 0
         self.tells_cost = True
+        self.history_page = 1_000
+        self.histories_asked = 0
+        self.history_failures = 0
         self.hold = threading.Event()
         self.hold.set()
         self.waiting = threading.Event()
         self.meeting: threading.Barrier | None = None
         self._lock = threading.Lock()
         self._connections = 0
+        self._charges = 0
         self._all_closed = threading.Condition()
 
     @property
@@ -184,8 +225,25 @@ class Service(ThreadingHTTPServer):
         with self._lock:
             self.paid[request.text] += 1
             self.charged += len(request.text)
-            self.accounts[request.key].quota -= len(request.text)
-            number = len(self.requests)
+            account = self.accounts[request.key]
+            number = self._charges = self._charges + 1
+            # As the SDK's `SpeechHistoryItemResponse`; the seed is not among its fields.
+            item = {
+                "history_item_id": f"item-{number}",
+                "request_id": f"request-{number}",
+                "voice_id": request.voice_id,
+                "model_id": request.body["model_id"],
+                "text": request.text,
+                "date_unix": int(time.time()),
+                "character_count_change_from": 10**9 - account.quota,
+                "character_count_change_to": 10**9 - account.quota + len(request.text),
+                "content_type": "audio/mpeg",
+                "state": "created",
+                "source": "TTS",
+            }
+            account.quota -= len(request.text)
+            account.history.append(item)
+            account.sounds[f"item-{number}"] = pcm_of(request.text, request.body["seed"])
         told = {"character_cost": str(len(request.text))} if self.tells_cost else {}
         return {"request_id": f"request-{number}", **told}
 

@@ -3,6 +3,7 @@
 import json
 import socket
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -164,6 +165,14 @@ def save_tiny_voxtral(folder: Path) -> Path:
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
+
+
+def trainee_of(folder: Path, *, language: str | None = "en") -> Any:
+    """A saved model as training has it, in float32."""
+    from evoxtral.models.checkpoints import load_checkpoint
+    from evoxtral.training.trainee import Trainee
+
+    return Trainee(load_checkpoint(folder, dtype=torch.float32), language=language)
 
 
 def free_port() -> int:

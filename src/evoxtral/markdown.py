@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+# An escaped character, or a bar that would end a cell.
+_ESCAPED_OR_BAR = re.compile(r"\\.|\|")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
 
@@ -18,4 +20,5 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def _cell(value: object) -> str:
-    return " ".join(str(value).replace("|", "\\|").split())
+    text = _ESCAPED_OR_BAR.sub(lambda found: "\\|" if found[0] == "|" else found[0], str(value))
+    return " ".join(text.split())

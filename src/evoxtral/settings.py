@@ -4,6 +4,7 @@ Read anew at each call of `read_settings`, so that a variable set by a test or a
 knows nothing of what is done with the values. Keys are `SecretStr`: they show in no message, log or traceback.
 """
 
+import os
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -48,3 +49,9 @@ class Settings(BaseSettings):
 def read_settings() -> Settings:
     """The settings as the environment has them now."""
     return Settings()
+
+
+def read_secret(variable: str) -> SecretStr | None:
+    """The key in a variable that a user's own configuration names; None where it is not set or empty."""
+    value = os.environ.get(variable, "").strip()
+    return SecretStr(value) if value else None

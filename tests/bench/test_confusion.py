@@ -1,7 +1,7 @@
 import pytest
 
+from bench_texts import clip
 from evoxtral.bench.confusion import confusion
-from evoxtral.tags import parse
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,4 @@ from evoxtral.tags import parse
     ],
 )
 def test_by_hand(reference, hypothesis, expected):
-    assert confusion([(parse(reference), parse(hypothesis))]) == expected
+    assert confusion([clip(reference, hypothesis)]) == expected

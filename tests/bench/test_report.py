@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from evoxtral.audio import write_audio
-from evoxtral.bench.report import comparison_table, describe_system, markdown_summary, worst_clips, write_report
+from evoxtral.bench.report import worst_clips, write_report
 from evoxtral.bench.roundtrip import Condition, RoundTrip, SpokenClip
-from evoxtral.bench.scoring import compare, reward, score
+from evoxtral.bench.scoring import score
+from evoxtral.bench.summary import describe_system, markdown_summary
 from evoxtral.bench.testset import TestSet
 from evoxtral.data.records import Prediction, Reference
 
@@ -79,7 +80,7 @@ def written(tmp_path_factory):
                     measures={"mcd_db": 3.0 if condition is Condition.TAGGED else 5.0},
                 )
             )
-    report = score(references, {p.id: p.text for p in predictions}, resamples=50, floor_texts=TRAINING)
+    report = score(references, {p.id: p.text for p in predictions}, resamples=50, baseline_texts=TRAINING)
     testset = TestSet(folder, tuple(references), tuple(TRAINING))
     round_trip = RoundTrip(tuple(spoken), resamples=50)
     write_report(folder, report, describe_system(predictions), testset=testset, spoken=(round_trip, folder))
@@ -127,40 +128,19 @@ def test_json_and_markdown_say_the_same(written):
     summary = (folder / "summary.md").read_text("utf-8")
     lines = [line.split("|") for line in summary.splitlines() if line.startswith("|")]
     rows = {line[1].strip(): line[2:-1] for line in lines}
-    assert rows["Tag F1 (tagged clips)"][0].strip().startswith(f"{report.figures['tags.f1'].value:.2f} (")
+    assert rows["Tag F1"][0].strip().startswith(f"{report.figures['tags.f1'].value:.2f} (")
     assert [cell.strip() for cell in rows["laughs"][:4]] == ["1", "1", "1.00", "1.00"]
-    assert {len(line) for line in lines} == {2 + 5, 2 + 6}  # label, system, three floors; tag, counts and scores
+    assert {len(line) for line in lines} == {2 + 5, 2 + 6}  # label, system, three baselines; tag, counts and scores
 
 
 def test_the_worst_clips_come_first(written):
     assert [clip.record.id for clip in worst_clips(written[1])] == ["four", "three", "two", "one"]
 
 
-def test_rewards_by_hand():
-    assert reward("[sad] It rained.", "[sad] It rained.") == pytest.approx(1)
-    assert reward("It rained.", "[sad] It rained.") == pytest.approx(0.5)
-    assert reward("[sad] It rained here.", "[calm] It snowed here.") == pytest.approx(0.4 * 2 / 3 + 0.1)
-    assert reward("[sad] It rained a lot.", "It rained a lot. [sad]") == pytest.approx(0.8)
-    assert reward("It NEVER rained.", "it never rained") == pytest.approx(0.9)
-    assert reward("It rained.", "the quick brown fox jumps over it") == pytest.approx(0.6)
-    assert reward("[sad] It rained.", "") == pytest.approx(0.1)
-
-
-def test_a_report_without_audio_floors_or_tags(tmp_path):
+def test_a_report_without_audio_baselines_or_tags(tmp_path):
     report = score({"a": "One."}, {"a": "One."})
     write_report(tmp_path, report, describe_system([Prediction(id="a", text="One.")]))
     page = Page((tmp_path / "report.html").read_text("utf-8"))
     assert "unnamed system" in page.text
     assert page.fetched == []
     assert "unnamed system" in markdown_summary(report, describe_system([Prediction(id="a", text="One.")]))
-
-
-def test_a_comparison_as_a_table():
-    references = {id: said for id, (said, _) in TEXTS.items()}
-    table = comparison_table(compare(references, {"ours": {i: h for i, (_, h) in TEXTS.items()}, "truth": references}))
-    row = next(line for line in table.splitlines() if line.startswith("| Tag F1 (tagged clips)"))
-    ours, truth, difference, p = (cell.strip() for cell in row.split("|")[2:-1])
-    assert ours.startswith("0.57")  # 2 of 4 said, 3 written: excited and laughs
-    assert truth.startswith("1.00")
-    assert difference.startswith("0.43")
-    assert 0 < float(p) < 0.5

@@ -5,9 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evoxtral.bench.bootstrap import resampled
-from evoxtral.bench.figures import FIGURES
-from evoxtral.bench.scoring import compare, score
+from evoxtral.bench.scoring import score
 from evoxtral.data.records import Reference
 from evoxtral.errors import ScoreError
 from evoxtral.tags import TAG_TYPES, insert_tags
@@ -43,16 +41,19 @@ def test_a_set_by_hand():
     found = values(score(REFERENCES, HYPOTHESES))
     assert found["wer"] == 0  # 'can't' and so on are equal; tags and emphasis do not count
     assert found["cer"] == 0
-    # excited, laughs, sad, sighs of five on either side; angry and frustrated are one group
-    assert found["tags.precision"] == found["tags.recall"] == found["tags.f1"] == 4 / 5
-    assert found["tags.macro_f1"] == 4 / 5
-    assert found["tags.type_accuracy"] == 1
-    assert found["tags.all_clips.precision"] == 4 / 6
-    assert found["tags.all_clips.f1"] == 8 / 11
+    # excited, laughs, sad, sighs of five that were said and six that were written, one of them in the plain clip
+    assert found["tags.precision"] == 4 / 6
+    assert found["tags.recall"] == 4 / 5
+    assert found["tags.f1"] == 8 / 11
+    assert found["tags.tagged.precision"] == found["tags.tagged.recall"] == found["tags.tagged.f1"] == 4 / 5
+    # laughs: 1 of 2 written; angry: none
+    assert found["tags.macro_f1"] == pytest.approx((1 + 2 / 3 + 1 + 1 + 0) / 5)
+    assert found["tags.tagged.macro_f1"] == 4 / 5
+    assert found["tags.type_accuracy"] == 10 / 11  # angry and frustrated are one group
     # displacements: excited 0, laughs 2, sad 0, sighs 1
-    assert found["position.f1_at_0"] == 2 / 5
-    assert found["position.f1_at_1"] == 3 / 5
-    assert found["position.f1_at_3"] == 4 / 5
+    assert found["position.f1_at_0"] == 4 / 11
+    assert found["position.f1_at_1"] == 6 / 11
+    assert found["position.f1_at_3"] == 8 / 11
     assert found["position.median_displacement"] == 0.5
     # excited 5 of 5 words, sad 4 of 4, angry and frustrated 3 + 3
     assert found["scope.emotion_iou"] == 9 / 15
@@ -73,7 +74,8 @@ def test_json_has_the_fields_of_the_specification():
     estimates += [report["legacy"][name] for name in ("tag_f1", "emphasis_f1", "hallucination_rate")]
     for estimate in estimates:
         assert set(estimate) == {"value", "ci"}
-    assert report["tags"]["per_tag"]["laughs"]["f1"]["value"] == 1
+    assert report["tags"]["per_tag"]["laughs"]["precision"]["value"] == 1 / 2
+    assert set(report["tags"]["tagged"]["f1"]) == {"value", "ci"}
     assert report["tags"]["per_tag"]["angry"] | {"reference": 1, "hypothesis": 0} == report["tags"]["per_tag"]["angry"]
     assert report["position"]["displacements"] == {"0": 2, "1": 1, "2": 1}
 
@@ -87,7 +89,7 @@ def test_identity_is_perfect(texts):
         elif name == "position.median_displacement" or name.startswith("hallucination"):
             assert value in (0, None)
         else:
-            assert value == 1, name
+            assert value in (1, None), name
 
 
 @given(clips(), clips(), st.randoms(use_true_random=False))
@@ -106,10 +108,9 @@ def test_the_order_of_clips_changes_nothing(references, others, random):
 def test_what_must_be_symmetric_is(first, second):
     ids = first.keys() & second.keys()
     first, second = {id: first[id] for id in ids}, {id: second[id] for id in ids}
-    # On all clips; `tags.f1` itself looks at the clips that are tagged in the reference.
     forth, back = (values(score(*texts, resamples=10)) for texts in ((first, second), (second, first)))
-    assert forth["tags.all_clips.f1"] == pytest.approx(back["tags.all_clips.f1"])
-    assert forth["tags.all_clips.precision"] == pytest.approx(back["tags.all_clips.recall"])
+    for one, other in (("f1", "f1"), ("precision", "recall"), ("type_accuracy", "type_accuracy")):
+        assert forth[f"tags.{one}"] == pytest.approx(back[f"tags.{other}"])
     assert forth["legacy.tag_f1"] == pytest.approx(back["legacy.tag_f1"])
 
 
@@ -117,6 +118,9 @@ def test_unknown_figures_are_null_and_empty_texts_are_scored():
     report = score({"a": ""}, {"a": "[laughs] hello there"}).to_json()
     assert report["wer"] == {"value": 2, "ci": None}  # as jiwer: inserted words without a reference word
     assert report["hallucination"]["per_100_words_plain"] == {"value": None, "ci": None}
+    assert report["emphasis"]["f1"] == {"value": None, "ci": None}  # nothing stressed is no full mark
+    assert report["tags"]["tagged"]["f1"] == {"value": None, "ci": None}
+    assert report["tags"]["f1"]["value"] == 0
 
 
 def test_false_tags_per_minute_of_plain_speech():
@@ -171,13 +175,6 @@ class TestIntervals:
     def test_one_script_has_none(self):
         assert score({"a": "one"}, {"a": "one"}).figures["wer"].ci is None
 
-    def test_each_resample_draws_as_many_units_as_there_are(self):
-        import numpy as np
-
-        totals = resampled(np.ones((7, 1)), resamples=250, seed=3)
-        assert totals.shape == (250, 1)
-        assert (totals == 7).all()
-
 
 class TestIds:
     def test_a_missing_hypothesis_is_an_error(self):
@@ -201,43 +198,3 @@ class TestIds:
     def test_no_references(self):
         with pytest.raises(ScoreError, match="no references"):
             score({}, {})
-
-
-class TestCompare:
-    def test_a_better_system_is_better(self):
-        references = {f"{copy}{id}": text for copy in range(20) for id, text in REFERENCES.items()}
-        worse = {f"{copy}{id}": text for copy in range(20) for id, text in HYPOTHESES.items()}
-        comparison = compare(references, {"worse": worse, "perfect": references})
-        assert comparison.baseline == "worse"
-        difference = comparison.differences["perfect"]["tags.f1"]
-        assert difference.value == pytest.approx(0.2)
-        assert difference.ci[0] > 0
-        assert difference.p < 0.01
-        assert comparison.differences["perfect"]["wer"].value == 0
-        assert json.dumps(comparison.to_json(), allow_nan=False)
-
-    def test_a_system_does_not_differ_from_itself(self):
-        for difference in compare(REFERENCES, {"a": HYPOTHESES, "b": HYPOTHESES}).differences["b"].values():
-            assert difference.value in (0, None)
-            assert difference.p in (1, None)
-
-    def test_exchanging_the_systems_changes_the_sign(self):
-        forth = compare(REFERENCES, {"a": HYPOTHESES, "b": REFERENCES}).differences["b"]
-        back = compare(REFERENCES, {"b": REFERENCES, "a": HYPOTHESES}).differences["a"]
-        for name in FIGURES:
-            if forth[name].value is not None:
-                assert forth[name].value == -back[name].value
-                assert forth[name].p == back[name].p
-
-    def test_pairing_finds_a_small_but_steady_difference(self):
-        # Clips differ wildly in how hard they are, but the second system has one error less on each.
-        references = {str(i): " ".join(["w"] * 20) for i in range(40)}
-        first = {str(i): " ".join(["w"] * (20 - i % 10 - 1)) for i in range(40)}
-        second = {str(i): " ".join(["w"] * (20 - i % 10)) for i in range(40)}
-        comparison = compare(references, {"first": first, "second": second})
-        assert comparison.reports["second"].figures["wer"].ci[1] > comparison.reports["first"].figures["wer"].ci[0]
-        assert comparison.differences["second"]["wer"].ci == pytest.approx((-0.05, -0.05))
-
-    def test_one_system_is_not_enough(self):
-        with pytest.raises(ScoreError, match="two systems"):
-            compare(REFERENCES, {"a": HYPOTHESES})

@@ -1,11 +1,16 @@
+import shutil
+
 import numpy as np
 import pytest
 
 from evoxtral.audio import load_audio, write_audio
 from evoxtral.bench.testset import export_testset, load_testset
+from evoxtral.corpus.dataset import build
+from evoxtral.data.corpus_config import CorpusConfig
 from evoxtral.data.corpus_folder import CorpusFolder
 from evoxtral.data.records import Clip, Domain, SetAside, SliceType
 from evoxtral.errors import ScoreError
+from evoxtral.hub.dataset_card import dataset_card
 
 SLICES = [SliceType.PLAIN, SliceType.LIGHT, SliceType.DENSE]
 
@@ -113,3 +118,29 @@ def test_missing_audio_is_named(corpus, tmp_path):
     testset.audio_path(testset.references[0]).unlink()
     with pytest.raises(ScoreError, match=rf"{testset.references[0].id}.opus is missing"):
         testset.audio_path(testset.references[0])
+
+
+def test_a_corpus_and_the_dataset_built_of_it_give_the_same_set(corpus, tmp_path):
+    pytest.importorskip("datasets")
+    folder = CorpusFolder(shutil.copytree(corpus, tmp_path / "corpus"))
+    build(folder, CorpusConfig(), write_card=dataset_card)
+    ours, built = (export_testset(path, tmp_path / path.name / "set") for path in (folder.path, folder.dataset_path))
+    assert set(built.training_texts) == set(ours.training_texts)
+    facts = [
+        {(line.id, line.text, line.unit, line.slice_type, line.voice, line.duration_s) for line in made.references}
+        for made in (ours, built)
+    ]
+    assert facts[0] == facts[1]
+
+
+def test_ids_that_are_no_file_names_lead_nowhere(corpus, tmp_path):
+    folder = CorpusFolder(shutil.copytree(corpus, tmp_path / "corpus"))
+    clip = folder.read_clips()[0]
+    for name in ("../../escaped", "/etc/escaped", "a/b", "A"):
+        folder.append_clips([clip.model_copy(update={"id": name})])
+    testset = export_testset(folder.path, tmp_path / "deep" / "er" / "set")
+    assert {"../../escaped", "/etc/escaped", "a/b", "A"} < {reference.id for reference in testset.references}
+    files = [testset.audio_path(reference) for reference in testset.references]
+    assert len(set(files)) == len(files)
+    assert {path.parent for path in files} == {tmp_path / "deep" / "er" / "set" / "audio"}
+    assert not [path for path in tmp_path.rglob("*escaped*") if path.parent.name != "audio"]

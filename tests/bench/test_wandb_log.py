@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from evoxtral.bench.report import describe_system, write_html
+from evoxtral.bench.report import write_html
 from evoxtral.bench.scoring import score
+from evoxtral.bench.summary import describe_system
 from evoxtral.bench.wandb_log import log_to_wandb
 from evoxtral.data.records import Prediction
 
@@ -35,7 +36,7 @@ def test_an_offline_run_holds_figures_tables_and_the_page(tmp_path, monkeypatch)
     for name, value in settings.items():
         monkeypatch.setenv(f"WANDB_{name}", value)
     references = {"a": "[sad] One two three.", "b": "Four five."}
-    report = score(references, references | {"b": "Four six."}, resamples=20, floor_texts=["[sad] One."])
+    report = score(references, references | {"b": "Four six."}, resamples=20, baseline_texts=["[sad] One."])
     system = describe_system([Prediction(id="a", text="", model="tiny", version="0.1")])
     write_html(tmp_path / "report.html", report, system)
     log_to_wandb(report, system, project="bench-test", html=tmp_path / "report.html")
@@ -52,7 +53,7 @@ def test_an_offline_run_holds_figures_tables_and_the_page(tmp_path, monkeypatch)
             config[item.key] = json.loads(item.value_json)
     assert logged["bench/wer"] == pytest.approx(1 / 5)
     assert logged["bench/tags/f1"] == 1
-    assert logged["bench/floors/no_tags/tags/f1"] == 0
+    assert logged["bench/baselines/no_tags/tags/f1"] == 0
     assert config["Model"] == "tiny"
     table = json.loads(next(tmp_path.rglob("*per_tag*.json")).read_text())
     assert table["data"] == [["sad", 1, 1, 1.0, 1.0, 1.0]]

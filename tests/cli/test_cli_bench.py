@@ -35,23 +35,25 @@ def test_score_as_json(capsys, files):
     assert (status, err) == (0, "")
     assert report["wer"]["value"] == 0
     assert report["tags"]["f1"]["value"] == 0
-    assert report["tags"]["type_accuracy"]["value"] == 1
+    assert report["tags"]["type_accuracy"]["value"] == 2 / 3
     assert report["hallucination"]["per_100_words_plain"]["value"] == pytest.approx(100 / 3)
-    assert report["floors"] == {}
+    assert report["baselines"] == {}
 
 
 def test_score_as_a_table(capsys, files):
     status, out, _ = run(capsys, "score", "--reference", files[0], "--hypothesis", files[1])
     assert status == 0
-    assert "| Tag F1 (tagged clips) | 0.00 " in out
+    assert "| Tag F1 | 0.00 " in out
 
 
-def test_score_with_floors_learns_beside_the_references(capsys, files, tmp_path):
+def test_score_with_baselines_learns_beside_the_references(capsys, files, tmp_path):
     write(tmp_path / "training.jsonl", [{"id": str(i), "text": f"[sad] It rained {i}."} for i in range(8)])
-    _, out, _ = run(capsys, "score", "--reference", files[0], "--hypothesis", files[1], "--floors", "--format", "json")
-    floors = json.loads(out)["floors"]
-    assert floors["no_tags"]["tags"]["f1"]["value"] == 0
-    assert floors["most_frequent_tag"]["tags"]["f1"]["value"] == 1
+    _, out, _ = run(
+        capsys, "score", "--reference", files[0], "--hypothesis", files[1], "--baselines", "--format", "json"
+    )
+    baselines = json.loads(out)["baselines"]
+    assert baselines["no_tags"]["tags"]["f1"]["value"] == 0
+    assert baselines["most_frequent_tag"]["tags"]["tagged"]["f1"]["value"] == 1
 
 
 def test_missing_ids_are_an_error_unless_allowed(capsys, files, tmp_path):
@@ -110,9 +112,9 @@ def test_run_and_report(capsys, tmp_path, monkeypatch, scripted_engine):
     assert status == 0
     assert "report.html" in err
     scores = json.loads(out)
-    assert scores["tags"]["f1"]["value"] == 1
+    assert scores["tags"]["f1"]["value"] == 2 / 3  # the second clip is plain
     assert scores["hallucination"]["per_100_words_plain"]["value"] == pytest.approx(100 / 3)
-    assert "text_only" in scores["floors"]
+    assert "text_only" in scores["baselines"]
     assert {path.name for path in output.iterdir()} == {
         "predictions.jsonl",
         "report.html",
@@ -128,7 +130,7 @@ def test_run_and_report(capsys, tmp_path, monkeypatch, scripted_engine):
     _, out, _ = run(
         capsys, "score", "--reference", reference, "--hypothesis", str(output / "predictions.jsonl"), "--format", "json"
     )
-    assert json.loads(out)["tags"]["f1"]["value"] == 1
+    assert json.loads(out)["tags"]["f1"]["value"] == 2 / 3
 
 
 def test_a_missing_benchmark_set_is_named(capsys, tmp_path, monkeypatch):

@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import yaml
 
 from evoxtral.cli.main import main
@@ -156,6 +158,44 @@ def test_the_whole_way_from_scripts_to_a_dataset(tmp_path: Path, capsys: pytest.
     assert len(test) >= 1
     assert set(train["voice"]) <= set(voices)
     assert "left out" not in err
+
+
+def test_what_is_built_is_what_is_trained_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commands that the recipe's `made_by` names, and the recipe itself, as they are in the repository."""
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    recipe = Path(__file__).parents[2] / "recipes" / "voxtral-lora.yaml"
+    options = [
+        option for voice in ("amber", "carl", "flora", "glen", "hugh") for option in ("--voice", f"espeak/{voice}")
+    ]
+    assert run(capsys, "scripts", "corpus", "--count", 12)[0] == 0
+    assert run(capsys, "synthesize", "corpus", *options, "--workers", 1)[0] == 0
+    clips = CorpusFolder("corpus").read_clips()
+    audio = Path("corpus", clips[0].audio)
+    soundfile.write(audio, np.zeros(32_000), 16_000)  # what validation sets aside
+    assert run(capsys, "validate", "corpus", "--listener", "none")[0] == 0
+    code, _, err = run(capsys, "build", "corpus")
+    assert code == 0
+    assert "left out, set aside by validation: 1" in err
+    counts = {line.split(":")[0]: int(line.split()[1]) for line in err.splitlines() if " clips, " in line}
+    assert counts["train"] + counts["validation"] + counts["test"] == 11
+
+    def clips_of(*changes: str) -> int:
+        with pytest.raises(SystemExit) as stop:
+            # No base model is looked for on the hub: this is about clips.
+            main(["train", str(recipe), "--dry-run", "base_folder=nowhere", *changes])
+        out = capsys.readouterr().out
+        assert stop.value.code == 0
+        (line,) = [line for line in out.splitlines() if line.startswith("training clips: ")]
+        return int(line.split()[2])
+
+    assert clips_of() == counts["train"]
+    for path in ("corpus", "corpus/dataset"):
+        for split, expected in {**counts, "all": 11}.items():
+            if expected:
+                assert clips_of(f"data.train=[{{path: {path}, split: {split}}}]") == expected
 
 
 def test_ctrl_c_keeps_what_is_written_and_the_same_command_resumes(

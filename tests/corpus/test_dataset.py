@@ -1,13 +1,7 @@
 """The dataset, read back by `datasets` as anyone would."""
 
-import base64
 import io
-import json
 import shutil
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +10,13 @@ import pytest
 import soundfile
 import yaml
 
-from evoxtral.corpus.dataset import assign, build, push
+from evoxtral.corpus.dataset import assign, build
 from evoxtral.data.corpus_config import CorpusConfig, DatasetConfig
 from evoxtral.data.corpus_folder import CorpusFolder
 from evoxtral.data.records import Clip, Domain, Script, SetAside, SliceType
 from evoxtral.data.splits import draw_splits
 from evoxtral.errors import AudioError, CorpusError
+from evoxtral.hub.dataset_card import dataset_card
 from evoxtral.tags import parse
 
 datasets = pytest.importorskip("datasets")
@@ -68,7 +63,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> CorpusFolder:
             )
         )
     corpus.append_clips(clips)
-    build(corpus, CONFIG)
+    build(corpus, CONFIG, write_card=dataset_card)
     return corpus
 
 
@@ -91,10 +86,11 @@ def test_the_dataset_holds_what_the_clips_are(made: CorpusFolder) -> None:
     clips = {clip.id: clip for clip in made.read_clips()}
     found = load(made)
     assert set(found) == {"train", "validation", "test"}
-    assert found["train"].features["audio"] == datasets.Audio(sampling_rate=RATE_HZ)
+    assert found["train"].features["audio"] == datasets.Audio(sampling_rate=RATE_HZ, decode=False)
+    assert found["train"][0]["audio"]["bytes"][:4] == b"fLaC"
     rows = 0
     for part in found.values():
-        for row in part.cast_column("audio", datasets.Audio(decode=False)):
+        for row in part:
             clip = clips[row["clip_id"]]
             parsed = parse(clip.tagged_text)
             assert row["tagged_text"] == clip.tagged_text
@@ -112,7 +108,7 @@ def test_the_dataset_holds_what_the_clips_are(made: CorpusFolder) -> None:
 
 
 def test_no_text_and_no_held_out_voice_is_on_two_sides(made: CorpusFolder) -> None:
-    report = assign(made, made.read_scripts(), CONFIG)
+    report = assign(made, CONFIG)
     found = load(made).remove_columns("audio")
     texts = {split: set(part["plain_text"]) for split, part in found.items()}
     assert not texts["train"] & texts["test"]
@@ -134,7 +130,7 @@ def test_no_text_and_no_held_out_voice_is_on_two_sides(made: CorpusFolder) -> No
 def test_it_streams_in_small_groups(made: CorpusFolder) -> None:
     import pyarrow.parquet as pq
 
-    stream = load(made, split="train", streaming=True).cast_column("audio", datasets.Audio(decode=False))
+    stream = load(made, split="train", streaming=True)
     assert next(iter(stream))["audio"]["bytes"][:4] == b"fLaC"
     file = pq.ParquetFile(next((made.dataset_path / "data").glob("train-*.parquet")))
     assert all(file.metadata.row_group(index).num_rows <= 64 for index in range(file.num_row_groups))
@@ -142,17 +138,17 @@ def test_it_streams_in_small_groups(made: CorpusFolder) -> None:
 
 def test_rejected_clips_stay_out_and_are_counted(corpus: CorpusFolder) -> None:
     corpus.write_set_aside([SetAside(id="s00-a", reason="silent", detail="")])
-    report = build(corpus, CorpusConfig())
+    report = build(corpus, CorpusConfig(), write_card=dataset_card)
     assert report.left_out["set aside by validation"] == 1
     assert "s00-a" not in {clip.id for part in report.clips.values() for clip in part}
     assert sum(map(len, report.clips.values())) == 119
 
 
 def test_a_damaged_clip_that_nobody_validated_stops_the_build(corpus: CorpusFolder) -> None:
-    path = corpus.path / assign(corpus, corpus.read_scripts(), CONFIG).clips["train"][0].audio
+    path = corpus.path / assign(corpus, CONFIG).clips["train"][0].audio
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(AudioError, match=path.name):
-        build(corpus, CONFIG)
+        build(corpus, CONFIG, write_card=dataset_card)
 
 
 def test_clips_that_name_their_split_keep_it_and_need_no_script(corpus: CorpusFolder) -> None:
@@ -160,15 +156,15 @@ def test_clips_that_name_their_split_keep_it_and_need_no_script(corpus: CorpusFo
     clip = corpus.read_clips()[0]
     human = {"id": "human", "script_id": "human", "audio": "audio/human.wav", "voice": "someone"}
     corpus.append_clips([clip.model_copy(update={**human, "split": "validation"})])
-    build(corpus, CorpusConfig())
-    validation = load(corpus, split="validation").cast_column("audio", datasets.Audio(decode=False))
+    build(corpus, CorpusConfig(), write_card=dataset_card)
+    validation = load(corpus, split="validation")
     (row,) = [row for row in validation if row["clip_id"] == "human"]
     samples, rate_hz = soundfile.read(io.BytesIO(row["audio"]["bytes"]))
     assert (rate_hz, samples.shape) == (RATE_HZ, (1_600,))
 
 
 def test_the_card_tells_the_measured_composition(made: CorpusFolder) -> None:
-    report = assign(made, made.read_scripts(), CONFIG)
+    report = assign(made, CONFIG)
     card = (made.dataset_path / "README.md").read_text()
     _, front, body = card.split("---\n", 2)
     data = yaml.safe_load(front)
@@ -185,100 +181,21 @@ def test_the_card_tells_the_measured_composition(made: CorpusFolder) -> None:
 def test_a_dataset_is_replaced_as_a_whole(corpus: CorpusFolder) -> None:
     before = (corpus.dataset_path / "README.md").read_bytes()
     (corpus.dataset_path / "data" / "stale.parquet").write_bytes(b"")
-    trained_on = next(iter(assign(corpus, corpus.read_scripts(), CONFIG).clips["train"]))
+    trained_on = next(iter(assign(corpus, CONFIG).clips["train"]))
     broken = trained_on.model_copy(update={"id": "broken", "audio": "audio/broken.flac"})
     (corpus.path / "audio" / "broken.flac").write_bytes(b"not audio")
     corpus.append_clips([broken])
     with pytest.raises(Exception, match=r"broken\.flac"):
-        build(corpus, CONFIG)
+        build(corpus, CONFIG, write_card=dataset_card)
     assert (corpus.dataset_path / "README.md").read_bytes() == before
     corpus.write_set_aside([SetAside(id="broken", reason="unreadable", detail="")])
-    build(corpus, CONFIG)
+    build(corpus, CONFIG, write_card=dataset_card)
     assert not (corpus.dataset_path / "data" / "stale.parquet").exists()
 
 
 def test_a_corpus_without_clips_has_no_dataset(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="no clips"):
-        build(CorpusFolder(tmp_path), CorpusConfig())
-
-
-class _Hub(BaseHTTPRequestHandler):
-    """The requests of the Hub's API that an upload of small files makes."""
-
-    files: dict[str, bytes]
-    token = "hf_write"
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-        here = f"http://{self.headers['Host']}/datasets/me"
-        if self.headers["Authorization"] != f"Bearer {self.token}":
-            self._answer(401, {"error": "Invalid credentials"})
-        elif self.path == "/api/repos/create":
-            self._answer(200, {"url": f"{here}/{json.loads(body)['name']}"})
-        elif self.path == "/api/validate-yaml":
-            self._answer(200, {"errors": [], "warnings": []})
-        elif "/preupload/" in self.path:
-            asked = json.loads(body)["files"]
-            modes = [{"path": file["path"], "uploadMode": "regular", "shouldIgnore": False} for file in asked]
-            self._answer(200, {"files": modes})
-        else:
-            for operation in map(json.loads, body.splitlines()):
-                if operation["key"] == "file":
-                    self.files[operation["value"]["path"]] = base64.b64decode(operation["value"]["content"])
-            self._answer(200, {"commitUrl": f"{here}/it/commit/1", "commitOid": "1", "success": True})
-
-    def do_GET(self) -> None:
-        self._answer(200, {"id": "me/it", "sha": "0", "siblings": []})
-
-    def _answer(self, status: int, answer: dict[str, Any]) -> None:
-        content = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *args: Any) -> None:
-        """Keep the test's output clean."""
-
-
-@contextmanager
-def hub() -> Iterator[tuple[str, dict[str, bytes]]]:
-    files: dict[str, bytes] = {}
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Hub", (_Hub,), {"files": files}))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", files
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def test_an_upload_carries_the_whole_dataset(made: CorpusFolder) -> None:
-    with hub() as (address, files):
-        push(made, "me/it", endpoint=address, token="hf_write")
-    expected = {
-        path.relative_to(made.dataset_path).as_posix(): path.read_bytes()
-        for path in made.dataset_path.rglob("*")
-        if path.is_file()
-    }
-    assert files == expected
-
-
-def test_a_hub_that_refuses_is_told_in_one_line(made: CorpusFolder) -> None:
-    with hub() as (address, files), pytest.raises(CorpusError, match="did not take me/it") as error:
-        push(made, "me/it", endpoint=address, token="hf_read_only")
-    assert "HF_TOKEN" in str(error.value)
-    assert "hf_read_only" not in str(error.value)
-    assert "\n" not in str(error.value)
-    assert files == {}
-
-
-def test_nothing_is_pushed_before_it_is_built(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="no dataset yet"):
-        push(CorpusFolder(tmp_path), "me/it")
+        build(CorpusFolder(tmp_path), CorpusConfig(), write_card=dataset_card)
 
 
 def test_splits_are_those_that_synthesis_drew_whatever_order_clips_were_made_in(corpus: CorpusFolder) -> None:
@@ -286,7 +203,30 @@ def test_splits_are_those_that_synthesis_drew_whatever_order_clips_were_made_in(
     drawn = draw_splits(corpus.read_scripts(), CONFIG.dataset)
     (corpus.path / "clips.jsonl").unlink()
     corpus.append_clips(clips[::-2])  # half of the' clips, backwards
-    report = assign(corpus, corpus.read_scripts(), CONFIG)
+    report = assign(corpus, CONFIG)
     for split, part in report.clips.items():
         assert {drawn[clip.script_id] for clip in part} <= {split}
     assert sum(map(len, report.clips.values())) > 10
+
+
+def test_two_corpora_share_no_entry_of_the_library_s_cache(made: CorpusFolder, tmp_path: Path) -> None:
+    twin = CorpusFolder(shutil.copytree(made.path, tmp_path / "twin"))
+    # The same number of clips in the same splits by the same voices, so that their cards are the same.
+    clips = [clip.model_copy(update={"engine": "other/engine"}) for clip in twin.read_clips()]
+    (twin.path / "clips.jsonl").unlink()
+    twin.append_clips(clips)
+    build(twin, CONFIG, write_card=dataset_card)
+    assert {clip["engine"] for clip in load(made, split="test")} == {"test/engine"}
+    assert {clip["engine"] for clip in load(twin, split="test")} == {"other/engine"}
+    # And a corpus that was built again with another clip is read anew.
+    trained_on = assign(twin, CONFIG).clips["train"][0]
+    twin.write_set_aside([SetAside(id=trained_on.id, reason="silent", detail="")])
+    before = sum(len(part) for part in load(twin).values())
+    build(twin, CONFIG, write_card=dataset_card)
+    assert sum(len(part) for part in load(twin).values()) == before - 1
+
+
+def test_the_same_corpus_is_built_to_the_same_names(made: CorpusFolder, corpus: CorpusFolder) -> None:
+    build(corpus, CONFIG, write_card=dataset_card)
+    names = [sorted(path.name for path in (folder.dataset_path / "data").iterdir()) for folder in (made, corpus)]
+    assert names[0] == names[1]

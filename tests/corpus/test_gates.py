@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from evoxtral.corpus.composition import COMMON_TAGS, NATURAL_EMPHASIS_SHARE, NATURAL_TAG_SHARES, RARE_TAGS
 from evoxtral.corpus.gates import check, measure_diversity
 from evoxtral.corpus.writers.grammar import write_scripts
 from evoxtral.data.records import Clip, Domain, Script, SliceType
@@ -132,3 +133,97 @@ def test_diversity_of_a_text_counted_by_hand() -> None:
 
 def test_an_empty_corpus_can_be_measured() -> None:
     assert not check([]).passed
+
+
+# --- each gate at its edge: the limit itself passes, one script or tag beyond it does not ----------------------------
+
+
+def corpus(texts: list[str], domains: list[Domain] | None = None, kind: SliceType = SliceType.EDGE) -> list[Script]:
+    return [
+        Script(
+            id=str(index),
+            tagged_text=text,
+            slice_type=kind,
+            domain=domains[index] if domains else Domain.PODCAST,
+            writer="test",
+        )
+        for index, text in enumerate(texts)
+    ]
+
+
+def passes(name: str, scripts: list[Script], clips: list[Clip] | None = None) -> bool:
+    return next(gate.passed for gate in check(scripts, clips or ()).gates if gate.name == name)
+
+
+@pytest.mark.parametrize(("first", "passed"), [(25, True), (26, False)])
+def test_a_quarter_of_one_domain_is_the_most(first: int, passed: bool) -> None:
+    others = [domain for domain in Domain if domain is not Domain.VOICEMAIL]
+    domains = [Domain.VOICEMAIL] * first + [others[index % len(others)] for index in range(100 - first)]
+    assert passes("most frequent domain", corpus([f"Text {index}." for index in range(100)], domains)) is passed
+
+
+@pytest.mark.parametrize(("with_tag", "passed"), [(3, True), (2, False)])
+def test_three_scripts_of_a_hundred_are_enough_for_a_tag(with_tag: int, passed: bool) -> None:
+    texts = [f"[calm] Text {index}." if index < with_tag else f"Text {index}." for index in range(100)]
+    assert passes("scripts with [calm]", corpus(texts)) is passed
+
+
+@pytest.mark.parametrize(("factor", "more", "passed"), [(3, 0, True), (3, -1, False), (5, 0, True), (5, 1, False)])
+@pytest.mark.parametrize("tag", RARE_TAGS)
+def test_rare_tags_are_three_to_five_times_as_frequent_as_in_nature(
+    tag: str, factor: int, more: int, passed: bool
+) -> None:
+    number = factor * round(NATURAL_TAG_SHARES[tag] * 1_000) + more
+    texts = [f"[{tag}] " * number + "[angry] " * (1_000 - number) + "Text."]
+    assert passes(f"frequency of [{tag}]", corpus(texts)) is passed
+
+
+@pytest.mark.parametrize(("share", "passed"), [(0.35, True), (0.65, True), (0.34, False), (0.66, False)])
+def test_pauses_and_capitals_are_about_half_as_frequent_as_in_nature(share: float, passed: bool) -> None:
+    (pause,) = COMMON_TAGS
+    number = round(share * NATURAL_TAG_SHARES[pause] * 10_000)
+    texts = [f"[{pause}] " * number + "[angry] " * (10_000 - number) + "Text."]
+    assert passes(f"frequency of [{pause}]", corpus(texts)) is passed
+    stressed = round(share * NATURAL_EMPHASIS_SHARE * 1_000)
+    texts = [f"[sad] Text {index} is {'REALLY' if index < stressed else 'really'} bad." for index in range(1_000)]
+    assert passes("frequency of CAPITALS in tagged scripts", corpus(texts)) is passed
+
+
+@pytest.mark.parametrize(
+    ("kind", "tags", "passed"),
+    [
+        (SliceType.PLAIN, 0, True),
+        (SliceType.PLAIN, 1, False),
+        (SliceType.LIGHT, 0, False),
+        (SliceType.LIGHT, 1, True),
+        (SliceType.LIGHT, 2, True),
+        (SliceType.LIGHT, 3, False),
+        (SliceType.MODERATE, 2, False),
+        (SliceType.MODERATE, 3, True),
+        (SliceType.MODERATE, 4, True),
+        (SliceType.MODERATE, 5, False),
+        (SliceType.DENSE, 4, False),
+        (SliceType.DENSE, 5, True),
+        (SliceType.DENSE, 50, True),
+        (SliceType.EDGE, 0, True),
+    ],
+)
+def test_slices_hold_texts_of_their_number_of_tags(kind: SliceType, tags: int, passed: bool) -> None:
+    scripts = corpus(["[sad] " * tags + "Text."], kind=kind)
+    assert passes("scripts whose tags do not fit their slice", scripts) is passed
+
+
+@pytest.mark.parametrize(("shared", "passed"), [(7, False), (6, True)])
+def test_two_texts_at_the_very_limit_are_too_much_alike(shared: int, passed: bool) -> None:
+    # Of ten words each, seven in common: precision, recall and F are 0.7.
+    words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+    other = words[:shared] + [f"other{index}" for index in range(10 - shared)]
+    scripts = corpus([" ".join(words), " ".join(other)])
+    assert passes("pairs with ROUGE-L >= 0.7", scripts) is passed
+
+
+def test_a_related_event_is_known_and_counts_for_no_share() -> None:
+    scripts = corpus(["[coughs] [sad] Text."])
+    gates = {gate.name: gate for gate in check(scripts).gates}
+    assert gates["unknown tags"].passed
+    assert "scripts with [coughs]" not in gates

@@ -11,7 +11,9 @@ import pytest
 
 from evoxtral.corpus.briefs import Brief, EdgeCase, clash, plan
 from evoxtral.corpus.gates import GateReport, check
-from evoxtral.corpus.writers.grammar import Composer, GrammarWriter, load_rules, load_situations, write_scripts
+from evoxtral.corpus.writers.composer import Composer
+from evoxtral.corpus.writers.grammar import GrammarWriter, write_scripts
+from evoxtral.corpus.writers.situations import load_rules, load_situations
 from evoxtral.data.records import Domain, Script, SliceType
 from evoxtral.tags import Category, parse, tag_names
 

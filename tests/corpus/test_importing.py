@@ -100,20 +100,60 @@ def test_a_line_ends_at_a_newline_only(tmp_path: Path) -> None:
     assert [script.tagged_text for script in import_scripts([tmp_path / "a.jsonl"]).scripts] == ["One two three."]
 
 
-def test_an_id_that_is_taken_is_an_error(tmp_path: Path) -> None:
-    file = write(tmp_path / "a.json", [{"id": "x", "tagged_text": "First."}, {"id": "x", "tagged_text": "Second."}])
-    with pytest.raises(CorpusError, match="'x' is taken"):
-        import_scripts([file])
+def test_an_id_that_is_taken_gets_a_number(tmp_path: Path) -> None:
+    texts = ["First of them all.", "Second of them all.", "Third of them all.", "Fourth of them all."]
+    items = [{"id": name, "tagged_text": text} for name, text in zip(("x", "x", "x-2", "x"), texts, strict=True)]
+    file = write(tmp_path / "a.json", items)
+    report = import_scripts([file])
+    assert [script.id for script in report.scripts] == ["x", "x-2", "x-2-2", "x-3"]
+    assert [script.tagged_text for script in report.scripts] == texts
+    assert report.renamed_ids == {"x to x-2": 1, "x-2 to x-2-2": 1, "x to x-3": 1}
+    again = import_scripts([file], existing=report.scripts)
+    assert (again.scripts, again.renamed_ids) == ([], {})
+
+
+@pytest.mark.parametrize(("given", "kept"), [(0, "0"), (17, "17"), ("0", "0"), (1.5, "1.5")])
+def test_a_number_is_an_id_too(tmp_path: Path, given: object, kept: str) -> None:
+    file = write(tmp_path / "a.json", [{"id": given, "tagged_text": "Something to say here."}])
+    assert [script.id for script in import_scripts([file]).scripts] == [kept]
+
+
+@pytest.mark.parametrize("given", [None, "", True, [], {}])
+def test_what_is_no_name_is_replaced_by_one_made_of_the_text(tmp_path: Path, given: object) -> None:
+    file = write(tmp_path / "a.json", [{"id": given, "tagged_text": "Something to say here."}])
+    (script,) = import_scripts([file]).scripts
+    assert script.id.startswith("import-")
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "A.JSONL", "a.txt", "a"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"tagged_text": "One of two lines."}\n{"tagged_text": "Two of two lines."}\n',
+        '\ufeff{"tagged_text": "One of two lines."}\r\n\r\n{"tagged_text": "Two of two lines."}',
+        '[{"tagged_text": "One of two lines."},\n {"tagged_text": "Two of two lines."}]',
+        '\ufeff\n  [\n{"tagged_text": "One of two lines."}, {"tagged_text": "Two of two lines."}]\n',
+    ],
+)
+def test_lines_and_lists_are_told_apart_by_content(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content, "utf-8")
+    texts = [script.tagged_text for script in import_scripts([tmp_path / name]).scripts]
+    assert texts == ["One of two lines.", "Two of two lines."]
+
+
+def test_files_in_a_folder_are_found_whatever_the_case_of_their_suffix(tmp_path: Path) -> None:
+    (tmp_path / "up.JSONL").write_text('{"tagged_text": "Upper case in the suffix."}\n')
+    assert len(import_scripts([tmp_path]).scripts) == 1
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.json", b"{", "not JSON: line 1"),
-        ("a.json", b'{"tagged_text": "x"}', "holds no list"),
+        ("a.json", b"{", "line 1: not JSON"),
         ("a.json", b"\xff\xfe", "not UTF-8"),
-        ("a.jsonl", b'{"tagged_text": "x"}\n\n{oops}\n', "not JSON: line 3"),
+        ("a.jsonl", b'{"tagged_text": "x"}\n\n{oops}\n', "line 3: not JSON"),
         ("a.json", b"[" * 100_000, "nested too deeply"),
+        ("a.json", b'[{"id": ' + b"9" * 5_000 + b"}]", "line 1: not JSON: Exceeds the limit"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -121,6 +161,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, content:
     with pytest.raises(CorpusError, match=message) as error:
         import_scripts([tmp_path / name])
     assert str(tmp_path / name) in error.value.message
+    assert "\n" not in str(error.value)
 
 
 def test_a_folder_without_scripts_and_a_missing_file_are_named(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ import random
 import pytest
 
 from evoxtral.corpus.briefs import Brief
-from evoxtral.corpus.writers import grammar
+from evoxtral.corpus.writers.composer import MOODS, Composer
 from evoxtral.corpus.writers.language import Expander, TemplateError, inflect, tidy
+from evoxtral.corpus.writers.situations import load_rules, load_situations
 from evoxtral.data.records import Domain, SliceType
 
 RULES = {
@@ -91,21 +92,21 @@ def test_malformed_templates_are_refused(template: str) -> None:
 def test_every_template_that_ships_expands_into_plain_sentences() -> None:
     brief = Brief(SliceType.PLAIN, Domain.PODCAST)
     count = 0
-    for situations in grammar.load_situations().values():
+    for situations in load_situations().values():
         for situation in situations:
-            assert set(situation.sentences) <= {"neutral", *grammar.MOODS}, situation.name
+            assert set(situation.sentences) <= {"neutral", *MOODS}, situation.name
             for lines in situation.sentences.values():
                 for line in lines:
                     for seed in range(2):
-                        language = grammar.Composer(brief, situation, random.Random(seed)).language
+                        language = Composer(brief, situation, random.Random(seed)).language
                         _assert_plain(language.sentence(line), line)
                         count += 1
-    situation = grammar.load_situations()[Domain.PODCAST][0]
-    for name, lines in grammar.load_rules().items():
+    situation = load_situations()[Domain.PODCAST][0]
+    for name, lines in load_rules().items():
         if "stressed" in name or name == "openers":
             continue  # lists of words
         for line in lines:
-            language = grammar.Composer(brief, situation, random.Random(line)).language
+            language = Composer(brief, situation, random.Random(line)).language
             language.bound["q"] = language.expand("<name>")
             text = language.expand(line).text
             if name.endswith((".good", ".bad", ".do")):
@@ -124,7 +125,7 @@ def _assert_plain(text: str, template: str) -> None:
 
 
 def test_situations_are_many_and_of_all_domains() -> None:
-    situations = grammar.load_situations()
+    situations = load_situations()
     assert set(situations) == set(Domain)
     assert min(map(len, situations.values())) >= 6
     names = [situation.name for group in situations.values() for situation in group]

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from disk_calls import noted_calls
 from evoxtral.audio import read_clip, write_audio
-from evoxtral.corpus import synthesis
-from evoxtral.corpus.synthesis import cast, plan, synthesize
+from evoxtral.corpus.synthesis import SynthesisReport, cast, plan, run_state, synthesize
+from evoxtral.corpus.synthesis.finishing import finish_clip
+from evoxtral.data import journal
 from evoxtral.data.corpus_config import SynthesisConfig
 from evoxtral.data.corpus_folder import CorpusFolder
 from evoxtral.data.records import Domain, Script, SliceType
@@ -216,6 +218,25 @@ def test_only_the_given_scripts_are_spoken(corpus: CorpusFolder) -> None:
     assert_complete(corpus, subset)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_clip_is_on_disk_before_its_line_is(corpus: CorpusFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    (take,) = cast(corpus.read_scripts()[:1], VOICES, configure(corpus))
+    speech = ToneEngine(str(corpus.path / "log")).speak("one", voice="ada")
+    with noted_calls(monkeypatch) as calls:
+        clip = finish_clip(corpus.path, take, speech)
+        corpus.append_clips([clip])
+    audio, journal_path = corpus.path / clip.audio, corpus.path / "clips.jsonl"
+    size = audio.stat().st_size
+    (kind, temporary, synced), *rest = calls
+    assert (kind, synced, Path(temporary).parent) == ("fsync", size, audio.parent)
+    assert rest == [
+        ("rename", str(audio), size),
+        ("fsync", str(audio.parent), -1),
+        ("fsync", str(journal_path), journal_path.stat().st_size),
+        ("fsync", str(corpus.path), -1),
+    ]
+
+
 def test_what_fails_is_named_and_the_rest_goes_on(corpus: CorpusFolder) -> None:
     texts = ["fine", "refuse", "fine too", "trip", "nan", "crash", "fine again"]
     made = scripts(*texts)
@@ -296,7 +317,7 @@ def test_two_runs_do_not_share_a_folder(corpus: CorpusFolder) -> None:
 
 
 def test_a_full_disk_stops_before_the_next_clip(corpus: CorpusFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(synthesis, "_MIN_FREE_BYTES", 10**18)
+    monkeypatch.setattr(run_state, "_MIN_FREE_BYTES", 10**18)
     report = synthesize(corpus, configure(corpus), load_engine=load_tone)
     assert report.stopped is not None
     assert "is full" in report.stopped
@@ -349,7 +370,7 @@ def test_finished_audio_without_its_line_is_adopted_and_a_foreign_file_is_not(co
     journal.write_bytes(b"".join(lines[:3]) + lines[3][:40])
     write_audio(corpus.path / clips[4].audio, np.zeros(1600, np.float32), 16_000)
     (corpus.path / clips[5].audio).write_bytes(b"fLaC and then nothing")
-    (corpus.audio_path / ".s9.flac.123.part").write_bytes(b"half a clip")
+    (corpus.audio_path / ".0123456789ab.tmp").write_bytes(b"half a clip")
 
     dry = plan(corpus, configure(corpus), load_engine=load_tone)
     assert [take.clip_id for take in dry.to_make] == sorted(clip.id for clip in clips[4:])
@@ -361,15 +382,15 @@ def test_finished_audio_without_its_line_is_adopted_and_a_foreign_file_is_not(co
 
 
 class Killer:
-    """A profiler that kills its process when synthesis.py or folder.py calls or returns for the n-th time."""
+    """A profiler that kills its process when synthesis, or what it writes with, calls or returns for the n-th time."""
 
-    FILES = (str(Path(synthesis.__file__)), str(Path(synthesis.__file__).with_name("folder.py")))
+    FOLDERS = (str(Path(run_state.__file__).parent), str(Path(journal.__file__).parent))
 
     def __init__(self, countdown: int) -> None:
         self._countdown = countdown
 
     def __call__(self, frame: FrameType, event: str, argument: object) -> None:
-        if frame.f_code.co_filename in self.FILES:
+        if frame.f_code.co_filename.startswith(self.FOLDERS):
             self._countdown -= 1
             if self._countdown == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -378,7 +399,7 @@ class Killer:
 def run_until_killed(path: Path, config: SynthesisConfig, countdown: int, armed_at: int) -> None:
     """In a process of its own: synthesise, and die `countdown` calls after `armed_at` clips were made."""
 
-    def arm(report: synthesis.SynthesisReport) -> None:
+    def arm(report: SynthesisReport) -> None:
         if report.made == armed_at:
             sys.setprofile(Killer(countdown))
 

@@ -2,13 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from evoxtral import models
 from evoxtral.errors import ModelError
-from evoxtral.models import EDGE_FILES, resolve_model, split_model_name
+from evoxtral.models import EDGE_FILES, names, resolve_model, split_model_name
 
 
 def test_edge_is_the_packaged_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "EDGE_FOLDER", tmp_path)
+    monkeypatch.setattr(names, "EDGE_FOLDER", tmp_path)
     for name in EDGE_FILES[1:]:
         (tmp_path / name).touch()
     with pytest.raises(ModelError, match=r"incomplete: model\.bin missing"):

@@ -127,3 +127,30 @@ def test_a_model_in_the_folder_wins_by_its_name(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "models/edge").mkdir()
     (tmp_path / "models/edge/config.json").touch()
     assert resolve_model("edge", store) == resolve_model("edge")
+
+
+def test_chosen_files_of_anything_on_the_hub_are_fetched_found_and_missed(
+    hub: LocalHub, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    hub.models["owner/voices"] = {
+        "onnx/model.onnx": b"large",
+        "onnx/model_quantized.onnx": b"small",
+        "voices/af_bella.bin": b"A",
+        "voices/zf_xiaobei.bin": b"Z",
+    }
+    wanted = ["onnx/model_quantized.onnx", "voices/[ab]*.bin"]
+    store = ModelStore(tmp_path / "models")
+    assert store.find_files("owner/voices", wanted) is None
+    assert hub.fetched == []
+    folder = store.fetch_files("owner/voices", wanted)
+    assert sorted(hub.fetched) == ["onnx/model_quantized.onnx", "voices/af_bella.bin"]
+    with pytest.raises(ModelError, match=r"owner/voices: has no file \*\.npz"):
+        store.fetch_files("owner/voices", ["*.npz"])
+    tried = request.getfixturevalue("no_network")
+    offline = ModelStore(tmp_path / "models", offline=True)
+    assert offline.fetch_files("owner/voices", wanted) == store.find_files("owner/voices", wanted) == folder
+    for missing in (["onnx/model.onnx"], [*wanted, "onnx/model.onnx"]):
+        assert offline.find_files("owner/voices", missing) is None
+        with pytest.raises(ModelError, match="offline nothing is fetched"):
+            offline.fetch_files("owner/voices", missing)
+    assert tried == []

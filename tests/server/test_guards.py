@@ -131,6 +131,7 @@ def test_a_recording_is_bounded_as_it_is_decoded(scripted_engine, tmp_path):
         ({"diarize": "perhaps"}, "diarize"),
         ({"min_speakers": "0"}, "min_speakers"),
         ({"language": ["en", "de"]}, "language"),
+        ({"diarize": "true", "min_speakers": "3", "max_speakers": "2"}, "min_speakers"),
     ],
 )
 def test_fields_are_never_ignored_without_a_word(client, spoken_wav, fields, told):

@@ -1,6 +1,7 @@
 import pytest
 
-from evoxtral.tags import CANONICAL, TAG_TYPES, Category, lookup
+from evoxtral.corpus.writers.situations import load_rules
+from evoxtral.tags import CANONICAL, RELATED_EVENTS, TAG_TYPES, USES, Category, lookup, normalise_tags, parse
 
 SPEC_TAGS = {
     Category.EMOTION: {"excited", "sad", "angry", "nervous", "calm", "frustrated"},
@@ -15,7 +16,7 @@ def test_the_fifteen_tags_stand_in_their_categories():
 
 
 def test_every_alias_has_one_canonical_tag():
-    names = [name for tag_type in TAG_TYPES for name in (tag_type.name, *tag_type.aliases)]
+    names = [name for row in (*TAG_TYPES, *RELATED_EVENTS) for name in (row.name, *row.aliases)]
     assert len(names) == len(set(names)) == len(CANONICAL)
     assert all(name == name.lower().strip() for name in names)
 
@@ -48,11 +49,9 @@ def test_groups_of_the_specification(group, members):
         ("nervous laugh", "laughs"),
         ("laughs nervously", "laughs"),
         ("whispering", "whispers"),
-        ("speaking softly", "whispers"),
-        ("exhales", "sighs"),
-        ("exhales sharply", "sighs"),
         ("sighs wearily", "sighs"),
-        ("inhales deeply", "gasps"),
+        ("inhales sharply", "gasps"),
+        ("sharp intake of breath", "gasps"),
         ("short pause", "pause"),
         ("long  pause", "pause"),
         ("Clears Throat", "clears throat"),
@@ -80,3 +79,41 @@ def test_other_names_are_unknown(name):
 
 def test_a_very_long_name_is_unknown():
     assert lookup("softly " * 100_000 + "laughs") is None
+
+
+@pytest.mark.parametrize(
+    ("written", "name", "group"),
+    [
+        ("cough", "coughs", "throat"),
+        ("dry cough", "coughs", "throat"),
+        ("inhale", "inhales", "breath"),
+        ("inhales deeply", "inhales", "breath"),
+        ("takes a deep breath", "inhales", "breath"),
+        ("exhales", "exhales", "breath"),
+        ("breathing heavily", "breathes", "breath"),
+        ("sniff", "sniffs", "breath"),
+        ("panting", "pants", "breath"),
+        ("mumbling", "murmurs", "quiet"),
+        ("speaking softly", "softly", "quiet"),
+        ("screaming", "screams", "loud"),
+        ("cheerfully", "happy", "joy"),
+        ("terrified", "afraid", "fear"),
+    ],
+)
+def test_a_related_event_keeps_its_own_name_within_its_group(written, name, group):
+    (tag,) = parse(f"[{written}]").tags
+    assert (tag.name, tag.group, tag.known) == (name, group, True)
+    assert name not in {row.name for row in TAG_TYPES}
+    assert group in {row.group for row in TAG_TYPES}
+    assert normalise_tags(f"[{written}] Well.") == f"[{name}] Well."
+
+
+def test_rows_name_only_tags_of_the_language_and_moods_that_texts_have():
+    names, moods = set(USES), set(load_rules())
+    for name, use in USES.items():
+        assert {*use.companions, *use.clashes} <= names - {name}
+        assert {*use.moods, *use.jarring} <= moods
+        assert not set(use.moods) & set(use.jarring)
+        assert not set(use.companions) & set(use.clashes)
+        assert use.share > 0
+    assert all(row.meaning for row in (*TAG_TYPES, *RELATED_EVENTS))

@@ -91,5 +91,5 @@ def test_missing_and_malformed_sources_are_named(tmp_path: Path) -> None:
         load_clips([Source(path=str(folder))])
     with (folder / "clips.jsonl").open("a") as lines:
         lines.write('{"id": "x"}\n')
-    with pytest.raises(RecipeError, match=r"clips\.jsonl:2: not a clip"):
+    with pytest.raises(RecipeError, match=r"clips\.jsonl, line 2 is no valid clip: tagged_text"):
         load_clips([Source(path=str(folder))])

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -6,8 +7,8 @@ import yaml
 from evoxtral.cli.main import main
 from evoxtral.training.adapters import add_adapter
 from evoxtral.training.dry_run import Estimate, Plan, make_plan
-from evoxtral.training.family import load_family
 from evoxtral.training.recipe import load_recipe
+from evoxtral.training.trainee import load_trainee
 from tiny_models import save_tiny_whisper, write_corpus
 
 
@@ -39,7 +40,7 @@ def test_plan_counts_clips_windows_steps_and_parameters(
     assert plan.steps == 8
     assert make_plan(recipe, ("sft",), processes=2).steps == 4
     assert plan.estimate is not None
-    trained, total = add_adapter(load_family(recipe), recipe.lora).get_nb_trainable_parameters()
+    trained, total = add_adapter(load_trainee(recipe), recipe.lora).get_nb_trainable_parameters()
     assert plan.estimate.trained_parameters == trained
     assert plan.estimate.total_parameters == total - trained
 
@@ -98,6 +99,27 @@ def test_dry_run_prints_the_plan_and_touches_nothing(tmp_path: Path, capsys: pyt
     assert "steps: 3" in lines
     assert any(line.startswith("memory: about ") for line in lines)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("model_type", "message"),
+    [
+        ("voxtral_realtime", "is a voxtral_realtime model (Voxtral and Whisper models can be run)"),
+        ("voxtral", "is a Voxtral model, and the recipe's family is whisper"),
+    ],
+)
+@pytest.mark.parametrize("options", [["--dry-run"], []])
+def test_a_base_of_another_family_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], model_type: str, message: str, options: list[str]
+) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "config.json").write_text(json.dumps({"model_type": model_type}))
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", str(write_recipe(tmp_path, "whisper", base)), *options])
+    captured = capsys.readouterr()
+    assert f"{base}: {message}" in captured.err.splitlines()[-1]
+    assert captured.out == ""
 
 
 def test_without_the_base_the_plan_says_what_it_cannot_know(tmp_path: Path) -> None:

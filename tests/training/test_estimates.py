@@ -4,6 +4,7 @@ import pytest
 import torch
 from transformers import VoxtralConfig, WhisperConfig
 
+from evoxtral.models.families.protocol import Dimensions
 from evoxtral.training.estimates import SPREAD, Batch, Settings, Shape, memory_gb, shape_of, step_s, work_tflop
 from evoxtral.training.recipe import Recipe
 
@@ -87,19 +88,16 @@ def test_whisper_takes_what_the_edge_runs_took(
 
 def test_work_of_a_hand_worked_model() -> None:
     shape = Shape(
-        family="whisper",
+        dimensions=Dimensions(
+            encoder_layers=2, encoder_width=8, encoder_frames=5, decoder_layers=1, decoder_width=4, vocabulary=7
+        ),
         total_parameters=1000,
         trained_parameters=10,
         weight_bytes=4,
-        encoder_layers=2,
-        encoder_width=8,
         encoder_parameters=300,
-        encoder_frames=5,
-        decoder_layers=1,
-        decoder_width=4,
         decoder_parameters=200,
         cross_parameters=50,
-        vocabulary=7,
+        speed=None,
     )
     batch = Batch(encoder_windows=3, decoder_positions=6, targets=4)
     # 15 frames: matrices 2 * 15 * 300, attention 4 * 15 * 5 * 8 * 2 layers

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evoxtral.training.family import IGNORED
+from evoxtral.training.batches import IGNORED
 from evoxtral.training.losses import log_odds, mean_log_probabilities, orpo, simpo
 
 log_probabilities = st.floats(-30, -1e-4)

@@ -6,14 +6,12 @@ import pytest
 import torch
 
 from evoxtral.training.adapters import add_adapter
-from evoxtral.training.family import IGNORED, TokenLogits
+from evoxtral.training.batches import IGNORED, TokenLogits
 from evoxtral.training.losses import divergence
 from evoxtral.training.objectives import PairPreference, TokenCrossEntropy
 from evoxtral.training.packing import Window
 from evoxtral.training.recipe import Lora
-from evoxtral.training.voxtral import VoxtralFamily
-from evoxtral.training.whisper import WhisperFamily
-from tiny_models import tone
+from tiny_models import tone, trainee_of
 
 
 def windows(*texts: str) -> list[Window]:
@@ -59,7 +57,7 @@ def test_anchor_adds_the_divergence_on_plain_windows_only() -> None:
 
 
 def test_base_logits_are_those_of_the_untouched_model_on_plain_windows(tiny_whisper: Path) -> None:
-    family = WhisperFamily(str(tiny_whisper))
+    family = trainee_of(tiny_whisper)
     batch = family.collate(windows("Hi", "[sad] Oh", ""))
     assert batch["plain"].tolist() == [True, False, False]
     expected = family.token_logits(family.model.eval(), batch, None).logits.detach()
@@ -79,7 +77,7 @@ def test_base_logits_are_those_of_the_untouched_model_on_plain_windows(tiny_whis
 
 
 def test_base_logits_of_voxtral_are_of_plain_windows_with_all_their_chunks(tiny_voxtral: Path) -> None:
-    family = VoxtralFamily.load(str(tiny_voxtral), dtype=torch.float32)
+    family = trainee_of(tiny_voxtral)
     long = Window(np.tile((tone(400, 1) * 3000).astype(np.int16), 31), "Hello there")
     batch = family.collate([*windows("[sad] Oh"), long, *windows("[sighs]")])
     model = add_adapter(family, Lora()).eval()

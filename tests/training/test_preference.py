@@ -15,17 +15,18 @@ import yaml
 from safetensors.torch import load_file
 
 from evoxtral.bench import reward
+from evoxtral.data.journal import Journal
 from evoxtral.errors import RecipeError
 from evoxtral.tags import parse
 from evoxtral.training.adapters import load_adapter
+from evoxtral.training.batches import Batch
 from evoxtral.training.clips import load_clips
-from evoxtral.training.family import Family, load_family
 from evoxtral.training.losses import mean_log_probabilities
 from evoxtral.training.packing import Window
 from evoxtral.training.preference import Candidates, Pair, make_pairs
 from evoxtral.training.recipe import Bench, Lora, Recipe, Source, load_recipe
 from evoxtral.training.stages import run_recipe
-from evoxtral.training.whisper import WhisperFamily
+from evoxtral.training.trainee import Trainee, load_trainee
 from tiny_models import free_port, tone, write_corpus
 
 TEXTS = ["[laughs] Hi.", "No way...", "[sad] Oh.", "Go."]
@@ -57,7 +58,7 @@ def write_recipe(folder: Path, base: Path, **preference: Any) -> Recipe:
 
 def log_probabilities(recipe: Recipe, adapter: str | None, pairs: list[Pair]) -> torch.Tensor:
     """Mean log-probability of (chosen, rejected) of each pair, shape (pairs, 2); without an adapter, the base's."""
-    family: Family = load_family(recipe)
+    family: Trainee = load_trainee(recipe)
     model = family.model.eval() if adapter is None else load_adapter(family, recipe.output / adapter).eval()
     samples = {clip.id: clip.samples for clip in load_clips(recipe.data.train)[0]}
     rows = []
@@ -166,7 +167,8 @@ def test_a_killed_stage_samples_no_clip_twice_and_ends_alike(tiny_whisper: Path,
     with pytest.raises(KeyboardInterrupt):
         run_recipe(killed, until="preference", reward=reward, report=kill)
     journal = killed.output / "preference" / "candidates-0.jsonl"
-    journal.write_text(journal.read_text() + '{"clip": "cut o')
+    with journal.open("a") as lines:
+        lines.write('{"clip": "cut o')
     run_recipe(killed, until="preference", reward=reward, resume=True)
     assert len(asked) == 4 * 4
     expected, found = (
@@ -176,21 +178,42 @@ def test_a_killed_stage_samples_no_clip_twice_and_ends_alike(tiny_whisper: Path,
         torch.testing.assert_close(found[name], weight, atol=1e-5, rtol=1e-4)
 
 
+def test_samples_with_any_separator_of_lines_are_drawn_once_and_read_whole(
+    tiny_whisper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = write_recipe(tmp_path, tiny_whisper, if_tag_f1_below=None)
+    texts = [f"one{separator}two" for separator in ("\u2028", "\u0085", "\x0b", "\x1e")]
+    asked = 0
+
+    def odd(self: Trainee, model: Any, batch: Batch, *_: Any, temperature: float = 0.0) -> list[str]:
+        nonlocal asked
+        asked += bool(temperature)
+        return [texts[asked % 4] * (1 + asked % 3)] * len(batch["labels"])
+
+    monkeypatch.setattr(Trainee, "transcribe", odd)
+    for _ in range(2):
+        with pytest.raises(RecipeError, match="no clip has two samples"):
+            run_recipe(recipe, until="preference", resume=True, reward=lambda *_: 1.0)
+    assert asked == 2 * 4  # two batches of clips, four samples of each, once
+    journal = Journal(recipe.output / "preference" / "candidates-0.jsonl", Candidates)
+    assert {text for found in journal.read() for text in found.texts} <= {t * n for t in texts for n in (1, 2, 3)}
+
+
 def test_samples_and_result_have_the_strength_that_is_released(
     tiny_whisper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = write_recipe(tmp_path, tiny_whisper, method="simpo", if_tag_f1_below=None)
     recipe = recipe.model_copy(update={"lora": Lora(rank=8, alpha=32, dropout=0.3, merged_at=0.75)})
     seen: list[tuple[float, float]] = []
-    transcribe = WhisperFamily.transcribe
+    transcribe = Trainee.transcribe
 
-    def watched(self: WhisperFamily, model: Any, *arguments: Any, temperature: float = 0.0) -> list[str]:
+    def watched(self: Trainee, model: Any, *arguments: Any, temperature: float = 0.0) -> list[str]:
         layer = model.model.decoder.layers[0].fc1
         if temperature:
             seen.append((layer.scaling["default"], layer.lora_dropout["default"].p))
         return transcribe(self, model, *arguments, temperature=temperature)
 
-    monkeypatch.setattr(WhisperFamily, "transcribe", watched)
+    monkeypatch.setattr(Trainee, "transcribe", watched)
     run_recipe(recipe, until="merge", reward=length_reward)
     assert set(seen) == {(0.75 * 32 / 8, 0.0)}
     folder = recipe.output / "adapter-preference"
@@ -241,15 +264,21 @@ def test_a_preference_stage_added_to_a_finished_run_makes_its_merged_weights_ane
     assert any(not torch.equal(before[name], after[name]) for name in before)
 
 
+def candidates_of(clip: str, texts: tuple[str, ...], rewards: tuple[float, ...]) -> Candidates:
+    return Candidates(clip=clip, temperature=0.7, texts=texts, rewards=rewards)
+
+
 def test_pairs_are_best_against_worst_where_they_differ_enough() -> None:
     candidates = [
-        Candidates("a", ("x", "y", "z"), (0.2, 0.9, 0.5)),
-        Candidates("b", ("x", "y"), (0.50, 0.55)),
-        Candidates("c", ("same", "same"), (0.0, 1.0)),
+        candidates_of("a", ("x", "y", "z"), (0.2, 0.9, 0.5)),
+        candidates_of("b", ("x", "y"), (0.50, 0.55)),
+        candidates_of("c", ("same", "same"), (0.0, 1.0)),
     ]
-    assert make_pairs(candidates, most=10, margin=0.1, seed=0) == [Pair("a", "y", "x", pytest.approx(0.7))]
+    assert make_pairs(candidates, most=10, margin=0.1, seed=0) == [
+        Pair(clip="a", chosen="y", rejected="x", margin=0.9 - 0.2)
+    ]
     assert [pair.clip for pair in make_pairs(candidates, most=10, margin=0.04, seed=0)] == ["a", "b"]
-    many = [Candidates(str(n), ("x", "y"), (0.0, 1.0)) for n in range(50)]
+    many = [candidates_of(str(n), ("x", "y"), (0.0, 1.0)) for n in range(50)]
     drawn = make_pairs(many, most=20, margin=0.1, seed=1)
     assert len({pair.clip for pair in drawn}) == 20
     assert drawn == make_pairs(many, most=20, margin=0.1, seed=1) != make_pairs(many, most=20, margin=0.1, seed=2)

@@ -1,8 +1,10 @@
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
+from evoxtral.cli.main import main
 from evoxtral.errors import RecipeError
 from evoxtral.training.recipe import load_recipe
 
@@ -59,12 +61,45 @@ def test_unreadable_recipes_are_named(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="mapping"):
         load_recipe(tmp_path / "list.yaml")
     (tmp_path / "broken.yaml").write_text("a: [")
-    with pytest.raises(RecipeError, match="not a readable YAML file"):
+    with pytest.raises(RecipeError, match=r"broken\.yaml.*not YAML"):
         load_recipe(tmp_path / "broken.yaml")
 
 
-@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("seed: 1\nseed: 2", "line 9: the key seed stands in line 8 already"),
+        ("language: no", 'line 8: no would be read as true or false: quote it \\("no"\\)'),
+        ("seed: 2026-11-27", "line 8: 2026-11-27 would be read as a date"),
+        ("seed: " + "9" * 5000, "line 8: a number of 5,000 characters"),
+        ("lora: " + "[" * 5000, "nested too deeply|not YAML"),
+        ("license: https://me:sk-secret@host/x", "license holds a user name or password"),
+    ],
+)
+def test_what_yaml_would_guess_at_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str, message: str
+) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(SMALLEST, default_flow_style=None, sort_keys=False) + line + "\n")
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", str(path), "--dry-run"])
+    (told,) = capsys.readouterr().err.splitlines()
+    assert re.search(message, told)
+    assert len(told) < 400
+
+
+def test_a_password_is_not_recorded(tmp_path: Path) -> None:
+    for changes in (
+        {"base": "https://me:sk-secret@host/whisper"},
+        {"data": {"train": [{"path": "https://me:sk-secret@host/corpus"}]}},
+    ):
+        with pytest.raises(RecipeError, match="holds a user name or password") as caught:
+            load_recipe(write(tmp_path, **changes))
+        assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.rglob("*.yaml")), ids=lambda path: path.name)
 def test_every_recipe_in_the_repository_is_valid_and_says_how_to_run_it(path: Path) -> None:
-    assert f"recipes/{path.name}" in path.read_text().splitlines()[0]
+    assert f"recipes/{path.relative_to(RECIPES)}" in path.read_text().splitlines()[0]
     if "sweep" not in path.name:
         load_recipe(path)

@@ -46,4 +46,5 @@ def test_one_command_trains_benches_and_merges(
         assert indexed.metric_value == round(scores["wer"]["value"], 4)
         assert indexed.dataset_name == "Evoxtral-Bench, testset"
         assert (tmp_path / "run" / "bench" / "summary.md").read_text().strip() in str(card)
-        assert f"{tmp_path}/run/{folder}" in str(card)
+        assert f"--model tiny-voxtral0+{folder}" in str(card) or f"--model {folder}" in str(card)
+        assert str(tmp_path) not in str(card)

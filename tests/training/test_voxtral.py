@@ -15,15 +15,16 @@ import yaml
 from safetensors.torch import load_file
 from transformers import VoxtralForConditionalGeneration
 
+from evoxtral.models.families.registry import find_family
+from evoxtral.models.families.voxtral import VoxtralModel
 from evoxtral.training.adapters import add_adapter, load_adapter
-from evoxtral.training.family import IGNORED, Batch, TokenLogits
+from evoxtral.training.batches import IGNORED, Batch, TokenLogits
 from evoxtral.training.losses import mean_log_probabilities
 from evoxtral.training.packing import Window
 from evoxtral.training.recipe import Lora, load_recipe
 from evoxtral.training.stages import run_recipe
-from evoxtral.training.targets import lora_targets
-from evoxtral.training.voxtral import VoxtralFamily
-from tiny_models import SPECIALS, tone
+from evoxtral.training.trainee import Trainee
+from tiny_models import SPECIALS, tone, trainee_of
 
 TEXTS = ["[laughs] Hi!", "[sad] Oh NO...", "Fine."]
 STEPS = 20
@@ -76,15 +77,15 @@ def train(corpus: Path, base: Path, output: Path, steps: int = STEPS) -> Run:
     }
     recipe = output.with_suffix(".yaml")
     recipe.write_text(yaml.safe_dump(content))
-    loaded: list[VoxtralFamily] = []
-    load = VoxtralFamily.load
+    loaded: list[Trainee] = []
+    make = Trainee.__init__
 
-    def remembered(base: str, **options: Any) -> VoxtralFamily:
-        loaded.append(load(base, **options))
-        return loaded[-1]
+    def remembered(self: Trainee, *arguments: Any, **options: Any) -> None:
+        loaded.append(self)
+        make(self, *arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(VoxtralFamily, "load", remembered)
+        patch.setattr(Trainee, "__init__", remembered)
         record = run_recipe(load_recipe(recipe), report=print)
     lines = (output / "predictions.jsonl").read_text().splitlines()
     state = json.loads(next(output.glob("checkpoints/*/trainer_state.json")).read_text())
@@ -103,8 +104,8 @@ def learnt(run: Run) -> bool:
 
 
 @pytest.fixture(scope="module")
-def family(tiny_voxtral: Path) -> VoxtralFamily:
-    return VoxtralFamily.load(str(tiny_voxtral), dtype=torch.float32)
+def family(tiny_voxtral: Path) -> Trainee:
+    return trainee_of(tiny_voxtral)
 
 
 def test_it_learns_to_write_exactly_the_trained_texts(run: Run) -> None:
@@ -114,36 +115,36 @@ def test_it_learns_to_write_exactly_the_trained_texts(run: Run) -> None:
 def test_it_does_not_learn_where_the_end_token_is_missing(
     spoken: Path, tiny_voxtral: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    complete = VoxtralFamily.encode_target
-    monkeypatch.setattr(VoxtralFamily, "encode_target", lambda self, text: complete(self, text)[:-1])
+    complete = VoxtralModel.encode_target
+    monkeypatch.setattr(VoxtralModel, "encode_target", lambda self, text: complete(self, text)[:-1])
     assert not learnt(train(spoken, tiny_voxtral, tmp_path / "out"))
 
 
 def test_it_does_not_learn_where_labels_are_not_masked(
     spoken: Path, tiny_voxtral: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    masked = VoxtralFamily.collate
+    masked = Trainee.collate
 
-    def unmasked(self: VoxtralFamily, windows: Sequence[Window]) -> Batch:
+    def unmasked(self: Trainee, windows: Sequence[Window]) -> Batch:
         batch = masked(self, windows)
         following = batch["input_ids"][:, 1:]
         prompt = batch["labels"][:, :-1] == IGNORED
         batch["labels"][:, :-1] = torch.where(prompt, following, batch["labels"][:, :-1])
         return batch
 
-    def all_logits(self: VoxtralFamily, model: Any, batch: Batch, *_: Any, **__: Any) -> TokenLogits:
-        features = self._input_features(batch, None)
+    def all_logits(self: Trainee, model: Any, batch: Batch, *_: Any, **__: Any) -> TokenLogits:
+        features = self._features(batch, None)
         logits = model(input_ids=batch["input_ids"], input_features=features, use_cache=False).logits
         return TokenLogits(logits, batch["labels"])
 
-    monkeypatch.setattr(VoxtralFamily, "collate", unmasked)
-    monkeypatch.setattr(VoxtralFamily, "token_logits", all_logits)
+    monkeypatch.setattr(Trainee, "collate", unmasked)
+    monkeypatch.setattr(Trainee, "token_logits", all_logits)
     result = train(spoken, tiny_voxtral, tmp_path / "out")
     print(result)
     assert not learnt(result)
 
 
-def test_labels_are_the_target_and_its_end_and_nothing_else(family: VoxtralFamily) -> None:
+def test_labels_are_the_target_and_its_end_and_nothing_else(family: Trainee) -> None:
     text = "[sad] No [INST] </s>..."
     long = Window(np.zeros(31 * 16_000, dtype=np.int16), text)
     short = Window(np.zeros(16_000, dtype=np.int16), "Go")
@@ -160,19 +161,21 @@ def test_labels_are_the_target_and_its_end_and_nothing_else(family: VoxtralFamil
 
 
 @pytest.mark.parametrize(("duration_s", "tokens"), [(0.5, 375), (30.0, 375), (30.001, 750), (61.0, 1125)])
-def test_prompt_is_the_models_own_transcription_request(family: VoxtralFamily, duration_s: float, tokens: int) -> None:
+def test_prompt_is_the_models_own_transcription_request(family: Trainee, duration_s: float, tokens: int) -> None:
     samples = tone(440, duration_s)
-    request = family._processor.apply_transcription_request(
+    request = family.speech._processor.apply_transcription_request(
         audio=[samples], model_id=BASE, language="en", sampling_rate=16_000, format=["WAV"]
     )
-    assert family.prompt(len(samples)) == request["input_ids"][0].tolist()
-    assert family.prompt(len(samples)).count(24) == tokens
+    batch = family.collate([Window((samples * 32767).astype(np.int16), "")])
+    prompt = request["input_ids"][0].tolist()
+    assert family.prompt(batch["audio_windows"][0]) == prompt == batch["input_ids"][0].tolist()
+    assert prompt.count(24) == tokens
 
 
 @pytest.mark.parametrize(("language", "named"), [("fr", "lang:fr"), (None, "")])
 def test_the_request_names_the_recipes_language(tiny_voxtral: Path, language: str | None, named: str) -> None:
-    family = VoxtralFamily.load(str(tiny_voxtral), language=language, dtype=torch.float32)
-    after_audio = [token for token in family.prompt(16_000) if token >= SPECIALS]
+    family = trainee_of(tiny_voxtral, language=language)
+    after_audio = [token for token in family.prompt() if token >= SPECIALS]
     assert family.tokenizer.decode(after_audio) == named
 
 
@@ -181,9 +184,9 @@ def test_neftune_shakes_text_embeddings_in_training_and_never_audio_or_evaluatio
 ) -> None:
     noise: list[tuple[float, float]] = []
     read: list[torch.Tensor] = []
-    logits = VoxtralFamily.token_logits
+    logits = Trainee.token_logits
 
-    def watched(self: VoxtralFamily, model: Any, *arguments: Any, **options: Any) -> TokenLogits:
+    def watched(self: Trainee, model: Any, *arguments: Any, **options: Any) -> TokenLogits:
         def look(module: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
             clean = torch.nn.functional.embedding(inputs[0], module.weight)
             noise.append(((output - clean).abs().max().item(), 5 / (output.shape[1] * output.shape[2]) ** 0.5))
@@ -204,7 +207,7 @@ def test_neftune_shakes_text_embeddings_in_training_and_never_audio_or_evaluatio
             hook.remove()
         return result
 
-    monkeypatch.setattr(VoxtralFamily, "token_logits", watched)
+    monkeypatch.setattr(Trainee, "token_logits", watched)
     train(spoken, tiny_voxtral, tmp_path / "out", steps=1)
     (in_evaluation, _), (in_training, bound) = noise
     assert in_evaluation == 0
@@ -215,25 +218,25 @@ def test_neftune_shakes_text_embeddings_in_training_and_never_audio_or_evaluatio
     assert not torch.equal(read[0][:, :3], read[1][:, :3])
 
 
-def test_features_of_a_mixed_batch_are_those_of_the_processor(family: VoxtralFamily) -> None:
+def test_features_of_a_mixed_batch_are_those_of_the_processor(family: Trainee) -> None:
     # The second recording ends in sound at its very last sample; the first is louder and longer.
     recordings = [0.9 * tone(440, 31), tone(880, 30)]
     windows = [Window((samples * 32767).round().astype(np.int16), "a") for samples in recordings]
-    request = family._processor.apply_transcription_request(
+    request = family.speech._processor.apply_transcription_request(
         audio=[window.samples.astype(np.float32) / 32767 for window in windows],
         model_id=BASE,
         language="en",
         sampling_rate=16_000,
         format=["WAV", "WAV"],
     )
-    features = family._input_features(family.collate(windows), None)
+    features = family._features(family.collate(windows), None)
     assert features.shape == (3, 128, 3000)
     # The processor sends the samples through a 16-bit WAV file, which shows where a spectrum is quiet.
     torch.testing.assert_close(features, request["input_features"], atol=1e-2, rtol=0)
 
 
-def test_adapters_are_on_language_model_and_projector_only(family: VoxtralFamily) -> None:
-    pattern = re.compile(lora_targets("voxtral", Lora()))
+def test_adapters_are_on_language_model_and_projector_only(family: Trainee) -> None:
+    pattern = re.compile(find_family("voxtral").targets(adapt_encoder=False))
     adapted = [name for name, _ in family.model.named_modules() if pattern.fullmatch(name)]
     layers = family.model.config.text_config.num_hidden_layers
     assert len(adapted) == 7 * layers + 2
@@ -263,8 +266,8 @@ def test_adapter_names_the_hub_id_as_its_base(run: Run) -> None:
 
 
 def test_merged_model_and_adapter_give_the_same_outputs(run: Run, tiny_voxtral: Path) -> None:
-    merged = VoxtralFamily.load(str(run.output / "merged"), dtype=torch.float32)
-    base = VoxtralFamily.load(str(tiny_voxtral), dtype=torch.float32)
+    merged = trainee_of(run.output / "merged")
+    base = trainee_of(tiny_voxtral)
     adapted = load_adapter(base, run.output / "adapter").eval()
     batch = base.collate([Window((tone(500, 2) * 32767).astype(np.int16), "[laughs] Hi!")])
     expected = base.token_logits(adapted, batch, None).logits
@@ -280,7 +283,7 @@ def windows_of(*durations_s: float) -> list[Window]:
     ]
 
 
-def test_long_and_short_audio_in_one_batch_have_the_losses_they_have_alone(family: VoxtralFamily) -> None:
+def test_long_and_short_audio_in_one_batch_have_the_losses_they_have_alone(family: Trainee) -> None:
     def losses(windows: list[Window]) -> list[float]:
         with torch.no_grad():
             output = family.token_logits(family.model.eval(), family.collate(windows), None)
@@ -291,7 +294,7 @@ def test_long_and_short_audio_in_one_batch_have_the_losses_they_have_alone(famil
 
 
 def test_long_and_short_audio_in_one_batch_are_written_as_alone(run: Run) -> None:
-    family = VoxtralFamily.load(str(run.output / "merged"), dtype=torch.float32)
+    family = trainee_of(run.output / "merged")
     short, long = windows_of(2, 31)
 
     def written(windows: list[Window]) -> list[str]:
@@ -303,7 +306,7 @@ def test_long_and_short_audio_in_one_batch_are_written_as_alone(run: Run) -> Non
 def test_recomputed_activations_give_the_same_gradients(tiny_voxtral: Path) -> None:
     gradients = []
     for checkpointing in (False, True):
-        family = VoxtralFamily.load(str(tiny_voxtral), dtype=torch.float32)
+        family = trainee_of(tiny_voxtral)
         torch.manual_seed(0)
         model = add_adapter(family, Lora(dropout=0.0)).train()
         if checkpointing:

@@ -18,15 +18,15 @@ from safetensors.torch import load_file
 from transformers import WhisperForConditionalGeneration
 
 from evoxtral.errors import RecipeError
+from evoxtral.models.families.registry import find_family
 from evoxtral.training.adapters import merge_adapter
+from evoxtral.training.batches import IGNORED
 from evoxtral.training.clips import load_clips
-from evoxtral.training.family import IGNORED
 from evoxtral.training.packing import Window
-from evoxtral.training.recipe import Lora, Source, load_recipe
+from evoxtral.training.recipe import Source, load_recipe
 from evoxtral.training.stages import run_recipe, stages
-from evoxtral.training.targets import lora_targets
-from evoxtral.training.whisper import WhisperFamily
-from tiny_models import free_port, save_tiny_whisper, tone, write_corpus
+from evoxtral.training.trainee import Trainee
+from tiny_models import free_port, save_tiny_whisper, tone, trainee_of, write_corpus
 
 TEXTS = ["[laughs] Hi.", "No way...", "[sad] Oh [sighs] NO.", "Go."]
 
@@ -74,12 +74,12 @@ def test_it_learns_to_write_exactly_the_trained_texts(run: Path) -> None:
 
 
 def test_exported_model_writes_the_trained_texts(run: Path, tiny_whisper: Path) -> None:
-    family = WhisperFamily(str(tiny_whisper))
+    family = trainee_of(tiny_whisper)
     exported = ctranslate2.models.Whisper(str(run / "export"), device="cpu", compute_type="float32")
     windows = [Window((tone(300 * 1.6**n, 1 + 0.5 * n) * 32767).astype(np.int16), text) for n, text in enumerate(TEXTS)]
-    features = family._input_features(family.collate(windows)["samples"], None).numpy()
+    features = family._features(family.collate(windows), None).numpy()
     results = exported.generate(
-        ctranslate2.StorageView.from_array(features), [family.prompt] * len(windows), beam_size=1, max_length=60
+        ctranslate2.StorageView.from_array(features), [family.prompt()] * len(windows), beam_size=1, max_length=60
     )
     assert [family.tokenizer.decode(result.sequences_ids[0]).strip() for result in results] == TEXTS
 
@@ -87,7 +87,7 @@ def test_exported_model_writes_the_trained_texts(run: Path, tiny_whisper: Path) 
 def test_exported_folder_is_complete_and_suppresses_nothing(run: Path) -> None:
     names = {path.name for path in (run / "export").iterdir()}
     needed = {"model.bin", "config.json", "vocabulary.json", "tokenizer.json", "preprocessor_config.json"}
-    assert names == needed | {"README.md"}
+    assert names == needed
     config = json.loads((run / "export" / "config.json").read_text())
     assert (config["suppress_ids"], config["suppress_ids_begin"]) == ([], [])
     # openai/whisper-base's, though the tiny model has no such layers.
@@ -121,7 +121,7 @@ def test_what_is_merged_at_half_is_half_as_strong_everywhere(tiny_whisper: Path,
     for name in base:
         torch.testing.assert_close(half[name], (base[name] + full[name]) / 2, atol=1e-5, rtol=1e-4)
     # The last scores are of what is released.
-    merged = WhisperFamily(str(outputs[1] / "merged"))
+    merged = trainee_of(outputs[1] / "merged")
     batch = merged.collate([Window(clip.samples, "") for clip in load_clips([Source(path=str(corpus))])[0]])
     written, full_strength = (
         [json.loads(line)["hypothesis"] for line in (output / "predictions.jsonl").read_text().splitlines()]
@@ -129,7 +129,7 @@ def test_what_is_merged_at_half_is_half_as_strong_everywhere(tiny_whisper: Path,
     )
     assert merged.transcribe(merged.model.eval(), batch, 40) == written != full_strength
     # An adapter merged at another strength than it was saved at.
-    merge_adapter(WhisperFamily(str(tiny_whisper)), outputs[0] / "adapter", tmp_path / "again", alpha=64)
+    merge_adapter(trainee_of(tiny_whisper), outputs[0] / "adapter", tmp_path / "again", alpha=64)
     again = load_file(tmp_path / "again" / "model.safetensors")
     assert all(torch.equal(half[name], again[name]) for name in half)
 
@@ -155,7 +155,7 @@ def test_a_finished_run_is_neither_overwritten_nor_repeated(run: Path, tmp_path:
 
 @pytest.mark.parametrize("multilingual", [True, False])
 def test_labels_are_the_target_and_its_end_and_nothing_else(tmp_path: Path, multilingual: bool) -> None:
-    family = WhisperFamily(str(save_tiny_whisper(tmp_path / "tiny", multilingual=multilingual)))
+    family = trainee_of(save_tiny_whisper(tmp_path / "tiny", multilingual=multilingual))
     ids = family.tokenizer.convert_tokens_to_ids
     windows = [Window(np.zeros(100, dtype=np.int16), text) for text in ("[sad] No", "a", "")]
     batch = family.collate(windows)
@@ -170,7 +170,7 @@ def test_labels_are_the_target_and_its_end_and_nothing_else(tmp_path: Path, mult
 
 
 def test_padding_does_not_change_the_loss_of_a_window(tiny_whisper: Path) -> None:
-    family = WhisperFamily(str(tiny_whisper))
+    family = trainee_of(tiny_whisper)
     family.model.eval()
     short, long = (Window((tone(440, 1) * 32767).astype(np.int16), text) for text in ("Hi", "[sad] a longer text"))
 
@@ -187,15 +187,15 @@ def test_padding_does_not_change_the_loss_of_a_window(tiny_whisper: Path) -> Non
 
 def test_a_text_longer_than_the_decoder_is_refused(tiny_whisper: Path) -> None:
     with pytest.raises(RecipeError, match="more than 128 tokens"):
-        WhisperFamily(str(tiny_whisper)).collate([Window(np.zeros(100, dtype=np.int16), "x" * 200)])
+        trainee_of(tiny_whisper).collate([Window(np.zeros(100, dtype=np.int16), "x" * 200)])
 
 
 @pytest.mark.parametrize(("adapt_encoder", "adapted"), [(False, 2 * 10), (True, 2 * 10 + 6)])
 def test_adapters_are_on_all_linear_layers_of_the_chosen_half(
     tiny_whisper: Path, adapt_encoder: bool, adapted: int
 ) -> None:
-    family = WhisperFamily(str(tiny_whisper))
-    pattern = re.compile(lora_targets("whisper", Lora(adapt_encoder=adapt_encoder)))
+    family = trainee_of(tiny_whisper)
+    pattern = re.compile(find_family("whisper").targets(adapt_encoder=adapt_encoder))
     names = [name for name, _ in family.model.named_modules() if pattern.fullmatch(name)]
     assert len(names) == adapted
     assert any(".encoder.layers" in name for name in names) == adapt_encoder
@@ -248,7 +248,7 @@ def test_a_run_that_is_killed_in_every_stage_does_each_once_and_ends_whole(
     recipe = load_recipe(write_recipe(tmp_path, corpus, tiny_whisper, **changes))
     # Killed once before each stage, and in the middle of writing merged weights.
     kills = [f"{name}: starting" for name in stages(recipe)]
-    save_processor = WhisperFamily.save_processor
+    save_processor = Trainee.save_processor
     started: list[str] = []
 
     def report(line: str) -> None:
@@ -257,11 +257,11 @@ def test_a_run_that_is_killed_in_every_stage_does_each_once_and_ends_whole(
             raise KeyboardInterrupt
         started.append(line)
 
-    def killed(self: WhisperFamily, folder: Path) -> None:
-        monkeypatch.setattr(WhisperFamily, "save_processor", save_processor)
+    def killed(self: Trainee, folder: Path) -> None:
+        monkeypatch.setattr(Trainee, "save_processor", save_processor)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(WhisperFamily, "save_processor", killed)
+    monkeypatch.setattr(Trainee, "save_processor", killed)
     for _ in range(len(kills) + 1):
         with pytest.raises(KeyboardInterrupt):
             run_recipe(recipe, resume=True, report=report)
@@ -271,9 +271,7 @@ def test_a_run_that_is_killed_in_every_stage_does_each_once_and_ends_whole(
     times = Counter(line for line in started if line.endswith(": starting"))
     assert times == {f"{name}: starting": 1 + (name == "merge") for name in stages(recipe)}
     assert tuple(record.stages) == stages(recipe)
-    assert {"model.safetensors", "tokenizer.json", "README.md"} <= {
-        p.name for p in (recipe.output / "merged").iterdir()
-    }
+    assert {"model.safetensors", "tokenizer.json"} <= {p.name for p in (recipe.output / "merged").iterdir()}
 
 
 def test_a_begun_run_is_not_continued_with_another_recipe(tiny_whisper: Path, tmp_path: Path) -> None:
@@ -286,7 +284,7 @@ def test_a_begun_run_is_not_continued_with_another_recipe(tiny_whisper: Path, tm
 
     with pytest.raises(KeyboardInterrupt):
         run_recipe(load_recipe(path), report=kill)
-    with pytest.raises(RecipeError, match="another seed, lora"):
+    with pytest.raises(RecipeError, match=r"trained by another recipe: seed 0 -> 3, lora\.rank 64 -> 8 \(undo"):
         run_recipe(load_recipe(path, {"lora.rank": 8, "seed": 3}), resume=True)
 
 

@@ -8,17 +8,17 @@ import importlib
 from typing import Any
 
 _EXPORTS = {
-    "Comparison": "scoring",
+    "Comparison": "comparing",
     "Report": "scoring",
     "RoundTrip": "roundtrip",
     "TestSet": "testset",
-    "compare": "scoring",
-    "describe_system": "report",
+    "compare": "comparing",
+    "describe_system": "summary",
     "export_testset": "testset",
     "load_testset": "testset",
     "log_to_wandb": "wandb_log",
-    "markdown_summary": "report",
-    "reward": "scoring",
+    "markdown_summary": "summary",
+    "reward": "rewards",
     "round_trip": "roundtrip",
     "run_model": "predicting",
     "score": "scoring",

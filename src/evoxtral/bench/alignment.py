@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from rapidfuzz.distance import Levenshtein
+from evoxtral.bench import edit_distance
 
 
 def comparable(word: str) -> str:
@@ -32,7 +32,8 @@ class Alignment:
         """The reference gaps, first and last, at which a hypothesis gap may lie.
 
         They differ where reference words are missing from the hypothesis at the gap: nothing tells then on which
-        side of these words it lies. Inserted words lie in the gap of the reference where they were inserted.
+        side of these words it lies. Inserted words lie in the gap of the reference where they were inserted. Two such
+        ranges are the same or have no gap in common.
         """
         return self._gap_bounds[gap]
 
@@ -52,11 +53,6 @@ class Alignment:
 
 
 def align(reference: Sequence[str], hypothesis: Sequence[str]) -> Alignment:
-    """Align words by least edit distance (Levenshtein 1966), each substitution, insertion and deletion costing 1."""
-    to_reference: list[int | None] = [None] * len(hypothesis)
-    opcodes = Levenshtein.opcodes([comparable(word) for word in reference], [comparable(word) for word in hypothesis])
-    for operation in opcodes:
-        if operation.tag in ("equal", "replace"):
-            for offset in range(operation.dest_end - operation.dest_start):
-                to_reference[operation.dest_start + offset] = operation.src_start + offset
-    return Alignment(tuple(to_reference), len(reference))
+    """Align words by least edit distance, each substitution, insertion and deletion costing 1 (see `edit_distance`)."""
+    first, second = ([comparable(word) for word in words] for words in (reference, hypothesis))
+    return Alignment(tuple(edit_distance.partners(first, second)), len(reference))

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evoxtral.bench.counts import Totals
-from evoxtral.bench.figures import Figure
-from evoxtral.bench.metrics import Floats
+from evoxtral.bench.counts import Floats, Totals
+from evoxtral.bench.metrics.metric import Figure
 
 CONFIDENCE = 0.95
 # Resamples whose draws are held in memory at once.

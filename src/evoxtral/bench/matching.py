@@ -14,8 +14,9 @@ def match_ids(
     Raises:
         ScoreError: ids are missing on either side and that is not allowed, or no id matches.
     """
+    wanted = {reference.id for reference in references}
     missing = [reference.id for reference in references if reference.id not in hypotheses]
-    foreign = [id for id in hypotheses if id not in {reference.id for reference in references}]
+    foreign = [id for id in hypotheses if id not in wanted]
     if len(missing) == len(references):
         raise ScoreError("no hypothesis has the id of a reference", "check that both files are of the same test set")
     if not allow_missing:

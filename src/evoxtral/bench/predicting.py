@@ -51,7 +51,7 @@ def run_model(
     from evoxtral.inference import load_engine, transcribe
 
     journal = Journal(output, Prediction)
-    known = {prediction.id: prediction for prediction in journal.read()}
+    known = journal.latest(lambda prediction: prediction.id)
     digest = model_digest(model, adapter, store)
     options = {"language": language}
     engine: TranscriptionEngine | None = None

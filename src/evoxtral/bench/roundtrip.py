@@ -20,11 +20,12 @@ from pydantic import BaseModel, ConfigDict
 from evoxtral.audio.speaker_encoder import embed_speaker, similarity
 from evoxtral.bench import mos
 from evoxtral.bench.bootstrap import Difference, Estimate, difference, estimate, resampled
-from evoxtral.bench.counts import Counts, Totals, count_matrix
-from evoxtral.bench.figures import Figure
-from evoxtral.bench.metrics import Floats, rate
+from evoxtral.bench.counts import Counts, Floats, Totals, count_matrix
+from evoxtral.bench.formulas import rate
+from evoxtral.bench.metrics.metric import Figure
 from evoxtral.bench.perceptual import Sound, analyse, compare_sounds
 from evoxtral.bench.testset import TestSet
+from evoxtral.data.files import file_stem
 from evoxtral.data.journal import Journal
 from evoxtral.tags import TAG_TYPES, insert_tags, parse, plain_text, strip_tags
 from evoxtral.tts.speech_engine import SpeechEngine
@@ -235,7 +236,7 @@ def round_trip(
                 speech = engine.speak(text, voice=voice or own, seed=seed)
                 samples = resample(speech.samples, speech.sample_rate_hz, SAMPLE_RATE_HZ)
                 engine_name, voice_name = speech.engine, speech.voice
-            audio = f"speech/{reference.id}.{condition}.opus" if len(samples) else None
+            audio = f"speech/{file_stem(reference.id)}.{condition}.opus" if len(samples) else None
             if audio is not None:
                 (folder / "speech").mkdir(parents=True, exist_ok=True)
                 write_audio(folder / audio, samples, SAMPLE_RATE_HZ)

@@ -1,6 +1,6 @@
-"""Scores of one system on a set of references, and of several systems side by side.
+"""Scores of one system on a set of references.
 
-Knows texts, counts, figures and intervals; nothing of audio, models or how a report looks.
+Knows texts, metrics by their registry, and intervals; nothing of audio, models or how a report looks.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,17 +8,18 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-from evoxtral.bench.bootstrap import Difference, Estimate, difference, estimate, resampled
-from evoxtral.bench.counts import Counts, Totals, count_clip, count_matrix
-from evoxtral.bench.figures import FIGURES, FULL_WHEN_EMPTY, Figure, displacement_values, tag_figures
+from evoxtral.bench.bootstrap import CONFIDENCE, Estimate, estimate, resampled
+from evoxtral.bench.counts import Counts, Floats, Totals, count_matrix
 from evoxtral.bench.matching import match_ids
+from evoxtral.bench.metrics.metric import ClipTexts, Figure
+from evoxtral.bench.metrics.registry import FIGURES, count_clip
+from evoxtral.bench.metrics.tag_position import displacement_values
+from evoxtral.bench.metrics.tag_presence import fold_rare_names, tag_figures
 from evoxtral.data.records import Reference
 from evoxtral.errors import ScoreError
-from evoxtral.tags import TaggedText, parse
+from evoxtral.tags import parse
 
 RESAMPLES = 1000
-# What is shown for each slice of the test set.
-SLICE_FIGURES = ("wer", "wer_normalized", "tags.f1", "tags.all_clips.f1", "position.f1_at_1", "emphasis.f1")
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,7 @@ class ScoredClip:
     """One clip with both its texts and what was counted in them."""
 
     record: Reference
-    reference: TaggedText
-    hypothesis: TaggedText
+    texts: ClipTexts
     counts: Counts
 
 
@@ -39,7 +39,7 @@ class Report:
         clips: in the order of the references.
         missing: ids of the references that had no hypothesis and were scored against an empty one.
         resamples, seed: of the intervals.
-        floors: the same scores for systems that do not listen, by name.
+        baselines: the same scores for systems that do not listen, by name.
         notes: what could not be done and why, one line each.
     """
 
@@ -47,7 +47,7 @@ class Report:
     missing: tuple[str, ...] = ()
     resamples: int = RESAMPLES
     seed: int = 0
-    floors: Mapping[str, "Report"] = field(default_factory=dict)
+    baselines: Mapping[str, "Report"] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @cached_property
@@ -63,16 +63,12 @@ class Report:
 
     @cached_property
     def figures(self) -> dict[str, Estimate]:
-        """Every figure under its dotted name."""
-        figures = {name: self.estimate(figure) for name, figure in FIGURES.items()}
-        for name, figure in figures.items():
-            if figure.value is None and name.startswith(FULL_WHEN_EMPTY):
-                figures[name] = Estimate(1.0)
-        return figures
+        """Every figure under its dotted name; the value is None where it cannot be known."""
+        return {name: self.estimate(row.compute) for name, row in FIGURES.items()}
 
     @cached_property
     def per_tag(self) -> dict[str, dict[str, Estimate]]:
-        """Precision, recall and F1 of each tag that occurs in tagged clips."""
+        """Precision, recall and F1 of each tag that occurs, over all clips."""
         tags = sorted({*self.totals.under("tag/reference"), *self.totals.under("tag/hypothesis")})
         return {tag: {name: self.estimate(figure) for name, figure in tag_figures(tag).items()} for tag in tags}
 
@@ -89,13 +85,18 @@ class Report:
         return estimate(figure, self.totals, self.samples)
 
     def to_json(self) -> dict[str, Any]:
-        """The report as plain objects (SPEC section 11): an estimate is `{"value", "ci"}`, an unknown one None."""
+        """The report as plain objects (SPEC section 11): an estimate is `{"value", "ci"}`, both None where unknown."""
         report: dict[str, Any] = {
             "clips": len(self.clips),
             "scripts": len(self._matrix),
             "missing": list(self.missing),
-            "intervals": {"confidence": 0.95, "resamples": self.resamples, "seed": self.seed, "unit": "script"},
-            **_nested({name: asdict(figure) for name, figure in self.figures.items()}),
+            "intervals": {
+                "confidence": CONFIDENCE,
+                "resamples": self.resamples,
+                "seed": self.seed,
+                "unit": "script",
+            },
+            **nested({name: asdict(figure) for name, figure in self.figures.items()}),
         }
         report["tags"]["per_tag"] = {
             tag: {
@@ -104,43 +105,43 @@ class Report:
             }
             for tag, figures in self.per_tag.items()
         }
-        report["position"]["displacements"] = self.displacements
+        report["position"]["displacements"] = {str(words): times for words, times in self.displacements.items()}
         report["slices"] = {
             name: {
                 "clips": len(part.clips),
-                **_nested({figure: asdict(part.figures[figure]) for figure in SLICE_FIGURES}),
+                **nested({name: asdict(part.figures[name]) for name, row in FIGURES.items() if row.by_slice}),
             }
             for name, part in self.slices.items()
         }
-        report["floors"] = {
-            name: _nested({figure: asdict(value) for figure, value in floor.floor_figures.items()})
-            for name, floor in self.floors.items()
+        report["baselines"] = {
+            name: nested({figure: asdict(value) for figure, value in baseline.baseline_figures.items()})
+            for name, baseline in self.baselines.items()
         }
         report["notes"] = list(self.notes)
         return report
 
     @property
-    def floor_figures(self) -> dict[str, Estimate]:
-        """The figures that mean something for a floor, which is given the words of the reference."""
-        meant = ("tags.", "position.", "scope.", "hallucination.")
-        return {name: figure for name, figure in self.figures.items() if name.startswith(meant)}
+    def baseline_figures(self) -> dict[str, Estimate]:
+        """The figures that mean something for a baseline, which is given the words of the reference."""
+        return {name: figure for name, figure in self.figures.items() if FIGURES[name].for_baselines}
 
     @property
-    def displacements(self) -> dict[str, int]:
+    def displacements(self) -> dict[int, int]:
         """How often each displacement occurs; words too late are positive."""
-        return {str(value): int(self.totals[f"displacement/{value}"]) for value in displacement_values(self.totals)}
+        return {value: int(self.totals[f"displacement/{value}"]) for value in displacement_values(self.totals)}
 
     @property
     def _columns(self) -> dict[str, int]:
         return self._counted[0]
 
     @property
-    def _matrix(self) -> Any:
+    def _matrix(self) -> Floats:
         return self._counted[1]
 
     @cached_property
-    def _counted(self) -> tuple[dict[str, int], Any]:
-        return count_matrix([clip.counts for clip in self.clips], [clip.record.unit for clip in self.clips])
+    def _counted(self) -> tuple[dict[str, int], Floats]:
+        counts = fold_rare_names([clip.counts for clip in self.clips])
+        return count_matrix(counts, [clip.record.unit for clip in self.clips])
 
 
 def score(
@@ -150,7 +151,7 @@ def score(
     allow_missing: bool = False,
     resamples: int = RESAMPLES,
     seed: int = 0,
-    floor_texts: Sequence[str] | None = None,
+    baseline_texts: Sequence[str] | None = None,
 ) -> Report:
     """Score tagged texts against what was said.
 
@@ -159,108 +160,21 @@ def score(
         hypotheses: tagged texts by id.
         allow_missing: score a missing hypothesis as an empty one, and ignore those without reference.
         resamples, seed: of the bootstrap intervals.
-        floor_texts: tagged texts of the training split, from which the floors learn; None: no floors.
+        baseline_texts: tagged texts of the training split, from which the baselines learn; None: no baselines.
 
     Raises:
         ScoreError: ids do not match, or there are no references.
     """
     records = as_references(references)
     texts, missing = match_ids(records, hypotheses, allow_missing=allow_missing)
-    floors: dict[str, Report] = {}
+    baselines: dict[str, Report] = {}
     notes: list[str] = []
-    if floor_texts is not None:
-        from evoxtral.bench.floors import floor_hypotheses
+    if baseline_texts is not None:
+        from evoxtral.bench.baselines import baseline_hypotheses
 
-        made, notes = floor_hypotheses([record.text for record in records], floor_texts)
-        floors = {name: Report(_count_all(records, texts), (), resamples, seed) for name, texts in made.items()}
-    return Report(_count_all(records, texts), tuple(missing), resamples, seed, floors, tuple(notes))
-
-
-def compare(
-    references: Mapping[str, str] | Iterable[Reference],
-    systems: Mapping[str, Mapping[str, str]],
-    *,
-    allow_missing: bool = False,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> "Comparison":
-    """Score several systems on the same references, each against the first.
-
-    Raises:
-        ScoreError: fewer than two systems, or ids do not match.
-    """
-    if len(systems) < 2:
-        raise ScoreError("a comparison needs two systems", "name a second file of hypotheses")
-    records = as_references(references)
-    reports = {
-        name: score(records, hypotheses, allow_missing=allow_missing, resamples=resamples, seed=seed)
-        for name, hypotheses in systems.items()
-    }
-    return Comparison(reports)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Several systems on the same references; the first is the baseline."""
-
-    reports: Mapping[str, Report]
-
-    @property
-    def baseline(self) -> str:
-        return next(iter(self.reports))
-
-    @cached_property
-    def differences(self) -> dict[str, dict[str, Difference]]:
-        """For each other system, how much higher than the baseline's each of its figures is."""
-        first = self.reports[self.baseline]
-        return {
-            name: {figure: _paired(function, report, first) for figure, function in FIGURES.items()}
-            for name, report in self.reports.items()
-            if name != self.baseline
-        }
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "baseline": self.baseline,
-            "systems": {name: report.to_json() for name, report in self.reports.items()},
-            "differences": {
-                name: _nested({figure: asdict(value) for figure, value in figures.items()})
-                for name, figures in self.differences.items()
-            },
-        }
-
-
-def reward(reference: str, hypothesis: str) -> float:
-    """How good one hypothesis is, from 0 to 1: what preference pairs are made by and clips are ranked by.
-
-    0.4 for the words (1 - normalised WER, not below 0), 0.3 for the tags (presence F1), 0.2 for their places (F1 within
-    one word) and 0.1 for emphasis (F1); a part with nothing to find and nothing found counts in full. False tags on a
-    plain clip so cost 0.5.
-    """
-    expected, written = parse(reference), parse(hypothesis)
-    return clip_reward(expected, written, count_clip(expected, written))
-
-
-def clip_reward(reference: TaggedText, hypothesis: TaggedText, counts: Counts) -> float:
-    """`reward` of a clip that was counted."""
-    tags = len(reference.tags) + len(hypothesis.tags)
-    matched = sum(value for name, value in counts.items() if name.startswith("tag/matched/"))
-    near = sum(counts.get(f"displacement/{displacement}", 0) for displacement in (-1, 0, 1))
-    stressed = counts["emphasis/reference"] + counts["emphasis/hypothesis"]
-    word_error_rate = counts["normalised word/errors"] / max(counts["normalised word/reference"], 1)
-    return (
-        0.4 * (1 - min(word_error_rate, 1))
-        + 0.3 * (2 * matched / tags if tags else 1)
-        + 0.2 * (2 * near / tags if tags else 1)
-        + 0.1 * (2 * counts["emphasis/matched"] / stressed if stressed else 1)
-    )
-
-
-def _paired(figure: Figure, report: Report, baseline: Report) -> Difference:
-    samples = None
-    if report.samples is not None and baseline.samples is not None:
-        samples = (report.samples, baseline.samples)
-    return difference(figure, (report.totals, baseline.totals), samples)
+        made, notes = baseline_hypotheses([record.text for record in records], baseline_texts)
+        baselines = {name: Report(_count_all(records, texts), (), resamples, seed) for name, texts in made.items()}
+    return Report(_count_all(records, texts), tuple(missing), resamples, seed, baselines, tuple(notes))
 
 
 def as_references(references: Mapping[str, str] | Iterable[Reference]) -> list[Reference]:
@@ -278,21 +192,21 @@ def as_references(references: Mapping[str, str] | Iterable[Reference]) -> list[R
     return records
 
 
-def _count_all(records: Sequence[Reference], hypotheses: Sequence[str]) -> tuple[ScoredClip, ...]:
-    clips = []
-    for record, text in zip(records, hypotheses, strict=True):
-        reference, hypothesis = parse(record.text), parse(text)
-        clips.append(ScoredClip(record, reference, hypothesis, count_clip(reference, hypothesis, record.duration_s)))
-    return tuple(clips)
-
-
-def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
     """{"a.b": 1} as {"a": {"b": 1}}."""
-    nested: dict[str, Any] = {}
+    tree: dict[str, Any] = {}
     for name, value in flat.items():
         *path, last = name.split(".")
-        place = nested
+        place = tree
         for part in path:
             place = place.setdefault(part, {})
         place[last] = value
-    return nested
+    return tree
+
+
+def _count_all(records: Sequence[Reference], hypotheses: Sequence[str]) -> tuple[ScoredClip, ...]:
+    clips = []
+    for record, text in zip(records, hypotheses, strict=True):
+        texts = ClipTexts(parse(record.text), parse(text), record.duration_s)
+        clips.append(ScoredClip(record, texts, count_clip(texts)))
+    return tuple(clips)

@@ -17,10 +17,10 @@ from itertools import zip_longest
 from pathlib import Path
 from random import Random
 
-from evoxtral.data.corpus_folder import CorpusFolder
-from evoxtral.data.files import write_atomically
+from evoxtral.data.clips import ALL, ListedClip, read_clips
+from evoxtral.data.files import file_stem, write_atomically
 from evoxtral.data.json_lines import read_records
-from evoxtral.data.records import Clip, Prediction, Reference
+from evoxtral.data.records import Prediction, Reference
 from evoxtral.data.splits import TEST, TRAIN
 from evoxtral.errors import ScoreError
 
@@ -29,7 +29,7 @@ PACKAGED_FOLDER = Path(__file__).parent / "testset"
 
 _REFERENCES, _TRAINING, _AUDIO = "references.jsonl", "training.jsonl", "audio"
 MAX_AUDIO_BYTES = 8_000_000
-_Dealt = tuple[Path, Clip]
+_Dealt = tuple[Path, ListedClip]
 # Enough texts for the floors; more would only make the set larger.
 _MAX_TRAINING_TEXTS = 2000
 
@@ -94,28 +94,22 @@ def export_testset(
     The same corpora, size and seed give the same set.
 
     Args:
-        corpora: corpus folders; without `training` their test splits are taken, with it all their clips.
+        corpora: corpora, as `evoxtral.data.clips.read_clips` reads them; without `training` their test splits are
+            taken, with it all their clips.
         out: folder to write; files of an earlier set in it are replaced.
         max_bytes: size of all audio files together.
-        training: corpus folders from which the floors learn; by default the training splits of `corpora`.
+        training: corpora from which the floors learn; by default the training splits of `corpora`.
 
     Raises:
         ScoreError: there are no test clips, two have the same id, or not one fits.
     """
-    from evoxtral.corpus.dataset import assign
-
-    tested: list[_Dealt] = []
-    learnt: dict[str, str] = {}
-    for folder in [corpora] if isinstance(corpora, Path) else corpora:
-        corpus = CorpusFolder(folder)
-        if training:
-            tested += [(folder, clip) for clip in _good_clips(corpus)]
-        else:
-            clips = assign(corpus, corpus.read_scripts(), corpus.read_config()).clips
-            tested += [(folder, clip) for clip in clips[TEST]]
-            learnt |= {clip.script_id: clip.tagged_text for clip in clips[TRAIN]}
-    for folder in training:
-        learnt |= {clip.script_id: clip.tagged_text for clip in _good_clips(CorpusFolder(folder))}
+    folders = [corpora] if isinstance(corpora, Path) else corpora
+    tested = [(folder, clip) for folder in folders for clip in read_clips(folder, ALL if training else TEST)]
+    learnt = {
+        clip.script_id or clip.id: clip.text
+        for folder in training or folders
+        for clip in read_clips(folder, ALL if training else TRAIN)
+    }
     if not tested:
         raise ScoreError(f"{corpora} has no clips in its test split", "synthesise the corpus first")
     doubled = [id for id, count in Counter(clip.id for _, clip in tested).items() if count > 1]
@@ -134,17 +128,12 @@ def export_testset(
     return load_testset(out)
 
 
-def _good_clips(corpus: CorpusFolder) -> list[Clip]:
-    set_aside = {entry.id for entry in corpus.read_set_aside()}
-    return [clip for clip in corpus.read_clips() if clip.id not in set_aside]
-
-
 def _deal(clips: Sequence[_Dealt], seed: int) -> list[_Dealt]:
     """The clips in random order, taking turns over corpora, in a corpus over slices, and in a slice over voices."""
     shuffled = sorted(clips, key=lambda clip: clip[1].id)
     Random(seed).shuffle(shuffled)
-    by_voice = _take_turns(shuffled, lambda clip: clip[1].voice)
-    by_slice = _take_turns(by_voice, lambda clip: clip[1].slice_type)
+    by_voice = _take_turns(shuffled, lambda clip: clip[1].voice or "")
+    by_slice = _take_turns(by_voice, lambda clip: clip[1].slice_type or "")
     return _take_turns(by_slice, lambda clip: str(clip[0]))
 
 
@@ -160,37 +149,39 @@ def _write_clips(clips: Sequence[_Dealt], out: Path, max_bytes: int) -> list[Ref
     (out / _AUDIO).mkdir(parents=True, exist_ok=True)
     written = []
     left = max_bytes
-    for folder, clip in clips:
-        content = _as_opus(folder / clip.audio)
+    for _, clip in clips:
+        content = _as_opus(clip)
         if len(content) > left:
             break
         left -= len(content)
-        audio = f"{_AUDIO}/{clip.id}.opus"
-        (out / audio).write_bytes(content)
+        audio = f"{_AUDIO}/{file_stem(clip.id)}.opus"
+        write_atomically(out / audio, content)
         written.append(
             Reference(
                 id=clip.id,
-                text=clip.tagged_text,
+                text=clip.text,
                 script_id=clip.script_id,
                 slice_type=clip.slice_type,
                 domain=clip.domain,
                 voice=clip.voice,
                 engine=clip.engine,
-                duration_s=round(clip.duration_s, 3),
+                duration_s=None if clip.duration_s is None else round(clip.duration_s, 3),
                 audio=audio,
             )
         )
     return written
 
 
-def _as_opus(path: Path) -> bytes:
+def _as_opus(clip: ListedClip) -> bytes:
     """The clip's file if it is Opus already, so that it loses nothing twice; else the clip encoded."""
     from evoxtral.audio import SAMPLE_RATE_HZ, load_audio, write_audio
 
-    if path.suffix == ".opus":
-        return path.read_bytes()
+    content = clip.audio.read_bytes()
+    if Path(clip.audio.name).suffix == ".opus":
+        return content
     encoded = io.BytesIO()
-    write_audio(encoded, load_audio(path), SAMPLE_RATE_HZ, suffix=".opus")
+    samples = load_audio(io.BytesIO(content), name=clip.audio.name)
+    write_audio(encoded, samples, SAMPLE_RATE_HZ, suffix=".opus")
     return encoded.getvalue()
 
 

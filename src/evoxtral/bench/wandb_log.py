@@ -6,8 +6,10 @@ Works offline too (`WANDB_MODE=offline`). Knows reports and wandb's API.
 from pathlib import Path
 from typing import Any
 
-from evoxtral.bench.report import System, worst_clips
-from evoxtral.bench.scoring import Report, clip_reward
+from evoxtral.bench.report import worst_clips
+from evoxtral.bench.rewards import clip_reward
+from evoxtral.bench.scoring import Report
+from evoxtral.bench.summary import System
 from evoxtral.bench.testset import TestSet
 from evoxtral.errors import ScoreError
 
@@ -30,10 +32,10 @@ def log_to_wandb(
         raise ScoreError("logging needs wandb", "pip install 'evoxtral[wandb]'") from error
 
     values = {name: figure.value for name, figure in report.figures.items() if figure.value is not None}
-    for name, floor in report.floors.items():
-        for figure, estimate in floor.floor_figures.items():
+    for name, baseline in report.baselines.items():
+        for figure, estimate in baseline.baseline_figures.items():
             if estimate.value is not None:
-                values[f"floors.{name}.{figure}"] = estimate.value
+                values[f"baselines.{name}.{figure}"] = estimate.value
     tags = wandb.Table(columns=["tag", "said", "written", "precision", "recall", "f1"])
     for tag, figures in report.per_tag.items():
         counts = [int(report.totals[f"tag/{side}/{tag}"]) for side in ("reference", "hypothesis")]
@@ -43,8 +45,8 @@ def log_to_wandb(
         audio: Any = None
         if testset is not None and clip.record.audio is not None:
             audio = wandb.Audio(str(testset.audio_path(clip.record)))
-        score = clip_reward(clip.reference, clip.hypothesis, clip.counts)
-        clips.add_data(clip.record.id, audio, clip.reference.source, clip.hypothesis.source, score)
+        score = clip_reward(clip.texts, clip.counts)
+        clips.add_data(clip.record.id, audio, clip.texts.reference.source, clip.texts.hypothesis.source, score)
     logged = {"bench/" + name.replace(".", "/"): value for name, value in values.items()}
     logged |= {"bench/per_tag": tags, "bench/worst_clips": clips}
     if html is not None:

@@ -4,14 +4,14 @@ Knows options and files; what is measured, and how, stands in `evoxtral.bench`.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from evoxtral.cli.options import model_store
+from evoxtral.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from evoxtral.bench.roundtrip import RoundTrip
@@ -81,7 +81,7 @@ def run(
         raise click.UsageError("--offline goes with neither --wandb nor --engine elevenlabs")
     testset = _load(test_set)
     folder = output_dir or Path(f"bench-{Path(model).name}")
-    with _progress("Transcribing") as tell:
+    with progress_bar("Transcribing") as tell:
         predictions = run_model(
             testset,
             folder / "predictions.jsonl",
@@ -97,10 +97,10 @@ def run(
         from evoxtral.tts import load_speech_engine
 
         hypotheses = {prediction.id: prediction.text for prediction in predictions}
-        with _progress("Speaking") as tell:
+        with progress_bar("Speaking") as tell:
             result = speak_again(testset, hypotheses, load_speech_engine(engine), folder, voice=voice, on_progress=tell)
         spoken = result, folder
-    scores = _score(testset, predictions, resamples=resamples, seed=seed, floors=True)
+    scores = _score(testset, predictions, resamples=resamples, seed=seed, baselines=True)
     _publish(folder, scores, predictions, testset, spoken, project=project)
     click.echo((folder / ("scores.json" if kind == "json" else "summary.md")).read_text("utf-8"), nl=False)
 
@@ -109,20 +109,26 @@ def run(
 @click.option("--reference", type=_FILE, required=True, help='JSON lines {"id", "text"}: what was said.')
 @click.option("--hypothesis", type=_FILE, required=True, help='JSON lines {"id", "text"}: what a system wrote.')
 @_allow_missing
-@click.option("--floors", is_flag=True, help="Also score the floors, learnt from training.jsonl beside the references.")
+@click.option(
+    "--baselines",
+    is_flag=True,
+    help="Also score baselines that never listen, learnt from training.jsonl beside the references.",
+)
 @_format
 @_resamples
 @_seed
 def score(
-    reference: Path, hypothesis: Path, allow_missing: bool, floors: bool, kind: str, resamples: int, seed: int
+    reference: Path, hypothesis: Path, allow_missing: bool, baselines: bool, kind: str, resamples: int, seed: int
 ) -> None:
     """Score tagged texts of any system against references; no model or audio is needed."""
     testset, predictions = _load(reference), _read(hypothesis)
-    scores = _score(testset, predictions, allow_missing=allow_missing, resamples=resamples, seed=seed, floors=floors)
+    scores = _score(
+        testset, predictions, allow_missing=allow_missing, resamples=resamples, seed=seed, baselines=baselines
+    )
     if kind == "json":
         click.echo(json.dumps(scores.to_json(), indent=1, ensure_ascii=False))
     else:
-        from evoxtral.bench.report import describe_system, markdown_summary
+        from evoxtral.bench.summary import describe_system, markdown_summary
 
         click.echo(markdown_summary(scores, describe_system(predictions)), nl=False)
 
@@ -138,8 +144,8 @@ def compare(
     hypotheses: tuple[Path, ...], reference: Path | None, allow_missing: bool, kind: str, resamples: int, seed: int
 ) -> None:
     """Put HYPOTHESES, files of predictions, side by side; the first is the baseline of differences and p-values."""
-    from evoxtral.bench.report import comparison_table
-    from evoxtral.bench.scoring import compare as compare_systems
+    from evoxtral.bench.comparing import compare as compare_systems
+    from evoxtral.bench.summary import comparison_table
 
     systems = {
         name: {prediction.id: prediction.text for prediction in _read(path)}
@@ -174,7 +180,7 @@ def report(
         from evoxtral.bench.roundtrip import read_round_trip
 
         spoken = read_round_trip(folder), folder
-    scores = _score(testset, predictions, allow_missing=allow_missing, resamples=resamples, seed=seed, floors=True)
+    scores = _score(testset, predictions, allow_missing=allow_missing, resamples=resamples, seed=seed, baselines=True)
     _publish(folder, scores, predictions, testset, spoken, project=project)
 
 
@@ -185,12 +191,12 @@ def report(
     "--training",
     multiple=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Corpus from which the floors learn; then all clips of CORPORA are taken.",
+    help="Corpus from which the baselines learn; then all clips of CORPORA are taken.",
 )
 @click.option("--max-bytes", default=8_000_000, show_default=True, help="Size of all audio together.")
 @click.option("--seed", default=0, show_default=True, help="Which clips are taken.")
 def export(corpora: tuple[Path, ...], output_dir: Path, training: tuple[Path, ...], max_bytes: int, seed: int) -> None:
-    """Make a benchmark set of the test splits of CORPORA: Opus clips, references, and texts for the floors."""
+    """Make a benchmark set of the test splits of CORPORA: Opus clips, references, and texts for the baselines."""
     from evoxtral.bench.testset import export_testset
 
     testset = export_testset(corpora, output_dir, max_bytes, training=training, seed=seed)
@@ -215,7 +221,7 @@ def _score(
     testset: "TestSet",
     predictions: "Sequence[Prediction]",
     *,
-    floors: bool,
+    baselines: bool,
     resamples: int,
     seed: int,
     allow_missing: bool = False,
@@ -224,7 +230,7 @@ def _score(
     from evoxtral.bench.testset import PACKAGED_FOLDER
 
     texts = testset.training_texts
-    if floors and texts is None and (PACKAGED_FOLDER / "training.jsonl").is_file():
+    if baselines and texts is None and (PACKAGED_FOLDER / "training.jsonl").is_file():
         texts = _load(None).training_texts
     return score_texts(
         testset.references,
@@ -232,7 +238,7 @@ def _score(
         allow_missing=allow_missing,
         resamples=resamples,
         seed=seed,
-        floor_texts=(texts or ()) if floors else None,
+        baseline_texts=(texts or ()) if baselines else None,
     )
 
 
@@ -245,7 +251,8 @@ def _publish(
     *,
     project: str | None,
 ) -> None:
-    from evoxtral.bench.report import describe_system, write_report
+    from evoxtral.bench.report import write_report
+    from evoxtral.bench.summary import describe_system
 
     system = describe_system(predictions)
     write_report(folder, scores, system, testset=testset, spoken=spoken)
@@ -262,16 +269,3 @@ def _distinct_names(paths: Sequence[Path]) -> list[str]:
         if len(set(names)) == len(names):
             return names
     raise click.UsageError("The files of hypotheses need different names, or folders with different names.")
-
-
-@contextmanager
-def _progress(description: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error, if that is a terminal; yields what to tell how many are done, and how many there are."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns: Any = (TextColumn(description), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("", total=None)
-        yield lambda done, total: progress.update(bar, completed=done, total=total)

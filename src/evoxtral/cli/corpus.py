@@ -5,15 +5,17 @@ Knows the options and what to print; the steps themselves are in `evoxtral.corpu
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from evoxtral.cli.progress import ShowProgress, progress_bar
+
 if TYPE_CHECKING:
     from evoxtral.corpus.gates import GateReport
+    from evoxtral.corpus.synthesis import SynthesisReport
     from evoxtral.data.corpus_config import CorpusConfig
     from evoxtral.data.corpus_folder import CorpusFolder
 
@@ -69,7 +71,7 @@ def scripts(folder: Path, **options: Any) -> None:
 
     corpus, config = _open(folder, create=True, scripts=options)
     _remember(corpus, config, create=True)
-    with _progress("Writing") as show:
+    with progress_bar("Writing", with_rate=True) as show:
         report = write_missing(corpus, config.scripts, on_progress=show)
     click.echo(f"{folder}: {report.now} scripts, {report.now - report.before} of them new", err=True)
     for reason, count in report.given_up.most_common():
@@ -103,6 +105,7 @@ def import_(folder: Path, sources: tuple[Path, ...], domain: str, any_voice: boo
     for what, counts in (
         ("unknown tags, kept", report.unknown_tags),
         ("tags renamed", report.renamed_tags),
+        ("ids that were taken, renamed", report.renamed_ids),
         ("skipped", report.skipped),
     ):
         if counts:
@@ -123,7 +126,7 @@ def import_(folder: Path, sources: tuple[Path, ...], domain: str, any_voice: boo
 @click.option("--dry-run", is_flag=True, help="Print what would be made and cost; change nothing.")
 def synthesize(folder: Path, holdout_voices: tuple[str, ...], dry_run: bool, **options: Any) -> None:
     """Speak the scripts that have no clip yet."""
-    from evoxtral.corpus.synthesis import plan, progress_bar
+    from evoxtral.corpus.synthesis import plan
     from evoxtral.corpus.synthesis import synthesize as speak
     from evoxtral.data.splits import divide_by_voices
     from evoxtral.tts import load_speech_engine
@@ -142,8 +145,8 @@ def synthesize(folder: Path, holdout_voices: tuple[str, ...], dry_run: bool, **o
     _remember(corpus, config)  # only now that the engine and its voices are known to be there
     failed = False
     for part, settings in parts:
-        with progress_bar() as show:
-            report = speak(corpus, settings, scripts=part, on_progress=show)
+        with progress_bar("Speaking") as show:
+            report = speak(corpus, settings, scripts=part, on_progress=partial(_show_synthesis, show))
         click.echo(f"{folder}: {report.done} of {report.total} clips, {report.made} made now", err=True)
         for clip, reason in report.failures.items():
             click.echo(f"{clip}: {reason}", err=True)
@@ -170,7 +173,7 @@ def validate(folder: Path, listener: str | None, **options: Any) -> None:
     settings = config.validation
     engine = None if settings.listener == "none" else load_engine(settings.listener)
     _remember(corpus, config)
-    with _progress("Checking") as show:
+    with progress_bar("Checking", with_rate=True) as show:
         report = validate_clips(corpus, settings, listener=engine, on_progress=show)
     wer = "" if report.wer is None else f", word error rate {report.wer:.1%}"
     click.echo(f"{report.total} clips, {report.total - len(report.set_aside)} good{wer}", err=True)
@@ -186,23 +189,26 @@ def build(folder: Path, repository: str | None, public: bool) -> None:
     """Build the Hugging Face dataset (FOLDER/dataset) from all good clips."""
     try:
         from evoxtral.corpus.dataset import build as build_dataset
-        from evoxtral.corpus.dataset import features, push
+        from evoxtral.corpus.dataset import features
 
         features()
     except ImportError as error:
         raise click.UsageError(f"{error.name} is missing: pip install 'evoxtral[corpus]'") from error
+    from evoxtral.hub.dataset_card import dataset_card
+    from evoxtral.hub.publishing import push_dataset
+
     corpus, config = _open(folder)
     if not corpus.set_aside_path.exists():
         click.echo("note: the clips were not validated", err=True)
-    with _progress("Writing") as show:
-        report = build_dataset(corpus, config, on_progress=show)
+    with progress_bar("Writing", with_rate=True) as show:
+        report = build_dataset(corpus, config, write_card=dataset_card, on_progress=show)
     for split, clips in report.clips.items():
         hours = sum(clip.duration_s for clip in clips) / 3600
         click.echo(f"{split}: {len(clips)} clips, {hours:.2f} hours", err=True)
     for reason, count in report.left_out.items():
         if count:
             click.echo(f"left out, {reason}: {count}", err=True)
-    click.echo(push(corpus, repository, private=not public) if repository else report.folder)
+    click.echo(push_dataset(report.folder, repository, private=not public) if repository else report.folder)
 
 
 @command.command()
@@ -217,7 +223,7 @@ def check(folder: Path, form: str) -> None:
     written = corpus.read_scripts()
     if not written:
         raise CorpusError(f"{folder} has no scripts", f"write some: evoxtral corpus scripts {folder}")
-    with _progress("Comparing") as show:
+    with progress_bar("Comparing", with_rate=True) as show:
         report = check_gates(written, corpus.read_clips(), on_progress=show)
     if form == "json":
         click.echo(json.dumps(report.to_json(), indent=2))
@@ -277,27 +283,10 @@ def _remember(corpus: "CorpusFolder", config: "CorpusConfig", *, create: bool = 
         corpus.write_config(config)
 
 
-@contextmanager
-def _progress(description: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error, if that is a terminal, with rate and time left; yields what to tell done and all."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        Task,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-    from rich.text import Text
-
-    class Rate(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            return Text(f"{task.finished_speed or task.speed or 0:.1f}/s")
-
-    console = Console(stderr=True)
-    columns = (TextColumn(description), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("", total=None)
-        yield lambda done, total: progress.update(bar, completed=done, total=total)
+def _show_synthesis(show: ShowProgress, report: "SynthesisReport") -> None:
+    notes = [f"{report.clips_per_s:.1f} clips/s"] if report.made else []
+    if report.characters:
+        notes.append(f"{report.characters:,} characters")
+    if report.failures:
+        notes.append(f"{len(report.failures)} failed")
+    show(report.done, report.total, " · ".join(notes))

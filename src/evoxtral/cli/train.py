@@ -1,6 +1,8 @@
 """`evoxtral train`: a recipe from the command line."""
 
 import os
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +12,16 @@ from evoxtral.errors import ModelError
 
 if TYPE_CHECKING:
     from evoxtral.training.recipe import Recipe
+    from evoxtral.training.run_context import Form
 
 
 @click.command()
 @click.argument("recipe", type=click.Path(dir_okay=False, path_type=Path))
 @click.argument("changes", nargs=-1, metavar="[NAME=VALUE]...")
 @click.option("--dry-run", is_flag=True, help="Read the data and print the plan; load no model, write nothing.")
-@click.option("--resume", is_flag=True, help="Continue a run: finished stages are skipped.")
+@click.option(
+    "--resume", is_flag=True, help="Continue a run: finished stages that the recipe still describes are skipped."
+)
 @click.option("--until", metavar="STAGE", help="Stop after this stage, such as sft.")
 def command(recipe: Path, dry_run: bool, resume: bool, until: str | None, changes: tuple[str, ...]) -> None:
     """Run a training RECIPE (YAML), with some of its values replaced (optimisation.max_steps=100).
@@ -44,6 +49,7 @@ def command(recipe: Path, dry_run: bool, resume: bool, until: str | None, change
         until=until,
         reward=_reward,
         measure=_measure,
+        write_card=partial(_write_card, settings),
         report=lambda line: click.echo(line, err=True),
     )
     click.echo(settings.output)
@@ -59,12 +65,22 @@ def _measure(recipe: "Recipe", adapter: Path, folder: Path) -> dict[str, float]:
         testset, folder / "predictions.jsonl", model=recipe.base_source, adapter=str(adapter), language=language
     )
     texts = {prediction.id: prediction.text for prediction in predictions}
-    report = score(testset.references, texts, floor_texts=testset.training_texts)
+    report = score(testset.references, texts, baseline_texts=testset.training_texts)
     system = describe_system(predictions, name=f"{recipe.name} ({adapter.name})")
     write_report(folder, report, system, testset=testset)
     if recipe.tracker == "wandb":
         log_to_wandb(report, system, project=os.environ["WANDB_PROJECT"], html=folder / "report.html", testset=testset)
     return {name: figure.value for name, figure in report.figures.items() if figure.value is not None}
+
+
+def _write_card(recipe: "Recipe", record: Mapping[str, Any], form: "Form", folder: Path, measured: Path | None) -> None:
+    from evoxtral.hub.model_card import BenchOutput, model_card
+
+    bench = None
+    if measured is not None:
+        own = None if recipe.bench is None else recipe.bench.testset
+        bench = BenchOutput.read(measured, "the set in the package" if own is None else own.name)
+    model_card(record, bench, form=form, name=folder.name).save(folder / "README.md")
 
 
 def _reward(reference: str, hypothesis: str) -> float:
@@ -74,9 +90,10 @@ def _reward(reference: str, hypothesis: str) -> float:
 
 
 def _change(text: str) -> tuple[str, Any]:
-    import yaml
+    from evoxtral.data.yaml_files import parse_yaml
+    from evoxtral.errors import RecipeError
 
     name, equals, value = text.partition("=")
     if not equals:
         raise click.UsageError(f"{text!r} is not NAME=VALUE")
-    return name, yaml.safe_load(value)
+    return name, parse_yaml(value, RecipeError, name=name)

@@ -13,14 +13,13 @@ from enum import StrEnum
 
 from evoxtral.corpus.composition import (
     COMMON_FACTOR,
-    COMMON_TAG,
     NATURAL_EMPHASIS_SHARE,
     SLICE_SHARES,
     apportion,
     target_tag_shares,
 )
 from evoxtral.data.records import Domain, Script, SliceType
-from evoxtral.tags import CANONICAL, Category, tag_names
+from evoxtral.tags import CANONICAL, USES, Category, tag_names
 
 
 class EdgeCase(StrEnum):
@@ -75,40 +74,6 @@ _EDGE_SHARES = {
 }
 _ELLIPSIS_SHARE = 0.2  # of tagged scripts
 
-# Tags that occur together when people speak; others do too, but less often.
-_COMPANIONS = {
-    "excited": ("laughs", "gasps", "shouts", "stammers"),
-    "sad": ("crying", "sighs", "whispers", "pause", "stammers"),
-    "angry": ("shouts", "frustrated", "sighs", "crying"),
-    "nervous": ("stammers", "clears throat", "whispers", "gasps", "pause", "laughs"),
-    "calm": ("pause", "sighs", "whispers", "clears throat"),
-    "frustrated": ("sighs", "angry", "shouts", "clears throat"),
-    "laughs": ("excited", "gasps", "whispers", "nervous"),
-    "sighs": ("sad", "frustrated", "calm", "crying"),
-    "gasps": ("excited", "nervous", "whispers", "shouts"),
-    "clears throat": ("nervous", "calm", "pause"),
-    "crying": ("sad", "sighs", "stammers", "whispers"),
-    "whispers": ("nervous", "sad", "gasps", "calm"),
-    "shouts": ("angry", "excited", "frustrated", "gasps"),
-    "stammers": ("nervous", "crying", "gasps", "pause"),
-    "pause": ("sad", "calm", "nervous", "sighs", "stammers"),
-}
-# Tags that nobody delivers in one breath.
-_CLASHES = frozenset(
-    frozenset(pair)
-    for pair in (
-        ("whispers", "shouts"),
-        ("excited", "calm"),
-        ("excited", "sad"),
-        ("excited", "crying"),
-        ("calm", "angry"),
-        ("calm", "shouts"),
-        ("calm", "crying"),
-        ("laughs", "sad"),
-        ("laughs", "crying"),
-    )
-)
-_HOLDING = (Category.EMOTION, Category.DELIVERY)
 _COMPANION_WEIGHT = 4.0
 _REPEAT_WEIGHT = 0.1
 
@@ -141,7 +106,7 @@ def plan(count: int, *, seed: int = 0, existing: Sequence[Script] = ()) -> list[
 
 def clash(tag: str, other: str) -> bool:
     """Whether two tags do not go together in one sentence."""
-    return frozenset((tag, other)) in _CLASHES
+    return other in USES[tag].clashes or tag in USES[other].clashes
 
 
 def _draw(rng: random.Random, weights: dict[int, int]) -> int:
@@ -204,14 +169,14 @@ def _may_follow(tag: str, hand: Sequence[str], size: int, edge: EdgeCase | None)
         # Silence is not heard at the start; at the very end only a sound is.
         if len(hand) == size - 1:
             return CANONICAL[tag].category is Category.NON_VERBAL
-        return tag != COMMON_TAG or bool(hand)
+        return CANONICAL[tag].category is not Category.PAUSE or bool(hand)
     if edge is EdgeCase.BACK_TO_BACK:
         # Of two emotions, or two ways of speaking, with no word between them the first is not heard.
-        held = [CANONICAL[other].category for other in hand if CANONICAL[other].category in _HOLDING]
+        held = [category for other in hand if (category := CANONICAL[other].category).holds]
         return CANONICAL[tag].category not in held and tag not in hand and not any(clash(tag, other) for other in hand)
     return True
 
 
 def _fit(tag: str, hand: Sequence[str]) -> float:
-    fit = _COMPANION_WEIGHT if any(tag in _COMPANIONS[held] for held in hand) else 1.0
+    fit = _COMPANION_WEIGHT if any(tag in USES[held].companions for held in hand) else 1.0
     return fit * _REPEAT_WEIGHT ** hand.count(tag)

@@ -1,4 +1,4 @@
-"""The composition that a corpus aims at (SPEC section 2), as numbers: writers plan by them, gates measure against them.
+"""The composition that a corpus aims at, as numbers: writers plan by them, gates measure against them.
 
 Knows nothing of how scripts are written or measured.
 """
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from evoxtral.data.records import SliceType
+from evoxtral.tags import USES, Frequency
 
 SLICE_SHARES: Mapping[SliceType, float] = {
     SliceType.PLAIN: 0.25,
@@ -28,43 +29,36 @@ MAX_DOMAIN_SHARE = 0.25
 MIN_TAG_SHARE = 0.03  # of all scripts, for each tag
 MAX_ROUGE_L = 0.7  # two scripts must stay below
 
-# Share of each tag among all tags when dialogue is tagged with no target in mind. An estimate: the design gives factors
-# relative to "natural frequency" and no frequencies, so these are the yardstick that its factors are applied to.
-NATURAL_TAG_SHARES: Mapping[str, float] = {
-    "pause": 0.200,
-    "laughs": 0.130,
-    "sighs": 0.100,
-    "excited": 0.100,
-    "sad": 0.060,
-    "angry": 0.060,
-    "nervous": 0.060,
-    "frustrated": 0.060,
-    "whispers": 0.060,
-    "calm": 0.050,
-    "shouts": 0.050,
-    "clears throat": 0.025,
-    "gasps": 0.015,
-    "crying": 0.015,
-    "stammers": 0.015,
-}
+# Share of each tag among all tags when people speak; the rows of the taxonomy say where the numbers come from.
+_WHOLE = sum(use.share for use in USES.values())
+NATURAL_TAG_SHARES: Mapping[str, float] = {tag: use.share / _WHOLE for tag, use in USES.items()}
 # Share of tagged scripts with a word in capitals, in the same sense.
 NATURAL_EMPHASIS_SHARE = 0.5
 
-RARE_TAGS = ("gasps", "stammers", "crying")
+RARE_TAGS = tuple(tag for tag, use in USES.items() if use.frequency is Frequency.RAISED)
 RARE_FACTOR = (3.0, 5.0)  # oversampling, both ends included
-COMMON_TAG = "pause"
+COMMON_TAGS = tuple(tag for tag, use in USES.items() if use.frequency is Frequency.LOWERED)
 COMMON_FACTOR = 0.5  # undersampling of pauses and capitals
 COMMON_TOLERANCE = 0.15
 
 _RARE_AIM = 3.7
+# A tag that is dealt less often than this misses MIN_TAG_SHARE: scripts have 2.6 tags on average, some the same twice.
+_LEAST_SHARE = 0.016
 
 
 def target_tag_shares() -> dict[str, float]:
-    """Share of each tag among all tags to aim at: rare tags raised, pauses halved, the rest scaled to fill up to 1."""
+    """Share of each tag among all tags to aim at: rare tags raised, common ones halved, the rest filling up to 1.
+
+    No tag goes below what its share of all scripts needs.
+    """
     fixed = {tag: NATURAL_TAG_SHARES[tag] * _RARE_AIM for tag in RARE_TAGS}
-    fixed[COMMON_TAG] = NATURAL_TAG_SHARES[COMMON_TAG] * COMMON_FACTOR
-    rest = sum(share for tag, share in NATURAL_TAG_SHARES.items() if tag not in fixed)
-    scale = (1 - sum(fixed.values())) / rest
+    fixed |= {tag: NATURAL_TAG_SHARES[tag] * COMMON_FACTOR for tag in COMMON_TAGS}
+    rest = {tag: share for tag, share in NATURAL_TAG_SHARES.items() if tag not in fixed}
+    scale = (1 - sum(fixed.values())) / sum(rest.values())
+    while low := [tag for tag, share in rest.items() if share * scale < _LEAST_SHARE]:
+        fixed |= dict.fromkeys(low, _LEAST_SHARE)
+        rest = {tag: share for tag, share in rest.items() if tag not in fixed}
+        scale = (1 - sum(fixed.values())) / sum(rest.values())
     return {tag: fixed.get(tag, share * scale) for tag, share in NATURAL_TAG_SHARES.items()}
 
 

@@ -1,12 +1,15 @@
-"""The Hugging Face dataset of a corpus: Parquet with the audio inside, splits, a card with the measured composition.
+"""The Hugging Face dataset of a corpus: Parquet with the audio inside, splits, a card, a plot of the composition.
 
 The files are laid out as the Hub and `datasets.load_dataset(FOLDER)` expect them, in row groups small enough to stream.
-They are written through pyarrow, because `datasets` encodes audio only where torchcodec is installed; read them there,
-or anywhere with `cast_column("audio", Audio(decode=False))`. Knows nothing of who wrote or spoke the scripts.
+Audio is declared as encoded (`decode=False`), so that `clips[0]` works with `datasets` alone; decoding by it would need
+torchcodec and FFmpeg's libraries. They are written through pyarrow, because `datasets` encodes audio only where
+torchcodec is installed. `datasets` keeps what it has read by the folder's name and the patterns of its files: a digest
+of the content is part of the names, so that two corpora never share an entry of its cache. Knows nothing of who wrote
+or spoke the scripts, nor how a card is written.
 """
 
+import hashlib
 import io
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,20 +19,21 @@ from typing import TYPE_CHECKING, Any
 from evoxtral.audio import SAMPLE_RATE_HZ, load_audio, read_clip, write_audio
 from evoxtral.corpus.composition import SLICE_SHARES, target_tag_shares
 from evoxtral.corpus.gates import GateReport, check
+from evoxtral.data.clips import assign_splits
 from evoxtral.data.corpus_config import CorpusConfig
 from evoxtral.data.corpus_folder import CorpusFolder
+from evoxtral.data.files import written_whole
 from evoxtral.data.records import Clip, Script
-from evoxtral.data.splits import TEST, TRAIN, VALIDATION, draw_splits, may_speak
+from evoxtral.data.splits import SPLITS
 from evoxtral.errors import AudioError, CorpusError
 from evoxtral.tags import parse
 
 if TYPE_CHECKING:
     import datasets
 
-SPLITS = (TRAIN, VALIDATION, TEST)
 _ROWS_PER_GROUP = 64
 _SHARD_BYTES = 400_000_000
-_PLOT = "composition.png"
+PLOT = "composition.png"
 
 
 @dataclass(slots=True)
@@ -39,74 +43,73 @@ class DatasetReport:
     Attributes:
         clips: clips by split.
         left_out: reason -> number of clips that are in no split.
+        digest: of all rows; part of the files' names, which are data/SPLIT-DIGEST-*.parquet.
+        gates: what the composition of these clips came to; None before it is measured.
     """
 
     folder: Path
     clips: dict[str, list[Clip]]
     left_out: Counter[str] = field(default_factory=Counter)
+    digest: str = ""
+    gates: GateReport | None = None
 
 
 def build(
     corpus: CorpusFolder,
     config: CorpusConfig,
     *,
+    write_card: Callable[[CorpusConfig, DatasetReport], str],
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> DatasetReport:
     """Build the dataset folder from all good clips; an older one is replaced when the new one is complete.
 
     Args:
+        write_card: the text of the folder's README.md, with front matter that names the files of each split.
         on_progress: called with the number of clips written and of all.
 
     Raises:
         CorpusError: there are no clips, or their splits cannot be drawn.
         AudioError: the audio of a clip cannot be read (validation would have set it aside).
     """
-    scripts = corpus.read_scripts()
     with corpus.locked():
-        report = assign(corpus, scripts, config)
+        report = assign(corpus, config)
         total = sum(map(len, report.clips.values()))
         if not total:
             raise CorpusError(
-                f"{corpus.path} has no clips for a dataset: {_count(report.left_out) or 'none were made'}"
+                f"{corpus.path} has no clips for a dataset: {describe_counts(report.left_out) or 'none were made'}"
             )
-        unfinished = corpus.path / ".dataset.tmp"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        done = 0
-        for split, clips in report.clips.items():
-            for _ in _write_split(corpus.path, unfinished / "data", split, clips):
-                done += 1
-                on_progress(done, total)
-        spoken = [clip for clips in report.clips.values() for clip in clips]
-        gates = check(_scripts_of(spoken, scripts), spoken)
-        plot_composition(spoken, unfinished / _PLOT)
-        (unfinished / "README.md").write_text(_card(config, report, gates), "utf-8")
-        shutil.rmtree(corpus.dataset_path, ignore_errors=True)
-        unfinished.rename(corpus.dataset_path)
+        with written_whole(corpus.dataset_path) as unfinished:
+            digest = hashlib.blake2b(digest_size=8)
+            done = 0
+            for split, clips in report.clips.items():
+                for _ in _write_split(corpus.path, unfinished / "data", split, clips, digest):
+                    done += 1
+                    on_progress(done, total)
+            report.digest = digest.hexdigest()
+            for path in (unfinished / "data").iterdir():
+                split, rest = path.name.split("-", 1)
+                path.rename(path.with_name(f"{split}-{report.digest}-{rest}"))
+            spoken = [clip for clips in report.clips.values() for clip in clips]
+            report.gates = check(_scripts_of(spoken, corpus.read_scripts()), spoken)
+            plot_composition(spoken, unfinished / PLOT)
+            (unfinished / "README.md").write_text(write_card(config, report), "utf-8")
     return report
 
 
-def assign(corpus: CorpusFolder, scripts: Sequence[Script], config: CorpusConfig) -> DatasetReport:
-    """Which clips go into which split, and why others go nowhere.
+def assign(corpus: CorpusFolder, config: CorpusConfig) -> DatasetReport:
+    """Which clips go into which split, and why others go nowhere (`evoxtral.data.clips.assign_splits`).
 
-    A clip that names its split keeps it; the others follow their script. No clip of a held-out voice is trained on.
+    Raises:
+        CorpusError: the folder's files are malformed, or a clip names a split that is none.
     """
-    all_clips = corpus.read_clips()
-    rejected = {clip.id for clip in corpus.read_set_aside()}
-    good = [clip for clip in all_clips if clip.id not in rejected]
-    # Over all scripts in their order, as synthesis drew them, whatever has been spoken so far.
-    known = {script.id for script in scripts}
-    others = _scripts_of([clip for clip in good if clip.split is None and clip.script_id not in known], ())
-    splits = draw_splits([*scripts, *others], config.dataset)
     report = DatasetReport(corpus.dataset_path, {split: [] for split in SPLITS})
-    report.left_out["set aside by validation"] = len(all_clips) - len(good)
-    for clip in good:
-        split = clip.split or splits[clip.script_id]
-        if split not in report.clips:
-            raise CorpusError(f"clip {clip.id!r} is for an unknown split: {split!r}", f"use {', '.join(SPLITS)}")
-        if may_speak(clip.voice, split, config.dataset):
+    for clip, split, reason in assign_splits(corpus, corpus.read_clips(), config.dataset):
+        if split is None:
+            report.left_out[str(reason)] += 1
+        elif split in report.clips:
             report.clips[split].append(clip)
         else:
-            report.left_out[f"voice not for the {split} split"] += 1
+            raise CorpusError(f"clip {clip.id!r} is for an unknown split: {split!r}", f"use {', '.join(SPLITS)}")
     return report
 
 
@@ -138,7 +141,7 @@ def features() -> "datasets.Features":
     text = Value("string")
     return Features(
         {
-            "audio": Audio(sampling_rate=SAMPLE_RATE_HZ),
+            "audio": Audio(sampling_rate=SAMPLE_RATE_HZ, decode=False),
             "tagged_text": text,
             "plain_text": text,
             "tag_list": List(text),
@@ -181,8 +184,10 @@ def _encoded(path: Path) -> bytes:
         return buffer.getvalue()
 
 
-def _write_split(folder: Path, target: Path, split: str, clips: Sequence[Clip]) -> Iterator[Clip]:
-    """Write the Parquet files of a split; gives each clip that is done."""
+def _write_split(
+    folder: Path, target: Path, split: str, clips: Sequence[Clip], digest: "hashlib.blake2b"
+) -> Iterator[Clip]:
+    """Write the Parquet files of a split, and add their rows to the digest; gives each clip that is done."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -195,7 +200,9 @@ def _write_split(folder: Path, target: Path, split: str, clips: Sequence[Clip]) 
         with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=["voice", "engine", "domain"]) as writer:
             for start in range(0, len(shard), _ROWS_PER_GROUP):
                 group = shard[start : start + _ROWS_PER_GROUP]
-                writer.write_table(pa.Table.from_pylist([_row(folder, clip) for clip in group], schema=schema))
+                rows = [_row(folder, clip) for clip in group]
+                digest.update(repr((split, rows)).encode("utf-8", "surrogatepass"))
+                writer.write_table(pa.Table.from_pylist(rows, schema=schema))
                 yield from group
 
 
@@ -211,70 +218,11 @@ def _shards(folder: Path, clips: Sequence[Clip]) -> list[list[Clip]]:
     return shards
 
 
-# --- card and plot --------------------------------------------------------------------------------------------------
+# --- plot -----------------------------------------------------------------------------------------------------------
 
 
-def _card(config: CorpusConfig, report: DatasetReport, gates: GateReport) -> str:
-    """The dataset card: front matter for the Hub, and what was measured."""
-    clips = [clip for part in report.clips.values() for clip in part]
-    filled = [split for split, part in report.clips.items() if part]
-    files = "\n".join(f"      - split: {split}\n        path: data/{split}-*.parquet" for split in filled)
-    split_rows = [
-        (split, len(part), len({clip.script_id for clip in part}), f"{_hours(part):.2f}", _names(part))
-        for split, part in report.clips.items()
-    ]
-    sections = [
-        f"# {config.name}",
-        "Speech with tagged text: words with inline audio tags (ElevenLabs v3 vocabulary), CAPITALS on stressed words.",
-        f"{len(clips)} clips, {_hours(clips):.2f} hours, {len({clip.script_id for clip in clips})} scripts.",
-        "## Splits",
-        _table(("split", "clips", "scripts", "hours", "voices"), split_rows),
-        "Split by script, stratified by slice: no text of one split is heard in another."
-        + (
-            f" Voices heard in the test split only: {', '.join(config.dataset.holdout_voices)}."
-            if config.dataset.holdout_voices
-            else ""
-        ),
-        f"Left out: {_count(report.left_out) or 'nothing'}.",
-        "## Composition",
-        f"![composition]({_PLOT})",
-        _table(
-            ("requirement", "target", "measured", "met"),
-            [(gate.name, gate.target, gate.measured, "yes" if gate.passed else "no") for gate in gates.gates],
-        ),
-        f"Words: {gates.diversity.words} in all, {gates.diversity.types} different; distinct pairs "
-        f"{gates.diversity.distinct_2:.2f}, triples {gates.diversity.distinct_3:.2f}.",
-        "## Voices and engines",
-        _table(
-            ("engine", "voice", "clips"),
-            [(*key, count) for key, count in sorted(Counter((clip.engine, clip.voice) for clip in clips).items())],
-        ),
-        "## Reading it",
-        "```python\nfrom datasets import Audio, load_dataset\n\n"
-        'clips = load_dataset("FOLDER_OR_HUB_ID", split="train", streaming=True)\n'
-        'clips = clips.cast_column("audio", Audio(decode=False))  # bytes; without this, torchcodec decodes them\n```',
-    ]
-    return (
-        "---\nlanguage:\n  - en\ntask_categories:\n  - automatic-speech-recognition\n  - text-to-speech\n"
-        f"pretty_name: {config.name}\ntags:\n  - audio-tags\n  - expressive-speech\n"
-        f"configs:\n  - config_name: default\n    data_files:\n{files}\n---\n\n" + "\n\n".join(sections) + "\n"
-    )
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def _hours(clips: Sequence[Clip]) -> float:
-    return sum(clip.duration_s for clip in clips) / 3600
-
-
-def _names(clips: Sequence[Clip]) -> int:
-    return len({clip.voice for clip in clips})
-
-
-def _count(reasons: Counter[str]) -> str:
+def describe_counts(reasons: Counter[str]) -> str:
+    """How many clips went nowhere, by reason; "" where none did."""
     return ", ".join(f"{reason}: {count}" for reason, count in sorted(reasons.items()) if count)
 
 
@@ -311,39 +259,3 @@ def plot_composition(clips: Sequence[Clip], path: Path) -> None:
     voices.invert_yaxis()
     voices.set(title="Voices" + (" (20 most frequent)" if len(spoken) == 20 else ""), xlabel="% of clips")
     figure.savefig(path, dpi=110)
-
-
-# --- Hub ------------------------------------------------------------------------------------------------------------
-
-
-def push(
-    corpus: CorpusFolder,
-    repository: str,
-    *,
-    private: bool = True,
-    endpoint: str | None = None,
-    token: str | None = None,
-) -> str:
-    """Upload the built dataset to the Hugging Face Hub; returns its address.
-
-    Args:
-        endpoint, token: the Hub and the right to write there; None leaves both to the environment.
-
-    Raises:
-        CorpusError: nothing was built, or the Hub refuses.
-    """
-    from huggingface_hub import HfApi
-
-    if not (corpus.dataset_path / "README.md").exists():
-        raise CorpusError(f"{corpus.path} has no dataset yet", f"build it: evoxtral corpus build {corpus.path}")
-    api = HfApi(endpoint=endpoint, token=token)
-    try:
-        address = api.create_repo(repository, repo_type="dataset", private=private, exist_ok=True)
-        api.upload_folder(repo_id=repository, repo_type="dataset", folder_path=corpus.dataset_path)
-    except Exception as error:  # the Hub's own errors, and those of whichever HTTP library its client uses
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise CorpusError(
-            f"the Hub did not take {repository}: {reason}",
-            "it needs the network, and a token that may write: set HF_TOKEN, or: hf auth login",
-        ) from error
-    return str(address)

@@ -1,11 +1,11 @@
 """Scripts that others wrote, brought into a corpus: JSON lists or JSON lines of objects with `tagged_text`.
 
 Known tags get their canonical names; unknown ones stay and are counted. Where an object does not say which slice it
-belongs to, its tags do. Knows nothing of writers or gates.
+belongs to, its tags do. An id that is taken gets a number. Knows nothing of writers or gates.
 """
 
 import hashlib
-import json
+import itertools
 import re
 from collections import Counter
 from collections.abc import Container, Iterator, Sequence
@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from evoxtral.corpus.composition import SLICE_TAGS
+from evoxtral.data.json_lines import read_objects
 from evoxtral.data.records import Domain, Script, SliceType
 from evoxtral.errors import CorpusError
 from evoxtral.tags import Category, TaggedText, normalise_tags, parse
 
 _SUFFIXES = (".json", ".jsonl")
+_EXPECTED = "JSON objects with tagged_text, one a line or a list"
 # The one reason to skip an object that is no fault: the same import may be started again.
 ALREADY_THERE = "the same text again"
 # An edge case by length: at most this many words, or at least that many.
@@ -34,12 +36,14 @@ class ImportReport:
         scripts: new scripts.
         unknown_tags: how often each tag that is not in the vocabulary occurs in them.
         renamed_tags: how often each alias was replaced by its canonical name.
+        renamed_ids: "OLD to NEW" of each id that another script had already.
         skipped: reason -> how many objects were left out for it.
     """
 
     scripts: list[Script] = field(default_factory=list)
     unknown_tags: Counter[str] = field(default_factory=Counter)
     renamed_tags: Counter[str] = field(default_factory=Counter)
+    renamed_ids: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
 
 
@@ -60,20 +64,24 @@ def import_scripts(
         keep_voices: whether a script must be spoken by the voice that its object names.
 
     Raises:
-        CorpusError: a file cannot be read or holds no such list; two objects claim one id.
+        CorpusError: a file cannot be read or is not JSON.
     """
     report = ImportReport()
     ids = {script.id for script in existing}
     texts = {script.tagged_text for script in existing}
+    numbers_of: dict[str, itertools.count[int]] = {}
     for file in _files(paths):
-        for item in _read(file):
+        for _, item in read_objects(file, CorpusError, expected=_EXPECTED):
             script = _script(item, file, domain, texts, report)
             if script is None:
                 continue
             if not keep_voices:
                 script = script.model_copy(update={"voice": None})
             if script.id in ids:
-                raise CorpusError(f"{file}: the id {script.id!r} is taken", "rename it, or import into a new folder")
+                numbers = numbers_of.setdefault(script.id, itertools.count(2))
+                free = next(name for number in numbers if (name := f"{script.id}-{number}") not in ids)
+                report.renamed_ids[f"{script.id} to {free}"] += 1
+                script = script.model_copy(update={"id": free})
             ids.add(script.id)
             texts.add(script.tagged_text)
             report.scripts.append(script)
@@ -83,37 +91,12 @@ def import_scripts(
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            inside = sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES)
+            inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES)
             if not inside:
                 raise CorpusError(f"{path} holds no .json or .jsonl file")
             yield from inside
         else:
             yield path
-
-
-def _read(file: Path) -> list[Any]:
-    try:
-        text = file.read_text("utf-8-sig")
-    except OSError as error:
-        raise CorpusError(f"{file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{file} is not UTF-8 text") from error
-    if file.suffix == ".jsonl":
-        # Not `splitlines`: JSON strings may hold other separators, such as U+2028.
-        return [_load(line, file, number) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
-    items = _load(text, file, 1)
-    if not isinstance(items, list):
-        raise CorpusError(f"{file} holds no list", "expected a JSON list of objects with tagged_text")
-    return items
-
-
-def _load(text: str, file: Path, first_line: int) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise CorpusError(f"{file} is not JSON: line {first_line - 1 + error.lineno}: {error.msg}") from error
-    except RecursionError as error:
-        raise CorpusError(f"{file} is nested too deeply", "expected a JSON list of objects with tagged_text") from error
 
 
 def _script(item: Any, file: Path, domain: Domain, texts: Container[str], report: ImportReport) -> Script | None:
@@ -130,7 +113,8 @@ def _script(item: Any, file: Path, domain: Domain, texts: Container[str], report
         return None
     voice = item.get("voice")
     voice = voice if isinstance(voice, str) and voice else None
-    name = str(item.get("id") or "")
+    given = item.get("id")
+    name = "" if given is None or isinstance(given, bool | dict | list) else str(given)
     if any("\ud800" <= character <= "\udfff" for character in f"{text}{name}{voice}"):
         report.skipped["half a character (an unpaired surrogate)"] += 1
         return None

@@ -41,10 +41,16 @@ def tagged_transcript(recording: Recording) -> str | None:
         return "[laughs]"
     if _THROAT.fullmatch(text):
         return "[clears throat]"
-    text = _SOUND.sub(lambda sound: f"[{found.name}]" if (found := lookup(sound[1])) else "", text).strip()
+    text = _SOUND.sub(_tag_of, text).strip()
     if text.isupper() and len(text.split()) > 1:
         text = _sentence_case(text)
     return text or None
+
+
+def _tag_of(sound: re.Match[str]) -> str:
+    """The tag for a written sound; nothing for one that the language has no tag for."""
+    found = lookup(sound[1])
+    return f"[{found.name}]" if found is not None and found.use is not None else ""
 
 
 def _sentence_case(text: str) -> str:

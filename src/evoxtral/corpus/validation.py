@@ -114,7 +114,7 @@ def validate(
         raise CorpusError(f"{corpus.path} has no clips", f"make some: evoxtral corpus synthesize {corpus.path}")
     with corpus.locked():
         journal = Journal(corpus.path / "checked.jsonl", Measurement)
-        before = {measurement.key: measurement for measurement in journal.read()}
+        before = journal.latest(lambda measurement: measurement.key)
         measurements: dict[str, Measurement] = {}
         measured = 0
         batch_size = max(8, listener.batch_size * 2 if listener else 0)

@@ -3,6 +3,7 @@
     corpus.yaml       the configuration
     scripts.jsonl     scripts, append-only
     clips.jsonl       journal of spoken scripts, append-only; a later line of the same id replaces an earlier one
+    requests.jsonl    journal of requests to a paid engine, written before each is sent
     audio/            the clips' audio
     checked.jsonl     journal of validated clips, append-only, good and bad
     set_aside.jsonl   clips that failed validation, with the reason
@@ -23,6 +24,7 @@ from evoxtral.data.corpus_config import CorpusConfig
 from evoxtral.data.files import write_atomically
 from evoxtral.data.journal import Journal
 from evoxtral.data.records import Clip, Script, SetAside
+from evoxtral.data.yaml_files import read_yaml
 from evoxtral.errors import CorpusError
 
 
@@ -59,9 +61,7 @@ class CorpusFolder:
         if not self.config_path.exists():
             return CorpusConfig()
         try:
-            return CorpusConfig.model_validate(yaml.safe_load(self.config_path.read_text("utf-8")) or {})
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise CorpusError(f"{self.config_path} is not YAML: {' '.join(str(error).split())}") from error
+            return CorpusConfig.model_validate(read_yaml(self.config_path, CorpusError))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
@@ -77,12 +77,16 @@ class CorpusFolder:
         """All scripts, in the order they were added; empty where there are none yet."""
         return self._scripts.read()
 
+    def iterate_scripts(self) -> Iterator[Script]:
+        """The same, one by one."""
+        return iter(self._scripts)
+
     def append_scripts(self, scripts: Iterable[Script]) -> None:
         self._scripts.append(scripts)
 
     def read_clips(self) -> list[Clip]:
         """All recorded clips, the last line of an id winning, in order of first appearance."""
-        return list({clip.id: clip for clip in self._clips.read()}.values())
+        return list(self._clips.latest(lambda clip: clip.id).values())
 
     def append_clips(self, clips: Iterable[Clip]) -> None:
         """Record clips whose audio is on disk already."""
@@ -103,12 +107,15 @@ class CorpusFolder:
         Raises:
             CorpusError: another process works on the folder.
         """
-        import fcntl
+        from filelock import FileLock, Timeout
 
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise CorpusError(f"another process works on {self.path}", "wait until it has finished") from error
+        lock = FileLock(self.path / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise CorpusError(f"another process works on {self.path}", "wait until it has finished") from error
+        try:
             yield
+        finally:
+            lock.release()

@@ -18,6 +18,7 @@ import soundfile
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from evoxtral.data.records import InsidePath
 from evoxtral.errors import AudioError
 
 SAMPLE_RATE_HZ = 16_000
@@ -37,7 +38,7 @@ class Recording(BaseModel):
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
 
-    file: str
+    file: InsidePath
     duration_s: float = Field(alias="duration", gt=0)
     tag: str = "none"
     tier: str = ""
@@ -65,7 +66,7 @@ class RecordingSet:
         self.manifest = Path(manifest)
         self.name = self.manifest.stem
         try:
-            lines = self.manifest.read_text("utf-8").splitlines()
+            lines = self.manifest.read_text("utf-8-sig").split("\n")  # not splitlines: JSON may hold other separators
             self.recordings = [Recording.model_validate_json(line) for line in lines if line.strip()]
         except FileNotFoundError as error:
             raise AudioError(f"{self.manifest} does not exist", "name a NAME.jsonl with NAME.tar beside it") from error

@@ -5,9 +5,29 @@ Knows their fields and validity; knows nothing of who writes, speaks or scores t
 """
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from evoxtral.data.files import stays_inside
+
+
+def _text_of_number(value: object) -> object:
+    """Other programs number their lines: 1 and "1" are the same id."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _inside(path: str) -> str:
+    if not stays_inside(path):
+        raise ValueError(f"{path!r} leads out of the folder; give a path relative to it, without ..")
+    return path
+
+
+Id = Annotated[str, BeforeValidator(_text_of_number), Field(min_length=1)]
+"""A name that is unique in its file; whole numbers are read as their digits."""
+
+InsidePath = Annotated[str, AfterValidator(_inside)]
+"""A path relative to the folder of the file that holds it, and leading to a place inside that folder."""
 
 
 class SliceType(StrEnum):
@@ -45,7 +65,7 @@ class Script(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    id: str = Field(min_length=1)
+    id: Id
     tagged_text: str = Field(min_length=1)
     slice_type: SliceType
     domain: Domain
@@ -68,10 +88,10 @@ class Clip(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    id: str = Field(min_length=1)
-    script_id: str
+    id: Id
+    script_id: Id
     tagged_text: str
-    audio: str
+    audio: InsidePath
     duration_s: float
     voice: str
     engine: str
@@ -85,7 +105,7 @@ class Clip(BaseModel):
 class SetAside(BaseModel):
     """A clip that failed validation: its id and what was wrong with it."""
 
-    id: str
+    id: Id
     reason: str
     detail: str
 
@@ -104,15 +124,15 @@ class Reference(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    id: str = Field(min_length=1)
+    id: Id
     text: str
-    script_id: str | None = None
+    script_id: Id | None = None
     slice_type: str | None = None
     domain: str | None = None
     voice: str | None = None
     engine: str | None = None
     duration_s: float | None = None
-    audio: str | None = None
+    audio: InsidePath | None = None
 
     @property
     def unit(self) -> str:
@@ -137,7 +157,7 @@ class Prediction(BaseModel):
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
 
-    id: str = Field(min_length=1)
+    id: Id
     text: str
     model: str | None = None
     model_digest: str | None = None

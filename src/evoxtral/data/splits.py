@@ -4,44 +4,62 @@ Drawn from the scripts alone, before or after they are spoken, so that synthesis
 their own. Knows nothing of audio.
 """
 
+import hashlib
 import random
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from evoxtral.data.corpus_config import CorpusConfig, DatasetConfig, SynthesisConfig
-from evoxtral.data.records import Script, SliceType
+from evoxtral.data.records import Script
 from evoxtral.errors import CorpusError
 from evoxtral.tags import strip_tags
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
+SPLITS = (TRAIN, VALIDATION, TEST)
 _WORD = re.compile(r"[^\W_]+")
 
 
-def draw_splits(scripts: Sequence[Script], config: DatasetConfig) -> dict[str, str]:
-    """The split of each script, by id: of each slice, taken in the given order, every so-manieth script.
+class SplitDraw:
+    """Draws the split of one script after the other: of each slice, every so-manieth script.
 
     Scripts keep their splits when others are appended. Scripts that say the same words, however they are tagged, share
     the split of the first.
+    """
+
+    def __init__(self, config: DatasetConfig) -> None:
+        """Begin.
+
+        Raises:
+            CorpusError: the shares leave nothing to train on.
+        """
+        if config.validation + config.test >= 1:
+            raise CorpusError("validation and test together take every script", "lower their shares in corpus.yaml")
+        self._config = config
+        self._split_of_words: dict[bytes, str] = {}
+        self._draws: dict[str, Iterator[str]] = {}
+
+    def draw(self, tagged_text: str, slice_type: str) -> str:
+        """The split of the next script."""
+        words = " ".join(_WORD.findall(strip_tags(tagged_text).lower()))
+        digest = hashlib.blake2b(words.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        if digest not in self._split_of_words:
+            draw = self._draws.setdefault(slice_type, _draw(self._config, slice_type))
+            self._split_of_words[digest] = next(draw)
+        return self._split_of_words[digest]
+
+
+def draw_splits(scripts: Iterable[Script], config: DatasetConfig) -> dict[str, str]:
+    """The split of each script, by id, taken in the given order.
 
     Raises:
         CorpusError: the shares leave nothing to train on.
     """
-    if config.validation + config.test >= 1:
-        raise CorpusError("validation and test together take every script", "lower their shares in corpus.yaml")
-    split_of_words: dict[tuple[str, ...], str] = {}
-    draws: dict[SliceType, Iterator[str]] = {}
-    splits = {}
-    for script in scripts:
-        words = tuple(_WORD.findall(strip_tags(script.tagged_text).lower()))
-        if words not in split_of_words:
-            draw = draws.setdefault(script.slice_type, _draw(config, script.slice_type))
-            split_of_words[words] = next(draw)
-        splits[script.id] = split_of_words[words]
-    return splits
+    draw = SplitDraw(config)
+    return {script.id: draw.draw(script.tagged_text, script.slice_type) for script in scripts}
 
 
-def _draw(config: DatasetConfig, kind: SliceType) -> Iterator[str]:
+def _draw(config: DatasetConfig, kind: str) -> Iterator[str]:
     """Splits in their shares, without end: systematic sampling from a random start, exact to within one script."""
     rng = random.Random(f"{config.seed}:{kind}")
     shares = {TEST: config.test, VALIDATION: config.validation}

@@ -4,6 +4,7 @@ Knows the tag language and audio; knows nothing of corpora, training or the serv
 """
 
 from evoxtral.inference.engines.loading import load_engine
+from evoxtral.inference.options import TranscribeOptions
 from evoxtral.inference.pipeline import transcribe
 
-__all__ = ["load_engine", "transcribe"]
+__all__ = ["TranscribeOptions", "load_engine", "transcribe"]

@@ -169,7 +169,7 @@ def _load_pipeline(store: ModelStore) -> Any:
     if store.offline or _PYANNOTE_TELEMETRY not in os.environ:
         os.environ[_PYANNOTE_TELEMETRY] = "false"
     try:
-        folder = store.fetch_whole(PYANNOTE_MODEL)
+        folder = store.fetch_files(PYANNOTE_MODEL, ["*"])
         pipeline = import_module("pyannote.audio").Pipeline.from_pretrained(folder)
         _move_to_gpu(pipeline)
     except ModelError as error:

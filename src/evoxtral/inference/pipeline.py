@@ -6,10 +6,10 @@ Works in constant memory: a window's sound is gone when its text is known. Knows
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from evoxtral.inference.chunking import Window, cut_windows
 from evoxtral.inference.diarization import Turn, load_diarizer, speaker_of
 from evoxtral.inference.engines.protocol import AlignedToken, Aligner, TranscriptionEngine
 from evoxtral.inference.hallucination_filter import heard_text
+from evoxtral.inference.options import TranscribeOptions
 from evoxtral.inference.timing import TimedSpan, plain_part, split_segments, time_events, time_words
 from evoxtral.inference.transcript import Transcript, TranscriptSegment, TranscriptTag, TranscriptWord
 from evoxtral.models import HUB_CACHE, ModelStore
@@ -31,6 +32,7 @@ _LOG = logging.getLogger(__name__)
 _BLOCK_S = 10.0
 # Times are given to this many digits: a millisecond, finer than any alignment.
 _DIGITS = 3
+_DEFAULTS = TranscribeOptions()
 
 # Told the seconds done and the seconds in all (None if unknown).
 ProgressReport = Callable[[float, float | None], None]
@@ -63,30 +65,25 @@ def transcribe(
     model: str = "edge",
     adapter: str | None = None,
     name: str | None = None,
-    language: str = "en",
-    times: bool = True,
-    diarize: bool = False,
-    min_speakers: int | None = None,
-    max_speakers: int | None = None,
+    options: TranscribeOptions = _DEFAULTS,
     store: ModelStore = HUB_CACHE,
     max_duration_s: float | None = None,
     on_progress: ProgressReport | None = None,
     on_text: Callable[[HeardWindow], None] | None = None,
+    **changes: Any,
 ) -> Transcript:
-    """Transcribe one recording.
+    """Transcribe one recording, as in `transcribe("talk.mp3", language="fr", diarize=True)`.
 
     Args:
         source: path or binary stream of anything that FFmpeg decodes, or mono float32 samples at 16 kHz, shape (n,).
         engine: what transcribes; by default the engine of `model` and `adapter` (see `load_engine`).
         name: how messages and the transcript call the recording; by default its path.
-        language: ISO 639-1 code.
-        times: whether words, tags and segments get times, by alignment with the edge model.
-        diarize: whether words and segments get speakers, SPEAKER_1 and so on; they need times.
-        min_speakers, max_speakers: bounds of the number of speakers, where they are known.
+        options: language, times, speakers.
         store: where models are looked up and fetched to.
         max_duration_s: a longer recording is refused, as soon as that is known.
         on_progress: told how far it is now and then.
         on_text: given each window in which something was said, as soon as it is known.
+        changes: fields of `TranscribeOptions` by name, in the place of those of `options`.
 
     Returns:
         the transcript; an empty one if nobody speaks.
@@ -94,12 +91,13 @@ def transcribe(
     Raises:
         AudioError: the recording cannot be used; TooLongError: it is too long; ModelError: the engine cannot be loaded.
     """
+    options = replace(options, **changes)
     if engine is None:
         from evoxtral.inference.engines.loading import load_engine
 
         engine = load_engine(model, adapter, store=store)
-    aligner = find_aligner(engine) if times or diarize else None
-    diarizer = load_diarizer(store) if diarize else None
+    aligner = find_aligner(engine) if options.times or options.diarize else None
+    diarizer = load_diarizer(store) if options.diarize else None
     declared_s: float | None
     with ExitStack() as stack:
         if isinstance(source, np.ndarray):
@@ -117,13 +115,15 @@ def transcribe(
             meter.pass_window(window)
 
         heard = []
-        for window in hear_windows(meter.count(blocks), engine, aligner, language=language, on_window=pass_window):
+        for window in hear_windows(
+            meter.count(blocks), engine, aligner, language=options.language, on_window=pass_window
+        ):
             heard.append(window)
             if on_text is not None:
                 on_text(window)
         meter.finish()
-    turns = [] if diarizer is None else diarizer.turns(min_speakers, max_speakers)
-    return _join(heard, turns, name=name, engine=engine, language=language, duration_s=meter.read_s)
+    turns = [] if diarizer is None else diarizer.turns(options.min_speakers, options.max_speakers)
+    return _join(heard, turns, name=name, engine=engine, language=options.language, duration_s=meter.read_s)
 
 
 def hear_windows(

@@ -25,7 +25,6 @@ class LogMel(torch.nn.Module):
         super().__init__()
         self._n_fft: int = extractor.n_fft
         self._hop: int = extractor.hop_length
-        self._window_samples: int = extractor.n_samples
         self.filters: torch.Tensor
         self.window: torch.Tensor
         filters = torch.from_numpy(np.asarray(extractor.mel_filters, dtype=np.float32))
@@ -41,20 +40,17 @@ class LogMel(torch.nn.Module):
             loudest = logarithm.amax(dim=(1, 2), keepdim=True)
             return (torch.maximum(logarithm, loudest - _DYNAMIC_RANGE) + 4) / 4
 
-    def of_windows(self, windows: Sequence[NDArray[np.float32]]) -> torch.Tensor:
-        """Features of float windows of at most 30 s, shape (windows, bands, 3000): silence follows a shorter one."""
-        device = self.filters.device
-        longest = max(len(window) for window in windows)
-        # From pinned memory the copy takes a third of the time.
-        padded = torch.zeros(len(windows), longest, pin_memory=device.type == "cuda")
-        for row, window in zip(padded, windows, strict=True):
-            row[: len(window)] = torch.from_numpy(window)
-        missing = self._window_samples - longest
-        features: torch.Tensor = self(torch.nn.functional.pad(padded.to(device, non_blocking=True), (0, missing)))
-        return features
+
+def to_rows(windows: Sequence[NDArray[np.float32]], device: torch.device) -> torch.Tensor:
+    """Float windows as rows on a device, shape (windows, longest): silence follows a shorter one."""
+    longest = max(len(window) for window in windows)
+    # From pinned memory the copy takes a third of the time.
+    padded = torch.zeros(len(windows), longest, pin_memory=device.type == "cuda")
+    for row, window in zip(padded, windows, strict=True):
+        row[: len(window)] = torch.from_numpy(window)
+    return padded.to(device, non_blocking=True)
 
 
-def to_whole_windows(samples: torch.Tensor, window_samples: int) -> torch.Tensor:
-    """Pad int16 rows (rows, n) with silence to whole windows and scale them to float in [-1, 1]."""
-    missing = -samples.shape[1] % window_samples
-    return torch.nn.functional.pad(samples, (0, missing)).float() / 32767
+def to_whole_windows(audio: torch.Tensor, window_samples: int) -> torch.Tensor:
+    """Pad rows (rows, n) with silence to whole windows."""
+    return torch.nn.functional.pad(audio, (0, -audio.shape[1] % window_samples))

@@ -5,7 +5,8 @@ Knows the hub's client and which files of a model are needed; nothing of what is
 
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evoxtral.errors import ModelError
@@ -62,9 +63,34 @@ class ModelStore:
                 raise ModelError(f"{hub_id}: holds no weights that can be run", "name a Voxtral or Whisper model")
         return folder
 
-    def fetch_whole(self, hub_id: str) -> Path:
-        """The folder of all files of something on the hub; otherwise as `fetch`."""
-        return self._snapshot(hub_id, None, None)
+    def fetch_descriptions(self, hub_id: str) -> Path:
+        """The folder of a model's configuration and tokenizer, without its weights; otherwise as `fetch`.
+
+        What tells whether a model can be run at all, before gigabytes come.
+        """
+        return self._snapshot(hub_id, _DESCRIPTIONS, _IGNORED)
+
+    def fetch_files(self, hub_id: str, patterns: Sequence[str]) -> Path:
+        """The folder of the files that match, of anything on the hub.
+
+        Args:
+            patterns: such as "onnx/model.onnx" or "voices/*.bin"; "*" is everything. Each matches some file.
+
+        Raises:
+            ModelError: they are not there and cannot be fetched, or must not be.
+        """
+        folder = self._snapshot(hub_id, list(patterns), None)
+        for pattern in patterns:
+            if not _holds(folder, [pattern]):
+                raise self._not_here(hub_id) if self.offline else ModelError(f"{hub_id}: has no file {pattern}")
+        return folder
+
+    def find_files(self, hub_id: str, patterns: Sequence[str]) -> Path | None:
+        """What `fetch_files` gives, if it is on this machine already; else None. Asks no network."""
+        try:
+            return replace(self, offline=True).fetch_files(hub_id, patterns)
+        except ModelError:
+            return None
 
     def _snapshot(self, hub_id: str, allowed: list[str] | None, ignored: list[str] | None) -> Path:
         import huggingface_hub

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from evoxtral.inference import transcribe
 from evoxtral.inference.engines.protocol import TranscriptionEngine
+from evoxtral.inference.options import TranscribeOptions
 from evoxtral.inference.pipeline import HeardWindow, find_aligner
 from evoxtral.inference.transcript import Transcript
 from evoxtral.server.metrics import AUDIO_SECONDS, REQUESTS_ADMITTED, WINDOWS_QUEUED
@@ -23,17 +24,6 @@ from evoxtral.server.scheduler import QueueFullError, WindowScheduler
 from evoxtral.server.settings import Settings
 
 _DISCONNECT_POLL_S = 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a request may ask for; see `evoxtral.transcribe`."""
-
-    language: str = "en"
-    times: bool = True
-    diarize: bool = False
-    min_speakers: int | None = None
-    max_speakers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +64,7 @@ class Transcriber:
         self._threads.shutdown(cancel_futures=True)
 
     async def transcribe(
-        self, file: BinaryIO, name: str, options: Options, is_gone: Callable[[], Awaitable[bool]]
+        self, file: BinaryIO, name: str, options: TranscribeOptions, is_gone: Callable[[], Awaitable[bool]]
     ) -> Transcript:
         """Transcribe an open file that its sender calls `name`.
 
@@ -94,7 +84,7 @@ class Transcriber:
         return result
 
     async def follow(
-        self, file: BinaryIO, name: str, options: Options, is_gone: Callable[[], Awaitable[bool]]
+        self, file: BinaryIO, name: str, options: TranscribeOptions, is_gone: Callable[[], Awaitable[bool]]
     ) -> AsyncIterator[Progress | NewText | Transcript]:
         """The same with what happens on the way; the transcript comes last. Errors as of `transcribe`."""
         loop = asyncio.get_running_loop()
@@ -120,11 +110,7 @@ class Transcriber:
                         engine=engine,
                         on_progress=on_progress,
                         on_text=on_text,
-                        language=options.language,
-                        times=options.times,
-                        diarize=options.diarize,
-                        min_speakers=options.min_speakers,
-                        max_speakers=options.max_speakers,
+                        options=options,
                         max_duration_s=self._max_duration_s,
                     )
 

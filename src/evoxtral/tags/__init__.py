@@ -14,17 +14,21 @@ from evoxtral.tags.parser import (
     strip_tags,
     tag_names,
 )
-from evoxtral.tags.taxonomy import CANONICAL, TAG_TYPES, Category, TagType, lookup
+from evoxtral.tags.taxonomy import CANONICAL, RELATED_EVENTS, TAG_TYPES, USES, Category, Frequency, TagType, Use, lookup
 
 __all__ = [
     "CANONICAL",
+    "RELATED_EVENTS",
     "TAG_TYPES",
+    "USES",
     "Category",
+    "Frequency",
     "Scope",
     "Tag",
     "TagType",
     "TaggedText",
     "Text",
+    "Use",
     "Word",
     "insert_tags",
     "lookup",

@@ -66,7 +66,7 @@ class Tag:
         text: as written, with its brackets.
         name: canonical name; of an unknown tag its own name in lower case with single spaces.
         category, group: from the taxonomy; None for an unknown tag.
-        known: whether the taxonomy knows it.
+        known: whether the taxonomy knows it, as a tag of the language or as a related event.
         gap: how many words stand before it.
         start, end: character positions in the source.
     """
@@ -136,7 +136,7 @@ class TaggedText:
         next_gap: dict[Category, int] = {}
         for index in range(len(self.tags) - 1, -1, -1):
             tag = self.tags[index]
-            if tag.category not in (Category.EMOTION, Category.DELIVERY):
+            if tag.category is None or not tag.category.holds:
                 continue
             end = self.sentence_ends[tag.gap] if tag.gap < len(self.words) else tag.gap
             scopes.append(Scope(index, tag.gap, min(end, next_gap.get(tag.category, end))))

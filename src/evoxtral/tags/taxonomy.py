@@ -1,6 +1,10 @@
-"""The fifteen audio tags: their categories, semantic groups and aliases, and how a written name finds its tag.
+"""The tags: one row for each, from which every other room derives what it knows of tags; and how a name finds its tag.
 
-Knows names only: nothing of brackets, texts or sound.
+A row holds a tag's category, group, aliases and meaning, and how people use it. A new tag is a row here, and how it
+sounds (`evoxtral.tts`); plans, gates, writers, prompts, scores and the Studio take it from the row. Related events are
+rows without a use: they are known and keep their own names, but no script is asked for them. See docs/tags.md.
+
+Knows names and habits only: nothing of brackets, texts or sound.
 """
 
 from collections.abc import Mapping
@@ -19,26 +23,70 @@ class Category(StrEnum):
     DELIVERY = "delivery"
     PAUSE = "pause"
 
+    @property
+    def holds(self) -> bool:
+        """Whether tags of the category colour the words after them."""
+        return self in (Category.EMOTION, Category.DELIVERY)
+
+
+class Frequency(StrEnum):
+    """How often scripts have a tag, measured by its natural share (SPEC section 2)."""
+
+    RAISED = "raised"  # rare in speech: three to five times as often
+    NATURAL = "natural"
+    LOWERED = "lowered"  # everywhere in speech: half as often
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How people use a tag: what scripts are planned, written and measured by.
+
+    Attributes:
+        share: natural share among all tags, in parts of those of all rows.
+        moods: of sentences that suit it, as the grammar names them; one that is named twice suits twice as well.
+        jarring: moods that contradict it so much that a reader would stumble.
+        companions: tags that occur together with it; others do too, but less often.
+        clashes: tags that nobody delivers in one breath with it; named by one of the two rows.
+        frequency: whether scripts have it more or less often than people.
+        is_quiet: whether few of its sentences end in an exclamation mark.
+        at_start, at_end: weights of a sentence's two ends as the place of a sound or silence (all gaps after its
+            commas weigh 1.6 together, those inside its clauses 0.4).
+    """
+
+    share: float
+    moods: tuple[str, ...]
+    jarring: tuple[str, ...] = ()
+    companions: tuple[str, ...] = ()
+    clashes: tuple[str, ...] = ()
+    frequency: Frequency = Frequency.NATURAL
+    is_quiet: bool = False
+    at_start: float = 1.6
+    at_end: float = 1.4
+
 
 @dataclass(frozen=True, slots=True)
 class TagType:
-    """One canonical tag.
+    """One tag.
 
     Attributes:
         name: canonical name, as it stands between the brackets.
         category: what it does.
         group: its semantic group; tags of one group count as the same type when types are scored.
-        aliases: other names with the same meaning, lower case; no alias belongs to two tags.
+        meaning: what is heard, in a few words.
+        aliases: other names of the same act, lower case; no alias belongs to two tags.
+        use: how people use it; None for a related event.
     """
 
     name: str
     category: Category
     group: str
-    aliases: tuple[str, ...]
+    meaning: str
+    aliases: tuple[str, ...] = ()
+    use: Use | None = None
 
 
-def _tag(name: str, category: Category, group: str, aliases: str) -> TagType:
-    return TagType(name, category, group, tuple(alias.strip() for alias in aliases.split(",")))
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
 
 
 def _set(words: str) -> frozenset[str]:
@@ -46,129 +94,347 @@ def _set(words: str) -> frozenset[str]:
 
 
 # Adverbs beside verbs and other qualified forms ("laughs softly", "starts laughing") are not listed: see `lookup`.
-TAG_TYPES: tuple[TagType, ...] = (
-    _tag(
+# Shares are estimates: no corpus of talk that may be used here is tagged with all of these.
+_ROWS: tuple[TagType, ...] = (
+    TagType(
         "excited",
         Category.EMOTION,
         "joy",
-        "excitedly, excitement, exciting, enthusiastic, enthusiastically, enthusiasm, thrilled, happy, happily, "
-        "happiness, joy, joyful, joyfully, joyous, cheerful, cheerfully, cheery, delighted, delightedly, ecstatic, "
-        "elated, eager, eagerly, energetic, energetically, overjoyed, upbeat, exhilarated, jubilant, giddy",
+        "bright, fast, thrilled",
+        _names(
+            "excitedly, excitement, exciting, enthusiastic, enthusiastically, enthusiasm, thrilled, ecstatic, elated, "
+            "eager, eagerly, energetic, energetically, overjoyed, exhilarated, jubilant, giddy"
+        ),
+        Use(
+            share=0.100,
+            moods=("excited",),
+            jarring=("sad",),
+            companions=("laughs", "gasps", "shouts", "stammers"),
+            clashes=("calm", "sad", "crying"),
+        ),
     ),
-    _tag(
+    TagType(
         "sad",
         Category.EMOTION,
         "sadness",
-        "sadly, sadness, sorrow, sorrowful, sorrowfully, melancholy, melancholic, unhappy, unhappily, depressed, "
-        "heartbroken, mournful, mournfully, grieving, grief, gloomy, dejected, downcast, despondent, disappointed, "
-        "disappointedly, wistful, wistfully, somber, regretful, regretfully, miserable, upset, solemnly sad",
+        "low, slow, heavy-hearted",
+        _names(
+            "sadly, sadness, sorrow, sorrowful, sorrowfully, melancholy, melancholic, unhappy, unhappily, depressed, "
+            "heartbroken, mournful, mournfully, grieving, grief, gloomy, dejected, downcast, despondent, disappointed, "
+            "disappointedly, wistful, wistfully, somber, regretful, regretfully, miserable, upset, solemnly sad"
+        ),
+        Use(
+            share=0.060,
+            moods=("sad",),
+            companions=("crying", "sighs", "whispers", "pause", "stammers"),
+            clashes=("laughs",),
+            is_quiet=True,
+        ),
     ),
-    _tag(
+    TagType(
         "angry",
         Category.EMOTION,
         "anger",
-        "angrily, anger, mad, furious, furiously, fury, enraged, irate, outraged, rage, raging, seething, livid, "
-        "hostile, wrathful",
+        "hard and hot",
+        _names(
+            "angrily, anger, mad, furious, furiously, fury, enraged, irate, outraged, rage, raging, seething, livid, "
+            "hostile, wrathful"
+        ),
+        Use(share=0.060, moods=("angry",), companions=("shouts", "frustrated", "sighs", "crying")),
     ),
-    _tag(
+    TagType(
         "nervous",
         Category.EMOTION,
         "fear",
-        "nervously, nervousness, anxious, anxiously, anxiety, worried, worriedly, scared, afraid, fear, fearful, "
-        "fearfully, frightened, terrified, panicked, panicking, panicky, panic, uneasy, uneasily, tense, tensely, "
-        "hesitant, hesitantly, timid, timidly, apprehensive, apprehensively, shaky, trembling, jittery",
+        "unsure, tight, a little shaky",
+        _names(
+            "nervously, nervousness, anxious, anxiously, anxiety, worried, worriedly, uneasy, uneasily, tense, "
+            "tensely, hesitant, hesitantly, timid, timidly, apprehensive, apprehensively, shaky, trembling, jittery"
+        ),
+        Use(
+            share=0.060,
+            moods=("nervous",),
+            companions=("stammers", "clears throat", "whispers", "gasps", "pause", "laughs"),
+            is_quiet=True,
+        ),
     ),
-    _tag(
+    TagType(
         "calm",
         Category.EMOTION,
         "calm",
-        "calmly, calmness, relaxed, relaxedly, soothing, soothingly, serene, serenely, peaceful, peacefully, gentle, "
-        "gently, composed, composedly, tranquil, placid, reassuring, reassuringly, at ease",
+        "even, slow, at peace",
+        _names(
+            "calmly, calmness, relaxed, relaxedly, soothing, soothingly, serene, serenely, peaceful, peacefully, "
+            "gentle, gently, composed, composedly, tranquil, placid, reassuring, reassuringly, at ease"
+        ),
+        Use(
+            share=0.050,
+            moods=("calm",),
+            jarring=("shock", "excited"),
+            companions=("pause", "sighs", "whispers", "clears throat"),
+            clashes=("angry", "shouts", "crying"),
+            is_quiet=True,
+        ),
     ),
-    _tag(
+    TagType(
         "frustrated",
         Category.EMOTION,
         "anger",
-        "frustratedly, frustration, frustrating, annoyed, annoyedly, annoyance, irritated, irritatedly, irritably, "
-        "exasperated, exasperatedly, exasperation, impatient, impatiently, aggravated, fed up, agitated",
+        "out of patience",
+        _names(
+            "frustratedly, frustration, frustrating, annoyed, annoyedly, annoyance, irritated, irritatedly, irritably, "
+            "exasperated, exasperatedly, exasperation, impatient, impatiently, aggravated, fed up, agitated"
+        ),
+        Use(share=0.060, moods=("frustrated",), companions=("sighs", "angry", "shouts", "clears throat")),
     ),
-    _tag(
+    TagType(
         "laughs",
         Category.NON_VERBAL,
         "laughter",
-        "laugh, laughing, laughed, laughter, laughingly, giggles, giggle, giggling, giggled, chuckles, chuckle, "
-        "chuckling, chuckled, chortles, chortle, chortling, snickers, snicker, snickering, sniggers, sniggering, "
-        "cackles, cackle, cackling, guffaws, guffaw, guffawing, titters, tittering, wheezing, wheezes, "
-        "wheezing laughter, snorts, snort, snorting, cracks up, cracking up, bursts out laughing, "
-        "bursts into laughter, haha, hahaha",
+        "a laugh, as a sound between words",
+        _names(
+            "laugh, laughing, laughed, laughter, laughingly, giggles, giggle, giggling, giggled, chuckles, chuckle, "
+            "chuckling, chuckled, chortles, chortle, chortling, snickers, snicker, snickering, sniggers, sniggering, "
+            "cackles, cackle, cackling, guffaws, guffaw, guffawing, titters, tittering, wheezing, "
+            "wheezing laughter, cracks up, cracking up, bursts out laughing, bursts into laughter, haha, hahaha"
+        ),
+        Use(
+            share=0.130,
+            moods=("funny", "funny", "excited"),
+            jarring=("sad",),
+            companions=("excited", "gasps", "whispers", "nervous"),
+            clashes=("crying",),
+        ),
     ),
-    _tag(
+    TagType(
         "sighs",
         Category.NON_VERBAL,
         "breath",
-        "sigh, sighing, sighed, exhales, exhale, exhaling, exhaled, breathes out, breathing out, breathes, breathing, "
-        "breath, takes a breath, take a breath, takes a deep breath, takes deep breath, taking a deep breath, "
-        "huffs, huff, huffing, lets out a sigh, lets out a breath",
+        "a sigh: a long breath out that says something",
+        _names("sigh, sighing, sighed, lets out a sigh"),
+        Use(
+            share=0.100,
+            moods=("frustrated", "sad", "calm"),
+            jarring=("shock",),
+            companions=("sad", "frustrated", "calm", "crying"),
+        ),
     ),
-    _tag(
+    TagType(
         "gasps",
         Category.NON_VERBAL,
         "breath",
-        "gasp, gasping, gasped, inhales, inhale, inhaling, inhaled, breathes in, breathing in, sharp breath, "
-        "sharp intake of breath, intake of breath, catches breath, breathless, breathlessly, pants, panting, "
-        "out of breath",
+        "a sudden breath in",
+        _names(
+            "gasp, gasping, gasped, sharp breath, sharp inhale, inhales sharply, sharp intake of breath, catches breath"
+        ),
+        Use(
+            share=0.015,
+            moods=("shock", "shock", "nervous", "excited"),
+            companions=("excited", "nervous", "whispers", "shouts"),
+            frequency=Frequency.RAISED,
+            at_start=3.0,
+            at_end=0.4,
+        ),
     ),
-    _tag(
+    TagType(
         "clears throat",
         Category.NON_VERBAL,
         "throat",
-        "clear throat, clearing throat, cleared throat, throat clear, throat clearing, clears his throat, "
-        "clears her throat, clears their throat, clears my throat, clearing his throat, clearing her throat, "
-        "clearing their throat, clearing my throat, clears the throat, ahem, coughs, cough, coughing, coughed",
+        "the sound itself",
+        _names(
+            "clear throat, clearing throat, cleared throat, throat clear, throat clearing, clears his throat, "
+            "clears her throat, clears their throat, clears my throat, clearing his throat, clearing her throat, "
+            "clearing their throat, clearing my throat, clears the throat, ahem"
+        ),
+        Use(
+            share=0.025,
+            moods=("neutral", "neutral", "nervous"),
+            jarring=("shock",),
+            companions=("nervous", "calm", "pause"),
+            at_start=4.0,
+            at_end=0.3,
+        ),
     ),
-    _tag(
+    TagType(
         "crying",
         Category.NON_VERBAL,
         "sadness",
-        "cries, cry, cried, weeping, weeps, weep, sobs, sob, sobbing, sobbed, sniffles, sniffle, sniffling, sniffs, "
-        "sniff, tearful, tearfully, teary, tearing up, in tears, bursts into tears, whimpers, whimper, whimpering, "
-        "bawling, bawls, wails, wailing, voice breaking, voice breaks, choking up, chokes up, choked up",
+        "a sob, as a sound between words",
+        _names(
+            "cries, cry, cried, weeping, weeps, weep, sobs, sob, sobbing, sobbed, tearful, tearfully, teary, "
+            "tearing up, in tears, bursts into tears, whimpers, whimper, whimpering, bawling, bawls, wails, wailing, "
+            "voice breaking, voice breaks, choking up, chokes up, choked up"
+        ),
+        Use(
+            share=0.015,
+            moods=("sad",),
+            jarring=("funny",),
+            companions=("sad", "sighs", "stammers", "whispers"),
+            frequency=Frequency.RAISED,
+        ),
     ),
-    _tag(
+    TagType(
         "whispers",
         Category.DELIVERY,
         "quiet",
-        "whisper, whispering, whispered, whispery, in a whisper, murmurs, murmur, murmuring, murmured, mutters, "
-        "mutter, muttering, muttered, mumbles, mumble, mumbling, hushed, hush, quiet, quietly, soft, softly, "
-        "under breath, under his breath, under her breath, under their breath, under my breath",
+        "the following words without voice",
+        _names(
+            "whisper, whispering, whispered, whispery, in a whisper, hushed, hush, "
+            "under breath, under his breath, under her breath, under their breath, under my breath"
+        ),
+        Use(
+            share=0.060,
+            moods=("secret", "secret", "nervous", "calm"),
+            companions=("nervous", "sad", "gasps", "calm"),
+            clashes=("shouts",),
+            is_quiet=True,
+        ),
     ),
-    _tag(
+    TagType(
         "shouts",
         Category.DELIVERY,
         "loud",
-        "shout, shouting, shouted, yells, yell, yelling, yelled, screams, scream, screaming, screamed, hollers, "
-        "holler, hollering, bellows, bellow, bellowing, roars, roaring, loud, loudly, shrieks, shriek, shrieking",
+        "the following words at the top of the voice",
+        _names(
+            "shout, shouting, shouted, yells, yell, yelling, yelled, hollers, holler, hollering, bellows, bellow, "
+            "bellowing, roars, roaring, loud, loudly"
+        ),
+        Use(
+            share=0.050,
+            moods=("angry", "excited", "shock"),
+            jarring=("secret", "calm"),
+            companions=("angry", "excited", "frustrated", "gasps"),
+        ),
     ),
-    _tag(
+    TagType(
         "stammers",
         Category.DELIVERY,
         "disfluency",
-        "stammer, stammering, stammered, stammeringly, stutters, stutter, stuttering, stuttered, falters, faltering, "
-        "stumbles over words, stumbling over words, trips over words",
+        "the following words with repeated first sounds, spelled normally",
+        _names(
+            "stammer, stammering, stammered, stammeringly, stutters, stutter, stuttering, stuttered, falters, "
+            "faltering, stumbles over words, stumbling over words, trips over words"
+        ),
+        Use(
+            share=0.015,
+            moods=("nervous",),
+            companions=("nervous", "crying", "gasps", "pause"),
+            frequency=Frequency.RAISED,
+            is_quiet=True,
+        ),
     ),
-    _tag(
+    TagType(
         "pause",
         Category.PAUSE,
         "pause",
-        "pauses, pausing, paused, short pause, long pause, brief pause, dramatic pause, pause for effect, beat, "
-        "a beat, silence, silent, moment of silence, hesitates, hesitating, hesitation, waits",
+        "a clear silence, in the middle of speech",
+        _names(
+            "pauses, pausing, paused, short pause, long pause, brief pause, dramatic pause, pause for effect, beat, "
+            "a beat, silence, silent, moment of silence, hesitates, hesitating, hesitation, waits"
+        ),
+        Use(
+            share=0.200,
+            moods=("neutral", "calm", "sad", "nervous"),
+            companions=("sad", "calm", "nervous", "sighs", "stammers"),
+            frequency=Frequency.LOWERED,
+            at_start=0.6,
+            at_end=0.0,
+        ),
+    ),
+    # Related events: what people also do, and others' dialects name. Known, kept under their own names, never dealt.
+    TagType(
+        "happy",
+        Category.EMOTION,
+        "joy",
+        "bright and warm",
+        _names(
+            "happily, happiness, joy, joyful, joyfully, joyous, cheerful, cheerfully, cheery, delighted, delightedly, "
+            "upbeat"
+        ),
+    ),
+    TagType(
+        "afraid",
+        Category.EMOTION,
+        "fear",
+        "tight with fear",
+        _names("scared, fear, fearful, fearfully, frightened, terrified, panicked, panicking, panicky, panic, in fear"),
+    ),
+    TagType(
+        "snorts", Category.NON_VERBAL, "laughter", "air forced through the nose", _names("snort, snorting, snorted")
+    ),
+    TagType(
+        "inhales",
+        Category.NON_VERBAL,
+        "breath",
+        "a breath in",
+        _names(
+            "inhale, inhaling, inhaled, breathes in, breathing in, breathe in, intake of breath, takes a breath, "
+            "take a breath, takes a deep breath, takes deep breath, taking a deep breath, deep breath"
+        ),
+    ),
+    TagType(
+        "exhales",
+        Category.NON_VERBAL,
+        "breath",
+        "a breath out",
+        _names(
+            "exhale, exhaling, exhaled, breathes out, breathing out, breathe out, lets out a breath, huffs, huff, "
+            "huffing"
+        ),
+    ),
+    TagType("breathes", Category.NON_VERBAL, "breath", "breathing that is heard", _names("breathe, breathing, breath")),
+    TagType(
+        "pants",
+        Category.NON_VERBAL,
+        "breath",
+        "short, fast breaths",
+        _names("panting, panted, out of breath, breathless, breathlessly"),
+    ),
+    TagType(
+        "sniffs",
+        Category.NON_VERBAL,
+        "breath",
+        "air drawn through the nose",
+        _names("sniff, sniffing, sniffed, sniffles, sniffle, sniffling"),
+    ),
+    TagType("yawns", Category.NON_VERBAL, "breath", "a yawn", _names("yawn, yawning, yawned")),
+    TagType("coughs", Category.NON_VERBAL, "throat", "a cough", _names("cough, coughing, coughed")),
+    TagType("sneezes", Category.NON_VERBAL, "sneeze", "a sneeze", _names("sneeze, sneezing, sneezed")),
+    TagType(
+        "moans",
+        Category.NON_VERBAL,
+        "moan",
+        "a long voiced sound of pain, effort or displeasure",
+        _names("moan, moaning, moaned, groans, groan, groaning, groaned"),
+    ),
+    TagType("hums", Category.NON_VERBAL, "hum", "a tone with closed lips", _names("hum, humming, hummed")),
+    TagType(
+        "screams",
+        Category.NON_VERBAL,
+        "loud",
+        "a cry of fright or pain, without words",
+        _names("scream, screaming, screamed, shrieks, shriek, shrieking"),
+    ),
+    TagType(
+        "softly", Category.DELIVERY, "quiet", "the following words low, with voice", _names("soft, quiet, quietly")
+    ),
+    TagType(
+        "murmurs",
+        Category.DELIVERY,
+        "quiet",
+        "the following words low and unclear, with voice",
+        _names("murmur, murmuring, murmured, mutters, mutter, muttering, muttered, mumbles, mumble, mumbling"),
     ),
 )
 
+# The tags of the language, and what is related to them.
+TAG_TYPES: tuple[TagType, ...] = tuple(row for row in _ROWS if row.use is not None)
+RELATED_EVENTS: tuple[TagType, ...] = tuple(row for row in _ROWS if row.use is None)
+
 # Every canonical name and alias, lower case.
-CANONICAL: Mapping[str, TagType] = MappingProxyType(
-    {name: tag_type for tag_type in TAG_TYPES for name in (tag_type.name, *tag_type.aliases)}
-)
+CANONICAL: Mapping[str, TagType] = MappingProxyType({name: row for row in _ROWS for name in (row.name, *row.aliases)})
+# How people use each tag of the language.
+USES: Mapping[str, Use] = MappingProxyType({row.name: row.use for row in _ROWS if row.use is not None})
 
 # Words that qualify a tag without changing which it is, before it ("starts laughing", "a nervous laugh",
 # "in an angry tone") and after it ("laughs harder", "angry voice"); words in -ly qualify on both sides.
@@ -194,7 +460,7 @@ def normalise_name(name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def lookup(name: str) -> TagType | None:
-    """The tag that a name means, or None for an unknown one.
+    """The tag, or related event, that a name means; None for an unknown one.
 
     Finds canonical names and aliases in any case and spacing; failing that, the longest part of the name that is
     one and has only qualifying words around it: "laughs harder", "starts laughing", "sighs wearily", "nervous

@@ -1,4 +1,4 @@
-"""Low-rank adapters: put on a family's model, saved with the base's hub id, merged into plain weights.
+"""Low-rank adapters: put on a pretrained model, saved with the base's hub id, merged into plain weights.
 
 Knows `peft` and folders; nothing of data or optimisation.
 """
@@ -7,23 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from evoxtral.data.files import written_whole
-from evoxtral.errors import ModelError
-from evoxtral.training.family import Family
+from evoxtral.models.checkpoints import attach_adapter
 from evoxtral.training.recipe import Lora
-from evoxtral.training.targets import lora_targets
+from evoxtral.training.trainee import Trainee
 
 
-def add_adapter(family: Family, lora: Lora) -> Any:
-    """A `PeftModel` around the family's model, in which only the adapter's weights (float32) can be trained."""
+def add_adapter(trainee: Trainee, lora: Lora) -> Any:
+    """A `PeftModel` around the trainee's model, in which only the adapter's weights (float32) can be trained."""
     from peft import LoraConfig, get_peft_model
 
     config = LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
-        target_modules=lora_targets(family.name, lora),
+        target_modules=trainee.speech.family.targets(adapt_encoder=lora.adapt_encoder),
     )
-    model = get_peft_model(family.model, config)
+    model = get_peft_model(trainee.model, config)
     _leave_casting_to_autocast(model)
     return model
 
@@ -38,23 +37,17 @@ def save_adapter(model: Any, base: str, folder: Path) -> None:
         (unfinished / "README.md").unlink()  # a form to fill in; the card stage writes the real one
 
 
-def load_adapter(family: Family, folder: Path, *, trainable: bool = False) -> Any:
-    """A `PeftModel` around the family's model with saved weights.
+def load_adapter(trainee: Trainee, folder: Path, *, trainable: bool = False) -> Any:
+    """A `PeftModel` around the trainee's model with saved weights.
 
     Raises:
         ModelError: the folder holds no adapter, or one that does not fit the model.
     """
-    from peft import PeftModel
-
-    try:
-        model = PeftModel.from_pretrained(family.model, folder, is_trainable=trainable)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ModelError(f"{folder}: no adapter of {family.model.name_or_path}: {reason}") from error
+    model = attach_adapter(trainee.model, folder, trainable=trainable)
     for config in model.peft_config.values():
         # What really lies under it. The hub id comes back when the adapter is saved for good; until then checkpoints
         # would look for it on the network.
-        config.base_model_name_or_path = family.model.name_or_path
+        config.base_model_name_or_path = trainee.model.name_or_path
     _leave_casting_to_autocast(model)
     return model
 
@@ -77,7 +70,7 @@ def set_alpha(model: Any, alpha: float) -> bool:
     return changed
 
 
-def merge_adapter(family: Family, adapter: Path, folder: Path, *, alpha: float | None = None) -> None:
+def merge_adapter(trainee: Trainee, adapter: Path, folder: Path, *, alpha: float | None = None) -> None:
     """Write the base with the adapter's deltas added, with its processor, in the precision the base is published in.
 
     Args:
@@ -85,8 +78,8 @@ def merge_adapter(family: Family, adapter: Path, folder: Path, *, alpha: float |
     """
     from transformers import AutoConfig
 
-    published = AutoConfig.from_pretrained(family.model.name_or_path).dtype
-    adapted = load_adapter(family, adapter)
+    published = AutoConfig.from_pretrained(trainee.model.name_or_path).dtype
+    adapted = load_adapter(trainee, adapter)
     if alpha is not None:
         set_alpha(adapted, alpha)
     merged = adapted.merge_and_unload()
@@ -94,7 +87,7 @@ def merge_adapter(family: Family, adapter: Path, folder: Path, *, alpha: float |
         merged = merged.to(published)
     with written_whole(folder) as unfinished:
         merged.save_pretrained(unfinished)
-        family.save_processor(unfinished)
+        trainee.save_processor(unfinished)
 
 
 def _leave_casting_to_autocast(model: Any) -> None:

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from evoxtral.models.families.registry import find_family
 from evoxtral.training import estimates
 from evoxtral.training.clips import TrainingClip, load_clips
 from evoxtral.training.estimates import Batch, Settings, Shape
@@ -11,10 +12,7 @@ from evoxtral.training.packing import WindowPlan
 from evoxtral.training.recipe import Recipe
 from evoxtral.training.survey import check_sources
 
-# What published checkpoints take, for plans made without loading one.
-MAX_WINDOW_S: Final[dict[str, float | None]] = {"whisper": 30.0, "voxtral": None}
 _PACKED_S: Final = 30.0
-_VOXTRAL_TOKENS_PER_CHUNK: Final = 375
 _PROMPT_TOKENS: Final = 10
 # English tagged text, by Whisper's tokenizer and by Tekken alike.
 _CHARACTERS_PER_TOKEN: Final = 3.5
@@ -22,10 +20,10 @@ _CHARACTERS_PER_TOKEN: Final = 3.5
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Of one device: peak memory, and time of one step of the supervised stage."""
+    """Of one device: peak memory, and time of one step of the supervised stage; None where none was ever measured."""
 
     memory_gb: float
-    step_s: float
+    step_s: float | None
     total_parameters: int
     trained_parameters: int
 
@@ -63,6 +61,8 @@ class Plan:
         ]
 
     def _time(self, about: Estimate) -> str:
+        if about.step_s is None:
+            return "time: unknown, no step of such a model was measured"
         where = f"on {estimates.DEVICE}; loading, evaluations and the other stages come on top"
         if self.max_minutes is not None and self.steps * about.step_s / 60 > self.max_minutes:
             fewest, most = (self.max_minutes * 60 / (about.step_s * factor) for factor in reversed(estimates.SPREAD))
@@ -75,13 +75,14 @@ def make_plan(recipe: Recipe, stages: tuple[str, ...], processes: int = 1) -> Pl
     """Read the data and work out windows, steps and estimates.
 
     Raises:
-        RecipeError: clips are missing or malformed.
+        RecipeError: clips are missing or malformed, or the base is of another family.
+        ModelError: the base is of a type that no family has.
     """
-    max_window_s = MAX_WINDOW_S[recipe.family]
+    max_window_s = find_family(recipe.family).max_window_s
     check_sources(recipe)
+    shape = estimates.read_shape(recipe)
     clips, left_out = load_clips(recipe.data.train, max_clip_s=max_window_s, sound=False)
     windows = plan_windows(recipe, clips, max_window_s, processes)
-    shape = estimates.read_shape(recipe)
     return Plan(
         clips=len(clips),
         audio_s=sum(clip.duration_s for clip in clips),
@@ -109,8 +110,8 @@ def plan_windows(recipe: Recipe, clips: list[TrainingClip], max_window_s: float 
         recipe.packing,
         seed=recipe.seed,
         window_s=max_window_s or _PACKED_S,
-        # Voxtral's sequences grow with their audio and text; Whisper's windows are all of one length.
-        grouped=per_step if recipe.family == "voxtral" else 1,
+        # Where the decoder reads the audio, sequences grow with it; elsewhere windows are all of one length.
+        grouped=per_step if find_family(recipe.family).audio_positions else 1,
         epochs=recipe.optimisation.epochs,
         max_windows=None if most is None else most * per_step,
         speed_probability=recipe.augmentation.speed,
@@ -127,16 +128,18 @@ def estimate(recipe: Recipe, shape: Shape, clips: list[TrainingClip], windows_pe
     text_tokens = clips_per_window * characters / _CHARACTERS_PER_TOKEN
     chunks = [math.ceil(clip.duration_s / _PACKED_S) for clip in clips]
 
+    audio_positions = find_family(recipe.family).audio_positions
+
     def batch(chunks: float) -> Batch:
         rows = choice.batch_size
-        heard = chunks * _VOXTRAL_TOKENS_PER_CHUNK if recipe.family == "voxtral" else 0
-        positions = heard + _PROMPT_TOKENS + text_tokens
+        positions = chunks * audio_positions + _PROMPT_TOKENS + text_tokens
         return Batch(encoder_windows=rows * chunks, decoder_positions=rows * positions, targets=rows * text_tokens)
 
     usual, longest = batch(sum(chunks) / len(chunks)), batch(max(chunks))
+    step_s = estimates.step_s(shape, usual, settings)
     return Estimate(
         memory_gb=estimates.memory_gb(shape, longest, settings),
-        step_s=estimates.step_s(shape, usual, settings) * choice.accumulation,
+        step_s=None if step_s is None else step_s * choice.accumulation,
         total_parameters=shape.total_parameters,
         trained_parameters=shape.trained_parameters,
     )

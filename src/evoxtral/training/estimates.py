@@ -1,8 +1,8 @@
 """Memory and time of a training step, as arithmetic over the model's shape with constants of measured runs.
 
-The constants are those of one NVIDIA H100 80GB (torch 2.11): for Voxtral of `benchmarks/results/train_speed.json` (the
-3B's shape), for Whisper of the runs of `benchmarks/results/edge_training.md`. Reads a model's configuration, and loads
-no weights. Knows no clips.
+The constants are those of one NVIDIA H100 80GB (torch 2.11), of `benchmarks/results/train_speed.json` (the 3B's shape);
+each family has the speed of its own steps in its row. Reads a model's configuration, and loads no weights.
+Knows no clips.
 """
 
 import math
@@ -10,16 +10,14 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
+from evoxtral.errors import ModelError
+from evoxtral.models.checkpoints import find_configuration
+from evoxtral.models.families.protocol import Dimensions, Family, StepSpeed
+from evoxtral.models.families.registry import find_family
+from evoxtral.training.base_model import check_base
 from evoxtral.training.recipe import Recipe
-from evoxtral.training.targets import lora_targets
 
 DEVICE: Final = "an H100"
-# What the arithmetic of large and of small layers reaches. Voxtral: a step of 16 clips took 0.566 s. Whisper base: four
-# runs of 150 to 480 windows a second come to 57 to 72.
-_TFLOP_PER_S: Final = {"voxtral": 470.0, "whisper": 65.0}
-# Launching the kernels of one layer, forward; the backward pass counts twice. Voxtral: steps of 1, 2 and 4 clips with
-# checkpointing took 0.40, 0.38 and 0.40 s.
-_S_PER_LAYER: Final = {"voxtral": 2.2e-3, "whisper": 1.38e-3}
 # What compiling leaves of a step's time and of the activations: 0.389 of 0.566 s and 49.6 of 56.4 GB.
 _COMPILED_TIME: Final = 0.69
 _COMPILED_KEPT: Final = 0.84
@@ -44,21 +42,17 @@ class Shape:
     Attributes:
         cross_parameters: of the decoder's matrices, those that every frame of the encoder goes through.
         weight_bytes: of one frozen parameter.
+        speed: of the family's steps; None where it was not measured.
     """
 
-    family: str
+    dimensions: Dimensions
     total_parameters: int
     trained_parameters: int
     weight_bytes: int
-    encoder_layers: int
-    encoder_width: int
     encoder_parameters: int
-    encoder_frames: int
-    decoder_layers: int
-    decoder_width: int
     decoder_parameters: int
     cross_parameters: int
-    vocabulary: int
+    speed: StepSpeed | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +73,21 @@ class Settings:
 
 
 def read_shape(recipe: Recipe) -> Shape | None:
-    """The shape of the recipe's base; None without its configuration, or without torch and transformers."""
+    """The shape of the recipe's base; None where its configuration is not to be had, or without torch and transformers.
+
+    Raises:
+        ModelError: the base is of a type that no family has; RecipeError: of another family than the recipe's.
+    """
+    try:
+        folder = find_configuration(recipe.base_source)
+    except ModelError:
+        return None
+    check_base(recipe)
     try:
         import torch
         from transformers import AutoConfig
 
-        config = AutoConfig.from_pretrained(recipe.base_source)
+        config = AutoConfig.from_pretrained(folder)
     except (ImportError, OSError, ValueError):
         return None
     return shape_of(config, recipe, torch)
@@ -92,13 +95,10 @@ def read_shape(recipe: Recipe) -> Shape | None:
 
 def shape_of(config: Any, recipe: Recipe, torch: Any) -> Shape:
     """The shape of a model of this configuration with the recipe's adapter."""
-    from transformers import VoxtralForConditionalGeneration, WhisperForConditionalGeneration
-
-    whisper = recipe.family == "whisper"
+    family = find_family(recipe.family)
     with torch.device("meta"):
-        model = WhisperForConditionalGeneration(config) if whisper else VoxtralForConditionalGeneration(config)
-    encoder, text = (config, config) if whisper else (config.audio_config, config.text_config)
-    pattern = re.compile(lora_targets(recipe.family, recipe.lora))
+        model = family.model_class()(config)
+    pattern = re.compile(family.targets(adapt_encoder=recipe.lora.adapt_encoder))
     trained = 0
     parts = {"encoder": 0, "decoder": 0, "cross": 0}
     for name, module in model.named_modules():
@@ -107,24 +107,23 @@ def shape_of(config: Any, recipe: Recipe, torch: Any) -> Shape:
         if pattern.fullmatch(name):
             trained += recipe.lora.rank * (module.in_features + module.out_features)
         if ".layers." in name:
-            in_encoder = name.startswith(("model.encoder.", "model.audio_tower."))
-            crossing = name.endswith(("encoder_attn.k_proj", "encoder_attn.v_proj"))
-            parts["encoder" if in_encoder else "cross" if crossing else "decoder"] += module.weight.numel()
+            parts[_part(family, name)] += module.weight.numel()
     return Shape(
-        family=recipe.family,
+        dimensions=family.dimensions(config),
         total_parameters=sum(weight.numel() for weight in model.parameters()),
         trained_parameters=trained,
-        weight_bytes=2 if not whisper and recipe.optimisation.precision == "bf16" else 4,
-        encoder_layers=encoder.encoder_layers if whisper else encoder.num_hidden_layers,
-        encoder_width=encoder.d_model if whisper else encoder.hidden_size,
+        weight_bytes=2 if family.frozen_in_half and recipe.optimisation.precision == "bf16" else 4,
         encoder_parameters=parts["encoder"],
-        encoder_frames=encoder.max_source_positions,
-        decoder_layers=text.decoder_layers if whisper else text.num_hidden_layers,
-        decoder_width=text.d_model if whisper else text.hidden_size,
         decoder_parameters=parts["decoder"],
         cross_parameters=parts["cross"],
-        vocabulary=text.vocab_size,
+        speed=family.step_speed,
     )
+
+
+def _part(family: Family, name: str) -> str:
+    if name.startswith(family.encoder_modules):
+        return "encoder"
+    return "cross" if name.endswith(family.cross_modules) else "decoder"
 
 
 def memory_gb(shape: Shape, batch: Batch, settings: Settings) -> float:
@@ -136,24 +135,26 @@ def memory_gb(shape: Shape, batch: Batch, settings: Settings) -> float:
             return positions * layers * width * a_layer
         return positions * width * (layers * _CHECKPOINTED_BYTES + a_layer)
 
-    frames = batch.encoder_windows * shape.encoder_frames
+    sizes = shape.dimensions
+    frames = batch.encoder_windows * sizes.encoder_frames
     size: float = shape.total_parameters * shape.weight_bytes + shape.trained_parameters * _TRAINED_BYTES
-    size += kept(batch.decoder_positions, shape.decoder_layers, shape.decoder_width)
+    size += kept(batch.decoder_positions, sizes.decoder_layers, sizes.decoder_width)
     if settings.adapt_encoder:
-        size += kept(frames, shape.encoder_layers, shape.encoder_width)
+        size += kept(frames, sizes.encoder_layers, sizes.encoder_width)
     if shape.cross_parameters:
-        size += frames * shape.decoder_layers * shape.decoder_width * _CROSS_BYTES
-    return (size + batch.targets * shape.vocabulary * _LOGIT_BYTES) / 1e9
+        size += frames * sizes.decoder_layers * sizes.decoder_width * _CROSS_BYTES
+    return (size + batch.targets * sizes.vocabulary * _LOGIT_BYTES) / 1e9
 
 
 def work_tflop(shape: Shape, batch: Batch, settings: Settings) -> float:
     """Arithmetic of one step: two operations for a parameter and a position forward, two backward (to inputs only)."""
-    frames = batch.encoder_windows * shape.encoder_frames
-    attention = 4 * frames * shape.encoder_frames * shape.encoder_width * shape.encoder_layers
+    sizes = shape.dimensions
+    frames = batch.encoder_windows * sizes.encoder_frames
+    attention = 4 * frames * sizes.encoder_frames * sizes.encoder_width * sizes.encoder_layers
     heard = 2 * frames * shape.encoder_parameters + attention
     crossed = 2 * frames * shape.cross_parameters
     written = 2 * batch.decoder_positions * shape.decoder_parameters
-    scored = 2 * batch.targets * shape.vocabulary * shape.decoder_width
+    scored = 2 * batch.targets * sizes.vocabulary * sizes.decoder_width
     again = 1 if settings.checkpointing else 0
     work = heard + (2 + again) * (crossed + written) + 2 * scored
     if settings.adapt_encoder:
@@ -165,13 +166,16 @@ def work_tflop(shape: Shape, batch: Batch, settings: Settings) -> float:
     return work / 1e12
 
 
-def step_s(shape: Shape, batch: Batch, settings: Settings) -> float:
-    """Time of one forward and backward pass."""
+def step_s(shape: Shape, batch: Batch, settings: Settings) -> float | None:
+    """Time of one forward and backward pass; None where the family's steps were not measured."""
+    sizes = shape.dimensions
+    if shape.speed is None:
+        return None
     trained = 4 if settings.checkpointing else 3
-    layers = shape.encoder_layers * (trained if settings.adapt_encoder else 1) + shape.decoder_layers * trained
+    layers = sizes.encoder_layers * (trained if settings.adapt_encoder else 1) + sizes.decoder_layers * trained
     if settings.anchored:
-        layers += shape.encoder_layers + shape.decoder_layers
-    eager_s = work_tflop(shape, batch, settings) / _TFLOP_PER_S[shape.family] + layers * _S_PER_LAYER[shape.family]
+        layers += sizes.encoder_layers + sizes.decoder_layers
+    eager_s = work_tflop(shape, batch, settings) / shape.speed.tflop_per_s + layers * shape.speed.s_per_layer
     return eager_s * (_COMPILED_TIME if settings.compiled else 1)
 
 

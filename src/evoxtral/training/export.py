@@ -1,27 +1,22 @@
-"""Merged Whisper weights to a CTranslate2 folder, complete for faster-whisper and for `evoxtral transcribe`.
+"""Merged weights to a CTranslate2 folder, complete for faster-whisper and for `evoxtral transcribe`.
 
 Knows the converter and its file formats; nothing of training.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from evoxtral.data.files import written_whole
 from evoxtral.errors import ModelError
 
-# Cross-attention heads, as (layer, head), whose attention follows the words in time. They were published with
-# openai/whisper for each of its checkpoints; fine-tuned checkpoints of the same shape keep them.
-ALIGNMENT_HEADS = {
-    "whisper-tiny.en": ((1, 0), (2, 0), (2, 5), (3, 0), (3, 1), (3, 2), (3, 3), (3, 4)),
-    "whisper-tiny": ((2, 2), (3, 0), (3, 2), (3, 3), (3, 4), (3, 5)),
-    "whisper-base.en": ((3, 3), (4, 7), (5, 1), (5, 5), (5, 7)),
-    "whisper-base": ((3, 1), (4, 2), (4, 3), (4, 7), (5, 1), (5, 2), (5, 4), (5, 6)),
-}
 _COPIED = ("tokenizer.json", "preprocessor_config.json")
 
 
-def export_ctranslate2(merged: Path, folder: Path, *, base: str, quantization: str) -> None:
+def export_ctranslate2(
+    merged: Path, folder: Path, *, heads: Sequence[tuple[int, int]] | None, quantization: str
+) -> None:
     """Convert a merged checkpoint.
 
     No token is suppressed in the result: Whisper's own list forbids brackets, without which no tag can be written,
@@ -29,7 +24,8 @@ def export_ctranslate2(merged: Path, folder: Path, *, base: str, quantization: s
 
     Args:
         merged: folder in Hugging Face format, with tokenizer.json and preprocessor_config.json.
-        base: hub id whose alignment heads are kept; others get the converter's default (the upper half of the layers).
+        heads: cross-attention heads, as (layer, head), whose attention follows the words in time; None: the converter's
+            default, the upper half of the layers.
         quantization: a CTranslate2 compute type, such as "int8".
 
     Raises:
@@ -49,7 +45,6 @@ def export_ctranslate2(merged: Path, folder: Path, *, base: str, quantization: s
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         config["suppress_ids"] = []
         config["suppress_ids_begin"] = []
-        heads = ALIGNMENT_HEADS.get(base.rpartition("/")[2])
         if heads is not None:
             config["alignment_heads"] = [list(head) for head in heads]
         path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

@@ -11,12 +11,13 @@ import torch
 from transformers import PrinterCallback, TrainingArguments
 
 from evoxtral.training.adapters import set_alpha
-from evoxtral.training.family import Batch, Family
+from evoxtral.training.batches import Batch
 from evoxtral.training.objectives import Objective
 from evoxtral.training.packing import Window
 from evoxtral.training.recipe import Augmentation, Optimisation, Recipe
 from evoxtral.training.run_context import Run, process_count
 from evoxtral.training.tracking import tracked
+from evoxtral.training.trainee import Trainee
 from evoxtral.training.trainer import Reporter, SpeechTrainer, WallClock, last_checkpoint
 
 # Each worker holds two batches ahead in shared memory (60 MB each for 64 windows of 30 s).
@@ -42,7 +43,7 @@ class Material:
 
 def fit(
     run: Run,
-    family: Family,
+    trainee: Trainee,
     model: Any,
     material: Material,
     objective: Objective,
@@ -68,7 +69,7 @@ def fit(
         trainer = SpeechTrainer(
             model=model,
             args=_arguments(recipe, choice, checkpoints, steps, evaluated=bool(material.validation)),
-            family=family,
+            trainee=trainee,
             items=material.items,
             collate=material.collate,
             validation=material.validation,

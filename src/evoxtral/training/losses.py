@@ -7,7 +7,7 @@ given the audio: natural logarithms, shape (pairs,), below 0.
 import torch
 from torch.nn.functional import logsigmoid
 
-from evoxtral.training.family import IGNORED
+from evoxtral.training.batches import IGNORED
 
 # Beyond this, a sequence is as good as certain, and its log-odds would be infinite.
 _CERTAIN = -1e-6

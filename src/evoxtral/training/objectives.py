@@ -8,7 +8,7 @@ from typing import Protocol
 
 import torch
 
-from evoxtral.training.family import IGNORED, Batch, TokenLogits
+from evoxtral.training.batches import IGNORED, Batch, TokenLogits
 from evoxtral.training.losses import divergence, mean_log_probabilities
 
 PairLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]

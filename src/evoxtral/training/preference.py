@@ -8,10 +8,8 @@ stage is. Knows no metric: the reward is given.
 """
 
 import hashlib
-import json
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,32 +17,39 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import PartialState
+from pydantic import BaseModel, ConfigDict
 from transformers import set_seed
 
+from evoxtral.data.files import write_atomically
+from evoxtral.data.journal import Journal
 from evoxtral.errors import RecipeError
 from evoxtral.training.adapters import load_adapter, save_adapter, set_alpha
+from evoxtral.training.batches import Batch
 from evoxtral.training.clips import TrainingClip, load_clips
-from evoxtral.training.family import Batch, Family, load_family
 from evoxtral.training.fitting import Material, fit
 from evoxtral.training.losses import orpo, simpo
 from evoxtral.training.objectives import Objective, PairPreference, TokenCrossEntropy
 from evoxtral.training.packing import Window
 from evoxtral.training.recipe import Optimisation, Preference
 from evoxtral.training.run_context import Reward, Run, is_first_process
+from evoxtral.training.trainee import Trainee, load_trainee
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """What the model wrote for one clip, and how good each text is."""
+class Candidates(BaseModel):
+    """What the model wrote for one clip at a temperature, and how good each text is; a line of the journal."""
+
+    model_config = ConfigDict(frozen=True)
 
     clip: str
+    temperature: float
     texts: tuple[str, ...]
     rewards: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two texts for one clip, the first better by `margin`."""
+class Pair(BaseModel):
+    """Two texts for one clip, the first better by `margin`; a line of `pairs.jsonl`."""
+
+    model_config = ConfigDict(frozen=True)
 
     clip: str
     chosen: str
@@ -59,21 +64,22 @@ def make_pairs(candidates: Sequence[Candidates], *, most: int, margin: float, se
         best, worst = int(np.argmax(clip.rewards)), int(np.argmin(clip.rewards))
         difference = clip.rewards[best] - clip.rewards[worst]
         if difference >= margin and clip.texts[best] != clip.texts[worst]:
-            pairs.append(Pair(clip.clip, clip.texts[best], clip.texts[worst], difference))
+            chosen, rejected = clip.texts[best], clip.texts[worst]
+            pairs.append(Pair(clip=clip.clip, chosen=chosen, rejected=rejected, margin=difference))
     if len(pairs) > most:
         kept = np.random.default_rng(seed).choice(len(pairs), most, replace=False)
         pairs = [pairs[index] for index in sorted(kept)]
     return pairs
 
 
-def sample(run: Run, family: Family, model: Any, clips: Sequence[TrainingClip], reward: Reward, folder: Path) -> None:
+def sample(run: Run, trainee: Trainee, model: Any, clips: Sequence[TrainingClip], reward: Reward, folder: Path) -> None:
     """Draw texts for each clip, in batches; clips that a journal in the folder has are not drawn again.
 
     Each process of a distributed run has its own clips and its own journal.
     """
     choice = _choice(run)
-    known = {line["clip"] for line in _lines(folder, choice)}
-    journal = folder / f"candidates-{os.environ.get('RANK', '0')}.jsonl"
+    known = _drawn(folder, choice)
+    journal = Journal(folder / f"candidates-{os.environ.get('RANK', '0')}.jsonl", Candidates)
     device = next(model.parameters()).device
     size = run.recipe.evaluation.batch_size
     precision = torch.bfloat16 if run.recipe.optimisation.precision == "bf16" else torch.float32
@@ -83,30 +89,32 @@ def sample(run: Run, family: Family, model: Any, clips: Sequence[TrainingClip], 
             continue
         # What a clip gets depends on its place, not on when the run was killed.
         torch.manual_seed(run.recipe.seed + start)
-        inputs = family.collate([Window(clip.samples, clip.text) for clip in batch])
+        inputs = trainee.collate([Window(clip.samples, clip.text) for clip in batch])
         on_device = {name: value.to(device) if torch.is_tensor(value) else value for name, value in inputs.items()}
         texts: list[list[str]] = [[] for _ in batch]
         for _ in range(choice.candidates):
             with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):
-                written = family.transcribe(
+                written = trainee.transcribe(
                     model, on_device, run.recipe.evaluation.max_new_tokens, temperature=choice.temperature
                 )
             for row, text in zip(texts, written, strict=True):
                 row.append(text)
-        with journal.open("a", encoding="utf-8") as lines:
-            lines.write("\n")  # ends a line that a kill cut off
-            for clip, row in zip(batch, texts, strict=True):
-                rewards = [reward(clip.text, text) for text in row]
-                line = {"clip": clip.id, "temperature": choice.temperature, "texts": row, "rewards": rewards}
-                lines.write(json.dumps(line, ensure_ascii=False) + "\n")
+        journal.append(
+            Candidates(
+                clip=clip.id,
+                temperature=choice.temperature,
+                texts=tuple(row),
+                rewards=tuple(reward(clip.text, text) for text in row),
+            )
+            for clip, row in zip(batch, texts, strict=True)
+        )
         run.report(f"preference: sampled {min(start + size, len(clips))} of {len(clips)} clips")
 
 
 def read_candidates(folder: Path, choice: Preference, clips: Sequence[TrainingClip]) -> list[Candidates]:
     """What was drawn for the clips as the recipe wants it, in their order."""
-    found = {line["clip"]: line for line in _lines(folder, choice)}
-    lines = [found[clip.id] for clip in clips]
-    return [Candidates(line["clip"], tuple(line["texts"]), tuple(line["rewards"])) for line in lines]
+    drawn = _drawn(folder, choice)
+    return [drawn[clip.id] for clip in clips]
 
 
 def train_preference(run: Run) -> dict[str, Any]:
@@ -127,41 +135,41 @@ def train_preference(run: Run) -> dict[str, Any]:
         raise RecipeError("the preference stage needs a reward", "run it through `evoxtral train`")
     folder = recipe.output / "preference"
     folder.mkdir(parents=True, exist_ok=True)
-    family = load_family(recipe)
-    clips, _ = load_clips(choice.sources or recipe.data.train, max_clip_s=family.max_window_s)
+    trainee = load_trainee(recipe)
+    clips, _ = load_clips(choice.sources or recipe.data.train, max_clip_s=trainee.max_window_s)
     random = np.random.default_rng(recipe.seed)
     if len(clips) > choice.clips:
         clips = [clips[index] for index in sorted(random.choice(len(clips), choice.clips, replace=False))]
     by_id = {clip.id: clip for clip in clips}
     if recipe.optimisation.checkpointing:
-        family.checkpoint_activations()
+        trainee.checkpoint_activations()
     set_seed(recipe.seed)
-    model = load_adapter(family, run.sft_adapter, trainable=True)
+    model = load_adapter(trainee, run.sft_adapter, trainable=True)
     # What is sampled from and trained is the model as it would be released, and nothing scales it afterwards.
     set_alpha(model, recipe.lora.released_alpha)
     _without_dropout(model)
     state = PartialState(cpu=not torch.cuda.is_available())
     model.to(state.device).eval()
-    sample(run, family, model.get_base_model(), clips[state.process_index :: state.num_processes], run.reward, folder)
+    sample(run, trainee, model.get_base_model(), clips[state.process_index :: state.num_processes], run.reward, folder)
     state.wait_for_everyone()
     candidates = read_candidates(folder, choice, clips)
     pairs = make_pairs(candidates, most=choice.pairs, margin=choice.margin, seed=recipe.seed)
     if not pairs:
         raise RecipeError("no clip has two samples that differ enough", "lower preference.margin or raise temperature")
-    written = "".join(json.dumps(asdict(pair), ensure_ascii=False) + "\n" for pair in pairs)
+    written = "".join(pair.model_dump_json() + "\n" for pair in pairs).encode()
     if is_first_process():
-        (folder / "pairs.jsonl").write_text(written, encoding="utf-8")
+        write_atomically(folder / "pairs.jsonl", written)
     run.report(f"preference: {len(pairs)} pairs of {len(clips)} clips, {choice.method}")
-    items, collate, objective = _task(choice, family, pairs, by_id, recipe.optimisation.anchor)
+    items, collate, objective = _task(choice, trainee, pairs, by_id, recipe.optimisation.anchor)
     order = [index for _ in range(choice.epochs) for index in random.permutation(len(items))]
     validation: list[Window] = []
     if recipe.data.validation:
-        heard, _ = load_clips(recipe.data.validation, max_clip_s=family.max_window_s)
+        heard, _ = load_clips(recipe.data.validation, max_clip_s=trainee.max_window_s)
         validation = [Window(clip.samples, clip.text) for clip in heard]
     material = Material([items[index] for index in order], collate, validation)
     # A pass over other pairs or with other settings is another pass, and is not continued from this one's checkpoints.
-    digest = hashlib.sha256((choice.model_dump_json() + written).encode()).hexdigest()[:8]
-    metrics = fit(run, family, model, material, objective, _optimisation(run), folder / f"checkpoints-{digest}")
+    digest = hashlib.sha256(choice.model_dump_json().encode() + written).hexdigest()[:8]
+    metrics = fit(run, trainee, model, material, objective, _optimisation(run), folder / f"checkpoints-{digest}")
     metrics.pop("predictions", None)
     metrics |= {"pairs": len(pairs), "mean_margin": float(np.mean([pair.margin for pair in pairs]))}
     if is_first_process():
@@ -188,11 +196,11 @@ def _optimisation(run: Run) -> Optimisation:
 
 
 def _task(
-    choice: Preference, family: Family, pairs: Sequence[Pair], clips: dict[str, TrainingClip], anchor: float
+    choice: Preference, trainee: Trainee, pairs: Sequence[Pair], clips: dict[str, TrainingClip], anchor: float
 ) -> tuple[list[Any], Any, Objective]:
     if choice.method == "raft":
         better = [Window(clips[pair.clip].samples, pair.chosen) for pair in pairs]
-        return better, family.collate, TokenCrossEntropy(anchor)
+        return better, trainee.collate, TokenCrossEntropy(anchor)
     windows = [
         (Window(clips[pair.clip].samples, pair.chosen), Window(clips[pair.clip].samples, pair.rejected))
         for pair in pairs
@@ -201,12 +209,12 @@ def _task(
         loss = partial(orpo, weight=choice.weight)
     else:
         loss = partial(simpo, beta=choice.beta, margin=choice.gamma, sft_weight=choice.sft_weight)
-    return windows, partial(_collate_pairs, family), PairPreference(loss)
+    return windows, partial(_collate_pairs, trainee), PairPreference(loss)
 
 
-def _collate_pairs(family: Family, pairs: Sequence[tuple[Window, Window]]) -> Batch:
+def _collate_pairs(trainee: Trainee, pairs: Sequence[tuple[Window, Window]]) -> Batch:
     """One batch whose first half of rows is chosen and whose second half is rejected, in the same order."""
-    return family.collate([pair[0] for pair in pairs] + [pair[1] for pair in pairs])
+    return trainee.collate([pair[0] for pair in pairs] + [pair[1] for pair in pairs])
 
 
 def _without_dropout(model: Any) -> None:
@@ -216,15 +224,12 @@ def _without_dropout(model: Any) -> None:
             module.p = 0.0
 
 
-def _lines(folder: Path, choice: Preference) -> Iterator[dict[str, Any]]:
-    """Lines of all journals that were drawn as the recipe wants it."""
-    for journal in sorted(folder.glob("candidates-*.jsonl")):
-        for line in journal.read_text(encoding="utf-8").splitlines():
-            if not line:
-                continue
-            try:
-                found = json.loads(line)
-            except json.JSONDecodeError:
-                continue  # cut off by a kill; its clip is drawn again
-            if found.get("temperature") == choice.temperature and len(found["texts"]) == choice.candidates:
-                yield found
+def _drawn(folder: Path, choice: Preference) -> dict[str, Candidates]:
+    """What all journals hold that was drawn as the recipe wants it, by clip."""
+    journals = [Journal(path, Candidates) for path in sorted(folder.glob("candidates-*.jsonl"))]
+    return {
+        found.clip: found
+        for journal in journals
+        for found in journal.read()
+        if found.temperature == choice.temperature and len(found.texts) == choice.candidates
+    }

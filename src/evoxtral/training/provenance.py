@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import evoxtral
+from evoxtral.data.files import write_atomically
+from evoxtral.training.changes import recipe_digest
 from evoxtral.training.recipe import Recipe
 
 FILE_NAME = "provenance.json"
@@ -27,6 +29,7 @@ class Provenance:
     """
 
     def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
         self._path = recipe.output / FILE_NAME
         self._content: dict[str, Any] = {"stages": self._written_stages()}
         self._content["recipe"] = recipe.model_dump(mode="json")
@@ -60,6 +63,7 @@ class Provenance:
         for name in outdated:
             self.stages.pop(name, None)
         self.stages[stage] = {
+            "recipe_sha256": recipe_digest(self._recipe, stage),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "metrics": metrics,
             "git_revision": git_revision(),
@@ -68,16 +72,18 @@ class Provenance:
         }
         if not write:
             return
-        unfinished = self._path.with_suffix(".unfinished")
-        unfinished.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(json.dumps(self._content, indent=2) + "\n", encoding="utf-8")
-        unfinished.replace(self._path)
+        write_atomically(self._path, (json.dumps(self._content, indent=2) + "\n").encode())
 
     def _written_stages(self) -> dict[str, Any]:
+        """Finished stages as they were written down, less those that the recipe describes no more."""
         if not self._path.is_file():
             return {}
         written: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))["stages"]
-        return written
+        return {
+            name: stage
+            for name, stage in written.items()
+            if stage["recipe_sha256"] == recipe_digest(self._recipe, name)
+        }
 
 
 def git_revision() -> str | None:

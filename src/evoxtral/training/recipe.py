@@ -4,13 +4,16 @@ Knows fields, defaults and limits; imports no torch and knows nothing of how a r
 are relative to the directory that the command is run in.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from evoxtral.errors import RecipeError
+from evoxtral.data.yaml_files import read_yaml
+from evoxtral.errors import ModelError, RecipeError
+from evoxtral.models import without_credentials
+from evoxtral.models.families.registry import find_family
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -54,7 +57,7 @@ class Lora(_Section):
     """Low-rank adapters (arXiv 2106.09685).
 
     Attributes:
-        adapt_encoder: also adapt the audio encoder; for the Whisper family only.
+        adapt_encoder: also adapt the audio encoder, where the family allows it (Whisper).
         merged_at: share of the adapter's delta that is kept once the supervised stage is over: saved adapters, the
             last scores on the validation clips, the bench, the preference stage and merged weights all have it. Below 1
             the weights lie between the base's and the adapted ones, which gives back some of what the base could do
@@ -185,7 +188,7 @@ class Preference(_Section):
 
 
 class Export(_Section):
-    """What is made of the merged weights: a CTranslate2 model (Whisper only)."""
+    """What is made of the merged weights: a CTranslate2 model, where it has a converter for the family (Whisper)."""
 
     quantization: Literal["int8", "int8_float16", "float16", "float32"] = "int8"
 
@@ -194,6 +197,7 @@ class Recipe(_Section):
     """A whole run.
 
     Attributes:
+        family: name of a module in `evoxtral.models.families`, such as "voxtral" or "whisper".
         base: hub id of the pretrained model; recorded in the adapter.
         base_folder: a local copy of it to load instead of the hub's.
         license: of the weights that come out, as the hub names licences; for the model card.
@@ -201,7 +205,7 @@ class Recipe(_Section):
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
-    family: Literal["whisper", "voxtral"]
+    family: str
     base: str
     base_folder: Path | None = None
     language: str | None = "en"
@@ -222,17 +226,38 @@ class Recipe(_Section):
 
     @model_validator(mode="after")
     def _fits_family(self) -> "Recipe":
-        if self.family == "voxtral":
-            if self.lora.adapt_encoder:
-                raise ValueError("lora.adapt_encoder: the audio encoder of Voxtral stays frozen")
-            if self.export is not None:
-                raise ValueError("export: CTranslate2 knows no Voxtral; use `evoxtral hub export`")
+        try:
+            family = find_family(self.family)
+        except ModelError as error:
+            raise ValueError(str(error)) from error
+        if self.lora.adapt_encoder and family.encoder_lora_targets is None:
+            raise ValueError(f"lora.adapt_encoder: the audio encoder of {family.title} stays frozen")
+        if self.export is not None and not family.to_ctranslate2:
+            raise ValueError(f"export: CTranslate2 knows no {family.title}; leave the section out")
         return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _holds_no_password(cls, content: Any) -> Any:
+        """What a recipe says is recorded beside its weights and shown in their cards."""
+        for field, value in _texts(content):
+            if without_credentials(value) != value:
+                raise ValueError(f"{field} holds a user name or password: recipes are published; leave it out")
+        return content
 
     @property
     def base_source(self) -> str:
         """What `from_pretrained` is given."""
         return self.base if self.base_folder is None else str(self.base_folder)
+
+
+def _texts(content: Any, field: str = "") -> Iterator[tuple[str, str]]:
+    """All texts in a recipe, each with the dotted name of its field."""
+    if isinstance(content, str):
+        yield field, content
+    elif isinstance(content, dict | list | tuple):
+        for name, value in content.items() if isinstance(content, dict) else enumerate(content):
+            yield from _texts(value, f"{field}.{name}" if field else str(name))
 
 
 def load_recipe(path: str | Path, changes: dict[str, Any] | None = None) -> Recipe:
@@ -246,14 +271,9 @@ def load_recipe(path: str | Path, changes: dict[str, Any] | None = None) -> Reci
         RecipeError: the file is missing, is no YAML mapping, or breaks a rule; the message names the first field.
     """
     path = Path(path)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RecipeError(f"{path}: no such recipe", "recipes/ in the repository holds examples") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f"{path}: not a readable YAML file: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise RecipeError(f"{path}: a recipe is a mapping of names to values")
+    if not path.exists():
+        raise RecipeError(f"{path}: no such recipe", "recipes/ in the repository holds examples")
+    content = read_yaml(path, RecipeError)
     for name, value in (changes or {}).items():
         section = content
         *parents, last = name.split(".")

@@ -1,10 +1,10 @@
 """One run of a recipe, as its stages see it: what was asked for, what is done, and how to report."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from evoxtral.training.provenance import Provenance
 from evoxtral.training.quick_scores import Scorer
@@ -15,6 +15,11 @@ Reward = Callable[[str, str], float]
 """How good a hypothesis is against its reference, both tagged texts; higher is better."""
 Measure = Callable[[Recipe, Path, Path], dict[str, float]]
 """Runs the bench of a recipe: takes an adapter's folder and the folder to report into, gives the figures by name."""
+Form = Literal["adapter", "merged", "export"]
+"""What a folder of a run's weights holds."""
+WriteCard = Callable[[Mapping[str, Any], Form, Path, Path | None], None]
+"""Writes the model card of a folder of weights: takes the run's record (`provenance.json`), the form, the folder, and
+the folder of the bench's report about these very weights, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,7 @@ class Run:
         scorer: what evaluations measure.
         reward: what preferences are made by; None where the caller has none.
         measure: runs the bench; None where the caller has none.
+        write_card: writes a model card; None where the caller has none.
         report: is told in single lines how it goes.
     """
 
@@ -34,6 +40,7 @@ class Run:
     scorer: Scorer
     reward: Reward | None
     measure: Measure | None
+    write_card: WriteCard | None
     report: Report
 
     @property

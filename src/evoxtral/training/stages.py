@@ -9,8 +9,8 @@
     export            export/               CTranslate2 model
     card              */README.md           a model card in each folder of weights
 
-A recipe without a section has not its stages. Beside them: `recipe.yaml` and `provenance.json`. Knows neither the bench
-nor its metrics: whoever runs a recipe passes them in.
+A recipe without a section has not its stages. Beside them: `recipe.yaml` and `provenance.json`. Knows neither
+the bench and its metrics nor the hub and its cards: whoever runs a recipe passes them in.
 """
 
 import gc
@@ -23,18 +23,30 @@ from typing import Any
 
 import yaml
 
+from evoxtral.data.files import write_atomically
+from evoxtral.data.yaml_files import read_yaml
 from evoxtral.errors import RecipeError
-from evoxtral.training.dry_run import MAX_WINDOW_S, Plan, make_plan
+from evoxtral.models.families.registry import find_family
+from evoxtral.training.changes import describe_changes, outdated_by
+from evoxtral.training.dry_run import Plan, make_plan
 from evoxtral.training.provenance import Provenance
 from evoxtral.training.quick_scores import Scorer, quick_scores
 from evoxtral.training.recipe import Recipe
-from evoxtral.training.run_context import Measure, Report, Reward, Run, is_first_process, process_count
+from evoxtral.training.run_context import (
+    Form,
+    Measure,
+    Report,
+    Reward,
+    Run,
+    WriteCard,
+    is_first_process,
+    process_count,
+)
 from evoxtral.training.survey import survey_sources
 from evoxtral.training.tracking import prepare_tracker
 
+_MOST_TOLD = 5  # changes in one line
 _TOLD = ("wer", "tags.f1", "hallucination.per_100_words_plain")
-# A resumed stage continues only a run that these sections shaped alike.
-_SHAPING = ("family", "base", "language", "seed", "data", "lora", "optimisation", "packing", "augmentation")
 
 
 def stages(recipe: Recipe) -> tuple[str, ...]:
@@ -61,23 +73,27 @@ def run_recipe(
     scorer: Scorer = quick_scores,
     reward: Reward | None = None,
     measure: Measure | None = None,
+    write_card: WriteCard | None = None,
     report: Report = lambda line: None,
 ) -> Provenance:
     """Carry out a recipe.
 
     Args:
-        resume: continue a run whose output folder exists; without it such a folder is an error.
+        resume: continue a run whose output folder exists; without it such a folder is an error. Where the recipe has
+            changed, the finished stages that the change touches are done again (see `changes`).
         until: the last stage to run; None for all.
         scorer: what evaluations measure.
         reward: what the preference stage goes by.
         measure: runs the bench.
+        write_card: writes a model card.
         report: is told in single lines how it goes.
 
     Returns:
         The run's record, with the metrics of each stage.
 
     Raises:
-        RecipeError: the output folder is taken, or was made by another recipe; clips are missing or malformed.
+        RecipeError: the output folder is taken, or holds weights that another recipe trained; clips are missing or
+            malformed.
         ModelError: the base or a needed package is missing.
     """
     names = stages(recipe)
@@ -87,10 +103,10 @@ def run_recipe(
         names = (*takewhile(lambda name: name != until, names), until)
     first = is_first_process()
     if first:
-        _claim(recipe, resume)
+        _claim(recipe, resume, report)
     prepare_tracker(recipe, report)
     record = Provenance(recipe)
-    run = Run(recipe, record, scorer, reward, measure, report)
+    run = Run(recipe, record, scorer, reward, measure, write_card, report)
     for name in names:
         if not first and name not in _SHARED_STAGES:
             record.wait_for(name)  # what it finds may decide what the next stage does
@@ -100,33 +116,30 @@ def run_recipe(
             continue
         report(f"{name}: starting")
         metrics = _STAGES[name](run)
-        record.finish(name, metrics, outdated=_outdated_by(name), write=first)
+        record.finish(name, metrics, outdated=outdated_by(name), write=first)
         _free_memory()
     return record
 
 
-def _outdated_by(stage: str) -> set[str]:
-    """Stages that use what the stage makes, directly or not. The bench only decides whether later ones are needed."""
-    found = {name for name, used in _USES.items() if stage in used}
-    return found.union(*(_outdated_by(name) for name in found))
-
-
-def _claim(recipe: Recipe, resume: bool) -> None:
-    """Take the output folder for this recipe, or make sure that it belongs to it."""
+def _claim(recipe: Recipe, resume: bool, report: Report) -> None:
+    """Take the output folder for this recipe, or make sure that the weights in it are described by it."""
     path = recipe.output / "recipe.yaml"
-    wanted = recipe.model_dump(mode="json")
     if path.is_file():
         if not resume:
             raise RecipeError(f"{recipe.output}: holds a run already", "--resume continues it; output names another")
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-        started = (recipe.output / "checkpoints").is_dir() and not (recipe.output / "adapter").is_dir()
-        differing = [name for name in _SHAPING if found.get(name) != wanted[name]]
-        if started and differing:
+        before = read_yaml(path, RecipeError)
+        trained = (recipe.output / "checkpoints").is_dir() or (recipe.output / "adapter").is_dir()
+        if trained and (differing := describe_changes(before, recipe, "sft")):
             raise RecipeError(
-                f"{recipe.output}: was begun with another {', '.join(differing)}", "output names another folder"
+                f"{recipe.output}: was trained by another recipe: {', '.join(differing[:_MOST_TOLD])}"
+                + (f" and {len(differing) - _MOST_TOLD} more" if len(differing) > _MOST_TOLD else ""),
+                "undo that, or let output name another folder",
             )
-    recipe.output.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(wanted, sort_keys=False), encoding="utf-8")
+        for stage in stages(recipe):
+            for change in describe_changes(before, recipe, stage):
+                report(f"recipe: {change}: {stage} is done again, if it was done, with what uses it")
+    content = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+    write_atomically(path, content.encode())
 
 
 def _free_memory() -> None:
@@ -139,7 +152,7 @@ def _free_memory() -> None:
 
 
 def _data(run: Run) -> dict[str, Any]:
-    surveys = survey_sources(run.recipe, max_clip_s=MAX_WINDOW_S[run.recipe.family])
+    surveys = survey_sources(run.recipe, max_clip_s=find_family(run.recipe.family).max_window_s)
     for found in surveys:
         hours = found.audio_s / 3600
         run.report(f"data: {found.path} ({found.role}): {found.clips} clips, {hours:.2f} h; {found.too_long} too long")
@@ -176,10 +189,10 @@ def _measured(run: Run, adapter: Path, folder: str) -> dict[str, Any]:
 
 def _merge(run: Run) -> dict[str, Any]:
     from evoxtral.training.adapters import merge_adapter
-    from evoxtral.training.family import load_family
+    from evoxtral.training.trainee import load_trainee
 
     recipe = run.recipe
-    merge_adapter(load_family(recipe), run.final_adapter, recipe.output / "merged", alpha=recipe.lora.released_alpha)
+    merge_adapter(load_trainee(recipe), run.final_adapter, recipe.output / "merged", alpha=recipe.lora.released_alpha)
     return {"adapter": run.final_adapter.name}
 
 
@@ -188,26 +201,25 @@ def _export(run: Run) -> dict[str, Any]:
 
     recipe, folder = run.recipe, run.recipe.output / "export"
     assert recipe.export is not None
-    export_ctranslate2(recipe.output / "merged", folder, base=recipe.base, quantization=recipe.export.quantization)
+    heads = find_family(recipe.family).alignment_heads.get(recipe.base.rpartition("/")[2])
+    export_ctranslate2(recipe.output / "merged", folder, heads=heads, quantization=recipe.export.quantization)
     size = sum(path.stat().st_size for path in folder.iterdir())
     run.report(f"export: {size / 1e6:.1f} MB in {folder}")
     return {"bytes": size}
 
 
 def _card(run: Run) -> dict[str, Any]:
-    from evoxtral.training.card import BenchOutput, Form, model_card
-
+    if run.write_card is None:
+        run.report("card: nobody writes cards; `evoxtral train` does")
+        return {"cards": []}
     recipe = run.recipe
     measured = recipe.output / ("bench-preference" if run.preference_trained else "bench")
-    bench = None
-    if recipe.bench is not None and (measured / "scores.json").is_file():
-        testset = "the set in the package" if recipe.bench.testset is None else recipe.bench.testset.name
-        bench = BenchOutput.read(measured, testset)
+    was_measured = recipe.bench is not None and (measured / "scores.json").is_file()
     folders: dict[Form, Path] = {"adapter": run.final_adapter, "merged": recipe.output / "merged"}
     if recipe.export is not None:
         folders["export"] = recipe.output / "export"
     for form, folder in folders.items():
-        model_card(run.record.content, bench, form=form, name=str(folder)).save(folder / "README.md")
+        run.write_card(run.record.content, form, folder, measured if was_measured else None)
     return {"cards": [folder.name for folder in folders.values()]}
 
 
@@ -221,15 +233,6 @@ _STAGES: dict[str, Callable[[Run], dict[str, Any]]] = {
     "merge": _merge,
     "export": _export,
     "card": _card,
-}
-# Whose work a stage uses. A preference stage that is added to a finished run makes its merged weights old.
-_USES: dict[str, tuple[str, ...]] = {
-    "bench": ("sft",),
-    "preference": ("sft",),
-    "bench-preference": ("preference",),
-    "merge": ("sft", "preference"),
-    "export": ("merge",),
-    "card": ("data", "sft", "bench", "preference", "bench-preference", "merge", "export"),
 }
 # Stages that all processes of a distributed run work on together; the first does the others alone.
 _SHARED_STAGES = ("sft", "preference")

@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from evoxtral.data.clips import ListedClip
 from evoxtral.errors import RecipeError
 from evoxtral.tags import parse
-from evoxtral.training.clips import READERS, ListedClip, duration_s, list_clips
+from evoxtral.training.clips import READERS, duration_s, list_clips, read_audio
 from evoxtral.training.recipe import Recipe, Source
 
 
@@ -110,9 +111,8 @@ def _survey(role: str, source: Source, max_clip_s: float | None) -> Survey:
 
 def _look(clip: ListedClip) -> tuple[float, bytes]:
     """Duration in seconds and SHA-256 of a clip's audio."""
-    length_s = duration_s(clip)
-    content = clip.audio if isinstance(clip.audio, bytes) else clip.audio.read_bytes()
-    return length_s, hashlib.sha256(content).digest()
+    content = read_audio(clip)
+    return duration_s(clip, content), hashlib.sha256(content).digest()
 
 
 def _may_be_hub_id(path: str) -> bool:

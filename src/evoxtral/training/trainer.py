@@ -18,13 +18,14 @@ from torch.utils.data import DataLoader, SequentialSampler, Subset
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState
 
-from evoxtral.training.family import Batch, Family
+from evoxtral.training.batches import Batch
 from evoxtral.training.objectives import Objective
 from evoxtral.training.packing import Window
 from evoxtral.training.quick_scores import Scorer
 from evoxtral.training.recipe import Augmentation
 from evoxtral.training.run_context import Report
 from evoxtral.training.tracking import SampleLog
+from evoxtral.training.trainee import Trainee
 
 
 def cosine_with_warmup(progress: float, warmup: float) -> float:
@@ -110,7 +111,7 @@ class SpeechTrainer(Trainer):  # type: ignore[misc]
     """Trains one adapter on a plan of windows.
 
     Args:
-        family: makes batches and logits.
+        trainee: makes batches and logits.
         items: the whole run in order: windows, or what else `collate` takes.
         collate: makes a batch of items.
         validation: windows to transcribe at each evaluation; their texts are the references.
@@ -134,7 +135,7 @@ class SpeechTrainer(Trainer):  # type: ignore[misc]
         *,
         model: Any,
         args: TrainingArguments,
-        family: Family,
+        trainee: Trainee,
         items: Any,
         collate: Callable[[Sequence[Any]], Batch],
         validation: Sequence[Window],
@@ -147,7 +148,7 @@ class SpeechTrainer(Trainer):  # type: ignore[misc]
         on_predictions: SampleLog | None = None,
         callbacks: Sequence[TrainerCallback] = (),
     ) -> None:
-        self.family = family
+        self.trainee = trainee
         self.clock = clock
         self.predictions: list[tuple[str, str]] = []
         self.scores: dict[str, float] = {}
@@ -206,7 +207,7 @@ class SpeechTrainer(Trainer):  # type: ignore[misc]
     ) -> torch.Tensor:
         """This batch's part of the step's mean loss."""
         objective = self._objective
-        output = self.family.token_logits(model, inputs, self._augmentation, with_base=objective.needs_base)
+        output = self.trainee.token_logits(model, inputs, self._augmentation, with_base=objective.needs_base)
         assert num_items_in_batch is not None
         # Gradients are averaged over processes afterwards.
         loss: torch.Tensor = objective.total(output, inputs) / num_items_in_batch * self.accelerator.num_processes
@@ -222,7 +223,7 @@ class SpeechTrainer(Trainer):  # type: ignore[misc]
         loader: DataLoader[Batch] = DataLoader(
             Subset(windows, own),  # type: ignore[arg-type]
             batch_size=self.args.per_device_eval_batch_size,
-            collate_fn=self.family.collate,
+            collate_fn=self.trainee.collate,
         )
         model = self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
         model.eval()
@@ -230,7 +231,7 @@ class SpeechTrainer(Trainer):  # type: ignore[misc]
         for batch in loader:
             on_device = send_to_device(batch, self.args.device)
             with self.accelerator.autocast():
-                texts = self.family.transcribe(model.get_base_model(), on_device, self._max_new_tokens)
+                texts = self.trainee.transcribe(model.get_base_model(), on_device, self._max_new_tokens)
             pairs += zip(own[len(pairs) :], texts, strict=False)
         if self.accelerator.num_processes > 1:
             pairs = sorted(gather_object(pairs))

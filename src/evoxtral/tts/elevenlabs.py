@@ -15,7 +15,7 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +28,7 @@ from pydantic import BaseModel
 from evoxtral.errors import AudioError, EvoxtralError, VoiceError
 from evoxtral.retries import RetryPolicy, is_transient, retry_after_s
 from evoxtral.tags import parse
-from evoxtral.tts.speech_engine import PaidSpeech, Speech, Voice
+from evoxtral.tts.speech_engine import LostRequest, PaidSpeech, Speech, Voice
 
 if TYPE_CHECKING:
     import httpx
@@ -208,6 +208,11 @@ class ElevenLabsEngine:
     async def speak_paid(self, text: str, *, voice: str, seed: int = 0) -> PaidSpeech:
         return await asyncio.wrap_future(self._submit(self._speak(text, voice, seed)))
 
+    async def recall(
+        self, lost: Sequence[LostRequest], *, known_request_ids: Collection[str]
+    ) -> list[PaidSpeech | None]:
+        return await asyncio.wrap_future(self._submit(self._recall(lost, known_request_ids)))
+
     def stop(self) -> None:
         async def tell() -> None:
             self._stopping.set()
@@ -297,6 +302,38 @@ class ElevenLabsEngine:
         if self._given_up_in_a_row >= _MAX_GIVEN_UP_IN_A_ROW:
             raise VoiceError(f"ElevenLabs does not answer as it should ({self._redact(reason)})", "try again later")
         raise EvoxtralError(f"gave up after {_RETRIES.attempts} attempts: {self._redact(reason)}")
+
+    async def _recall(self, lost: Sequence[LostRequest], known_request_ids: Collection[str]) -> list[PaidSpeech | None]:
+        keys = [key for key in self._keys if key.set_aside is None]
+        if not keys or not lost:
+            return [None] * len(lost)
+        try:
+            import httpx
+            from elevenlabs.core.api_error import ApiError
+        except ImportError:
+            return [None] * len(lost)
+        from evoxtral.tts.elevenlabs_history import recall
+
+        failures = 0
+        while True:
+            try:
+                return await recall(
+                    [self._client(key) for key in keys],
+                    lost,
+                    model=self._model,
+                    voice_id=_voice_id,
+                    known_request_ids=known_request_ids,
+                )
+            except (ApiError, httpx.TransportError) as error:
+                failures += 1
+                status = error.status_code if isinstance(error, ApiError) else None
+                reason = _detail(error.body)[1] if isinstance(error, ApiError) else type(error).__name__
+                if failures == _RETRIES.attempts or not is_transient(status):
+                    raise EvoxtralError(
+                        f"ElevenLabs does not tell what it made before: {self._redact(reason)}",
+                        "try again later; the same command resumes",
+                    ) from None
+                await self._pause(_RETRIES.wait_s(failures))
 
     async def _acquire_key(self, text: str) -> _Key:
         """A key for one request, whose cost is then reserved; waits until a key is free and the budget suffices."""

@@ -7,7 +7,6 @@ hub; nothing of tags or delivery.
 import functools
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from evoxtral.data.files import whole_file
 from evoxtral.errors import VoiceError
 from evoxtral.tts.espeak import PlainSpeech
 from evoxtral.tts.word_times import align
@@ -145,10 +145,8 @@ class KokoroBase:
             samples, _ = soundfile.read(path, dtype="float32")
             return np.asarray(samples, dtype=np.float32)
         samples = self._synthesise(phrase, accent, speed)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(f".{os.getpid()}.part")
-        soundfile.write(unfinished, samples, _KOKORO_RATE_HZ, format="FLAC", subtype="PCM_16")
-        unfinished.replace(path)
+        with whole_file(path, durable=False) as file:
+            soundfile.write(file, samples, _KOKORO_RATE_HZ, format="FLAC", subtype="PCM_16")
         return samples
 
     def _synthesise(self, phrase: str, accent: str, speed: float) -> Samples:

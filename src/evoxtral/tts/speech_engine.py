@@ -3,7 +3,7 @@
 Holds the protocol and the records that cross it; knows no engine and nothing of corpora or models.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -104,6 +104,19 @@ class PaidSpeech:
     request_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LostRequest:
+    """A request whose answer did not arrive, because its process was killed or the line broke.
+
+    Attributes:
+        sent_unix_s: when it was sent first, in seconds since 1970 UTC.
+    """
+
+    text: str
+    voice: str
+    sent_unix_s: float
+
+
 @runtime_checkable
 class RemoteSpeechEngine(SpeechEngine, Protocol):
     """An engine that speaks many texts at once over the network, and charges for them."""
@@ -132,6 +145,19 @@ class RemoteSpeechEngine(SpeechEngine, Protocol):
         Raises:
             VoiceError: no text at all can be spoken any more (no key or budget is left, the voice does not exist).
             EvoxtralError: this text cannot be spoken; others may.
+        """
+        ...
+
+    async def recall(
+        self, lost: Sequence[LostRequest], *, known_request_ids: Collection[str]
+    ) -> list[PaidSpeech | None]:
+        """What the service made of each request, where it has kept that; None where it has not. Nothing is charged.
+
+        Args:
+            known_request_ids: requests whose speech has arrived.
+
+        Raises:
+            EvoxtralError: the service cannot be asked now.
         """
         ...
 

@@ -15,8 +15,6 @@ from evoxtral.inference import load_engine
 from evoxtral.models import ModelStore
 from local_hub import LocalHub, serve_hub
 from tiny_edge import save_tiny_edge
-
-sys.path.append(str(Path(__file__).parents[1] / "training"))
 from tiny_models import save_tiny_whisper
 
 TEXT = "[sad] It was READ from the hub."
@@ -91,14 +89,31 @@ def test_a_fast_model_of_the_hub_needs_no_torch(hub: LocalHub, tmp_path: Path, m
     hub.models["owner/fast"] = files(save_tiny_edge(tmp_path / "made", text=TEXT))
     hub.models["owner/large"] = {"config.json": b"{}", "model.safetensors": b"ten gigabytes"}
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "evoxtral.inference.engines.torch_engine", raising=False)
-    monkeypatch.setattr("evoxtral.inference.engines.loading.find_spec", lambda name: None)
+    monkeypatch.delitem(sys.modules, "evoxtral.inference.engines.torch.engine", raising=False)
+    monkeypatch.setattr("evoxtral.inference.engines.registry.find_spec", lambda name: None)
     engine = load_engine("owner/fast", store=ModelStore(tmp_path))
     assert engine.name == "ctranslate2"
     assert engine.transcribe_windows([SOUND])[0].text == TEXT
     with pytest.raises(ModelError, match="owner/large: needs PyTorch"):
         load_engine("owner/large", store=ModelStore(tmp_path))
     assert "model.safetensors" not in hub.fetched
+
+
+@pytest.mark.parametrize("name", ["owner/realtime", "owner/adapter"])
+def test_a_model_of_no_family_is_refused_before_its_weights_are_fetched(
+    hub: LocalHub, tmp_path: Path, name: str
+) -> None:
+    hub.models["owner/realtime"] = {
+        "config.json": b'{"model_type": "voxtral_realtime"}',
+        "tekken.json": b"{}",
+        "model.safetensors": b"eight gigabytes",
+    }
+    named = {"base_model_name_or_path": "owner/realtime", "peft_type": "LORA"}
+    hub.models["owner/adapter"] = {"adapter_config.json": json.dumps(named).encode(), "adapter_model.safetensors": b"a"}
+    with pytest.raises(ModelError, match="is a voxtral_realtime model") as caught:
+        load_engine(name, store=ModelStore(tmp_path))
+    assert not [path for path in hub.fetched if path.endswith(".safetensors")]
+    assert str(caught.value) == "owner/realtime: is a voxtral_realtime model (Voxtral and Whisper models can be run)"
 
 
 def test_the_packaged_model_and_folders_need_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from evoxtral.audio import SAMPLE_RATE_HZ, load_audio
 from evoxtral.errors import ModelError
 from evoxtral.inference import load_engine
 from evoxtral.inference.engines.remote import RemoteEngine
+from evoxtral.models import ModelStore
 
 TEXT = "[excited] It WORKS! [laughs]"
 
@@ -113,17 +114,49 @@ def test_windows_come_back_in_order_though_sent_together(server: Server) -> None
     "trouble",
     [
         [(500, {"detail": "oops"})],
+        [(409, {"detail": "the model is being loaded"}), (425, b"")],
         [(503, b"", ("Retry-After", "0"))],
         [(429, b"slow down", ("Retry-After", "Wed, 21 Oct 2015 07:28:00 GMT"))],
         ["cut"],
         [(502, b"<html>"), "cut", (429, b"", ("Retry-After", "nonsense")), (504, b"")],
     ],
-    ids=["500", "503", "429 with a date", "cut connection", "all of it"],
+    ids=["500", "409 and 425", "503", "429 with a date", "cut connection", "all of it"],
 )
 def test_passing_trouble_is_waited_out(server: Server, trouble: list[Any]) -> None:
     server.answers = [*trouble, (200, {"text": TEXT})]
     assert engine(server).transcribe_windows([sound()])[0].text == TEXT
     assert len(server.forms) == len(trouble) + 1
+
+
+def test_waits_grow_from_one_failure_to_the_next(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits_s: list[float] = []
+    monkeypatch.setattr("evoxtral.inference.engines.remote.time.sleep", waits_s.append)
+    server.answers = [(429, b"")]
+    with pytest.raises(ModelError):
+        RemoteEngine(f"{server.address}#m", first_wait_s=8.0).transcribe_windows([sound()])
+    assert len(waits_s) == 5
+    # 8, 16, 32, 60, 60 s at most, and half of that at least.
+    for waited_s, step_s in zip(waits_s, (8, 16, 32, 60, 60), strict=True):
+        assert step_s / 2 <= waited_s <= step_s
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://me:sk-secret@gpu-box:8000/v1#m",
+        "HTTPS://sk-secret@gpu-box/v1",
+        "http://:sk-secret@gpu-box",
+        "http://me:sk/secret@gpu-box/v1",
+        "http://me:sk#secret@gpu-box/v1",
+        "me:sk-secret@gpu-box/v1",
+        "edge+https://me:sk-secret@gpu-box/x",
+    ],
+)
+@pytest.mark.parametrize("offline", [False, True])
+def test_a_password_in_an_address_is_never_told(address: str, offline: bool) -> None:
+    with pytest.raises(ModelError) as caught:
+        load_engine(address, store=ModelStore(offline=offline))
+    assert "secret" not in str(caught.value)
 
 
 def test_lasting_trouble_is_reported_after_a_few_attempts(server: Server) -> None:

@@ -17,7 +17,6 @@ from evoxtral.tags import CANONICAL, Category
 WRITER = "sentences"
 _MIN_EMPHASISED_LETTERS = 4
 _MAX_WORDS = 60
-_HOLDING = frozenset({Category.EMOTION, Category.DELIVERY})
 
 
 def write_scripts(
@@ -69,7 +68,7 @@ def _deal(rng: random.Random, pool: Sequence[str]) -> Iterator[str]:
 
 def _draw_sentences(rng: random.Random, brief: Brief, deck: Iterator[str]) -> list[str]:
     """As many sentences as the tags need room: each holds its own emotion and about one point tag."""
-    held = sum(CANONICAL[tag].category in _HOLDING for tag in brief.tags)
+    held = sum(CANONICAL[tag].category.holds for tag in brief.tags)
     points = len(brief.tags) - held
     wanted = max(1, held, (points + 1) // 2)
     if brief.slice_type is SliceType.PLAIN:
@@ -88,7 +87,7 @@ def _set_tags(rng: random.Random, brief: Brief, sentences: list[str], inside: fl
         _stress_a_word(rng, words)
     # before[i][j]: tags that stand before word j of sentence i; j = number of words is the sentence's end.
     before: list[list[list[str]]] = [[[] for _ in range(len(sentence) + 1)] for sentence in words]
-    holding = [tag for tag in brief.tags if CANONICAL[tag].category in _HOLDING]
+    holding = [tag for tag in brief.tags if CANONICAL[tag].category.holds]
     starts = rng.sample(range(len(words)), min(len(holding), len(words)))
     for index, tag in enumerate(holding):
         place = starts[index % len(starts)]
@@ -97,12 +96,12 @@ def _set_tags(rng: random.Random, brief: Brief, sentences: list[str], inside: fl
         if CANONICAL[tag].category not in taken:  # a second emotion in one sentence would never be heard
             slot.append(tag)
     for tag in brief.tags:
-        if CANONICAL[tag].category in _HOLDING:
+        if CANONICAL[tag].category.holds:
             continue
         sentence = rng.randrange(len(words))
         size = len(words[sentence])
         places = [0, size]
-        if tag == "pause":  # silence at either end of a recording is no pause
+        if CANONICAL[tag].category is Category.PAUSE:  # silence at either end of a recording is no pause
             places = [place for place in places if (sentence, place) not in ((0, 0), (len(words) - 1, size))]
         if size > 3 and inside and (not places or rng.random() < inside):
             places = [rng.randrange(1, size)]

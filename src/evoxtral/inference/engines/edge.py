@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.errors import ModelError
 from evoxtral.inference.engines.protocol import AlignedToken, Hypothesis
+from evoxtral.inference.engines.registry import EngineRequest, EngineRow, Probe, missing_packages
 from evoxtral.inference.hallucination_filter import is_doubtful, is_loop
+from evoxtral.models import resolve_model
+from evoxtral.models.families.whisper import END_OF_TEXT, NO_TIMESTAMPS, start_of_transcript
 
 WINDOW_S = 30.0
 _WINDOW_SAMPLES = int(WINDOW_S * SAMPLE_RATE_HZ)
@@ -76,7 +79,7 @@ class EdgeEngine:
             raise ModelError(f"{tokenizer_file}: is damaged: {error}", "copy it again") from error
         self._extract = FeatureExtractor(feature_size=self._models[1].n_mels)
         self.is_multilingual = bool(self._models[1].is_multilingual)
-        self._end_of_text = self._token("<|endoftext|>")
+        self._end_of_text = self._token(END_OF_TEXT)
         # The windows heard last with their encodings, so that aligning them does not encode them again.
         self._heard: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
 
@@ -108,7 +111,7 @@ class EdgeEngine:
     def transcribe_windows(self, windows: Sequence[NDArray[np.float32]], *, language: str = "en") -> list[Hypothesis]:
         """See `TranscriptionEngine`. Raises ModelError for a language that the model does not know."""
         hypotheses: list[Hypothesis] = []
-        prompt = [*self._start_sequence(language), self._token("<|notimestamps|>")]
+        prompt = [*self._start_sequence(language), self._token(NO_TIMESTAMPS)]
         for first in range(0, len(windows), self.batch_size):
             batch = windows[first : first + self.batch_size]
             encoded = self._encode(batch)
@@ -155,13 +158,13 @@ class EdgeEngine:
         return aligned
 
     def _start_sequence(self, language: str) -> list[int]:
-        if not self.is_multilingual:
-            if language != "en":
-                raise ModelError(f"{self.model}: knows English only, not {language!r}", "use --language en")
-            return [self._token("<|startoftranscript|>")]
-        if self._tokenizer.token_to_id(f"<|{language}|>") is None:
+        try:
+            names = start_of_transcript(language, multilingual=self.is_multilingual)
+        except ModelError as error:
+            raise ModelError(f"{self.model}: knows English only, not {language!r}", "use --language en") from error
+        if any(self._tokenizer.token_to_id(name) is None for name in names):
             raise ModelError(f"{self.model}: knows no language {language!r}", "give an ISO 639-1 code, such as en")
-        return [self._token(name) for name in ("<|startoftranscript|>", f"<|{language}|>", "<|transcribe|>")]
+        return [self._token(name) for name in names]
 
     def _token(self, name: str) -> int:
         number: int | None = self._tokenizer.token_to_id(name)
@@ -251,9 +254,36 @@ def available_cores() -> int:
     return min(cores, 8)
 
 
-def is_edge_model(folder: Path) -> bool:
+def _claims(folder: Path) -> bool:
     """Whether a folder holds a CTranslate2 model."""
     return (folder / "model.bin").is_file()
+
+
+def _load(request: EngineRequest) -> EdgeEngine:
+    assert request.weights is not None
+    return EdgeEngine(request.weights.folder, model=request.model)
+
+
+def _probe() -> Probe:
+    reinstall = "pip install --force-reinstall evoxtral"
+    if missing := missing_packages("ctranslate2", "faster_whisper", "onnxruntime", "tokenizers"):
+        return Probe(False, f"missing: {', '.join(missing)}", reinstall)
+    try:
+        resolve_model("edge")
+    except ModelError as error:
+        return Probe(False, error.message, error.hint)
+    return Probe(True, "the packaged model, in CTranslate2 on the processor")
+
+
+ENGINE = EngineRow(
+    name="edge",
+    named_by="edge, or a folder or hub id of a CTranslate2 Whisper",
+    extra=None,
+    probe=_probe,
+    load=_load,
+    claims_folder=_claims,
+    order=10,
+)
 
 
 def _tokens(text: str, offsets: Sequence[tuple[int, int]], result: Any) -> list[AlignedToken]:

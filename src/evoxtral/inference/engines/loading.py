@@ -1,13 +1,14 @@
 """From a model's name to the engine that runs it."""
 
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 
 from evoxtral.errors import ModelError
-from evoxtral.inference.engines.edge import EdgeEngine, is_edge_model
+from evoxtral.inference.engines.edge import EdgeEngine
 from evoxtral.inference.engines.protocol import TranscriptionEngine
+from evoxtral.inference.engines.registry import EngineRequest, Weights, engines, missing_packages
 from evoxtral.models import HUB_CACHE, ModelStore, resolve_model, split_model_name
+from evoxtral.models.checkpoints import base_of_adapter, describe_checkpoint, fetch_checkpoint
 
 
 def load_engine(
@@ -17,47 +18,41 @@ def load_engine(
 
     Args:
         model: "edge"; folder or hub id of a Voxtral, a Whisper, a CTranslate2 Whisper or an adapter, or BASE+ADAPTER;
-            or the address of an OpenAI-compatible API with the name of a model there (http://HOST:PORT/v1#MODEL).
+            or what else a row of the registry claims, such as the address of an OpenAI-compatible API with the name of
+            a model there (http://HOST:PORT/v1#MODEL).
         adapter: folder or hub id of an adapter. Not for CTranslate2 models, into which adapters are merged before
             they are converted.
-        store: where models are looked up and fetched to.
+        store: where models are looked up and fetched to. Of the hub, a model's configuration is fetched first, and its
+            weights only if an engine can run it.
         compiled: let PyTorch compile what it runs; the other engines have nothing to compile.
 
     Raises:
         ModelError: no such model, or it is not of a kind that this can run.
     """
-    if model.startswith(("http://", "https://")):
-        if store.offline:
-            raise ModelError(f"{model}: is an address, and offline none is called", "name a model on this machine")
-        if adapter is not None:
-            raise ModelError(f"{model}: takes no adapter", "name what the server serves after the #")
-        from evoxtral.inference.engines.remote import RemoteEngine
-
-        return RemoteEngine(model)
+    rows = engines()
+    for row in rows:
+        if row.claims_name(model):
+            return row.load(EngineRequest(model, adapter, compiled=compiled, offline=store.offline))
     base, named = split_model_name(model, store)
     if named is not None and adapter is not None:
         raise ModelError(f"{model}: names an adapter already", f"leave out {adapter}")
-    folder = _folder_of(base, store)
     adapter = named or adapter
-    if is_edge_model(folder):
-        if adapter is not None:
-            raise ModelError(
-                f"{base}: a CTranslate2 model takes no adapter", "merge it into the base model and convert that"
-            )
-        return EdgeEngine(folder, model=model)
-    try:
-        from evoxtral.inference.engines.torch_engine import TorchEngine, base_of_adapter
-    except ImportError as error:
-        raise ModelError(f"{model}: needs PyTorch", "pip install 'evoxtral[train]', or use the model edge") from error
-    merged = None if adapter is None else _folder_of(adapter, store)
-    if adapter is None and (named := base_of_adapter(folder)) is not None:
-        folder, merged = _folder_of(named, store), folder
-    return TorchEngine(str(folder), model=model, adapter=None if merged is None else str(merged), compiled=compiled)
-
-
-def _folder_of(name: str, store: ModelStore) -> Path:
-    where = resolve_model(name, store)
-    return where if isinstance(where, Path) else store.fetch(where, with_torch=find_spec("torch") is not None)
+    described = describe_checkpoint(base, store)
+    if adapter is None and (its_base := base_of_adapter(described)) is not None:
+        base, adapter = its_base, base
+        describe_checkpoint(base, store)
+    with_torch = not missing_packages("torch")
+    folder = fetch_checkpoint(base, store, with_torch=with_torch)
+    found = next((row for row in rows if row.claims_folder(folder)), None)
+    if found is None:
+        raise ModelError(f"{model}: is in no format that can be run", "Hugging Face's and CTranslate2's formats can")
+    if adapter is not None and not found.takes_adapters:
+        raise ModelError(
+            f"{base}: a model of the engine {found.name} takes no adapter", "merge it into the base model first"
+        )
+    merged = None if adapter is None else fetch_checkpoint(adapter, store, with_torch=with_torch)
+    request = EngineRequest(model, adapter, Weights(folder, merged), compiled, store.offline)
+    return found.load(request)
 
 
 @lru_cache(maxsize=1)

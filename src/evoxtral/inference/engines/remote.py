@@ -7,7 +7,6 @@ which no other is given.
 
 import io
 import json
-import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,10 @@ from evoxtral.audio import SAMPLE_RATE_HZ, write_audio
 from evoxtral.errors import ModelError
 from evoxtral.inference.engines.detokenizer import stripped
 from evoxtral.inference.engines.protocol import Hypothesis
+from evoxtral.inference.engines.registry import EngineRequest, EngineRow, Probe
+from evoxtral.models import without_credentials
 from evoxtral.retries import RetryPolicy, is_transient
+from evoxtral.settings import read_settings
 
 KEY_VARIABLE = "EVOXTRAL_REMOTE_KEY"
 OPENAI_KEY_VARIABLE = "OPENAI_API_KEY"
@@ -50,21 +52,28 @@ class RemoteEngine:
 
     def __init__(self, model: str, *, first_wait_s: float = _FIRST_WAIT_S) -> None:
         address, served = urldefrag(model)
-        parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ModelError(f"{model}: is not an address", "write http://HOST:PORT/v1#MODEL")
-        if parts.username is not None:
+        if "@" in address:
             # It would be written into transcripts with the model's name.
-            raise ModelError(f"{parts.hostname}: an address must not hold a key", f"set {KEY_VARIABLE} instead")
+            host = address.rpartition("@")[2].partition("/")[0]
+            raise ModelError(f"{host}: an address must not hold a key", f"set {KEY_VARIABLE} instead")
+        try:
+            parts = urlsplit(address)
+            is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # brackets without an end, a port that is no number
+            is_address = False
+        if not is_address:
+            raise ModelError(f"{without_credentials(model)}: is not an address", "write http://HOST:PORT/v1#MODEL")
         self.model = model
         self._address = address.rstrip("/") + "/audio/transcriptions"
         self._served = served or "evoxtral"
         self._retries = RetryPolicy(first_wait_s=first_wait_s)
-        self._key_variables = (KEY_VARIABLE, *([OPENAI_KEY_VARIABLE] if parts.hostname == _OPENAI_HOST else ()))
-        key = next((os.environ[name] for name in self._key_variables if os.environ.get(name)), None)
+        settings = read_settings()
+        is_openai = parts.hostname == _OPENAI_HOST
+        self._key_variables = (KEY_VARIABLE, *([OPENAI_KEY_VARIABLE] if is_openai else ()))
+        key = settings.remote_key or (settings.openai_key if is_openai else None)
         self._client = httpx.Client(
             timeout=_TIMEOUT_S,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            headers={"Authorization": f"Bearer {key.get_secret_value()}"} if key else {},
             limits=httpx.Limits(max_connections=_CONCURRENCY),
         )
 
@@ -178,3 +187,24 @@ def _reason(text: str, body: Any) -> str:
             if isinstance(words, str) and words:
                 return " ".join(words.split())[:300]
     return " ".join(text.split())[:300] or "nothing"
+
+
+def _load(request: EngineRequest) -> RemoteEngine:
+    if request.offline:
+        shown = without_credentials(request.model)
+        raise ModelError(f"{shown}: is an address, and offline none is called", "name a model on this machine")
+    if request.adapter is not None:
+        shown = without_credentials(request.model)
+        raise ModelError(f"{shown}: takes no adapter", "name what the server serves after the #")
+    return RemoteEngine(request.model)
+
+
+ENGINE = EngineRow(
+    name="remote",
+    named_by="the address of a server: http://HOST:PORT/v1#MODEL",
+    extra=None,
+    probe=lambda: Probe(True, "any OpenAI-compatible server: --model http://HOST:PORT/v1#MODEL"),
+    load=_load,
+    claims_name=lambda name: name.lower().startswith(("http://", "https://")),
+    order=30,
+)

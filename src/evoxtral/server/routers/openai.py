@@ -15,13 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from evoxtral.errors import EvoxtralError
 from evoxtral.inference.formats import WRITERS
+from evoxtral.inference.options import TranscribeOptions
 from evoxtral.inference.transcript import Transcript
 from evoxtral.server.fields import read_fields
 from evoxtral.server.problems import Problem
 from evoxtral.server.routers.speak import AUDIO, file_response
 from evoxtral.server.routers.transcribe import PROBLEMS, event, form_of
 from evoxtral.server.speaking import FORMATS
-from evoxtral.server.transcribing import NewText, Options, Progress, Transcriber
+from evoxtral.server.transcribing import NewText, Progress, Transcriber
 
 router = APIRouter(prefix="/v1/audio", tags=["OpenAI"])
 
@@ -60,7 +61,7 @@ async def transcriptions(request: Request) -> Response:
             f"timestamp_granularities goes with response_format verbose_json, not {kind}",
             "leave one of them out",
         )
-    options = Options(language=language, times=kind in _WITH_TIMES, diarize=kind == "diarized_json")
+    options = TranscribeOptions(language=language, times=kind in _WITH_TIMES, diarize=kind == "diarized_json")
     name = upload.filename or "upload"
     if stream:
         following = transcriber.follow(upload.file, name, options, request.is_disconnected)

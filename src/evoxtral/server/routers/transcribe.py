@@ -3,16 +3,18 @@
 import json
 from collections.abc import AsyncIterator
 from dataclasses import asdict
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
 from evoxtral.errors import EvoxtralError
+from evoxtral.inference.options import TranscribeOptions
 from evoxtral.inference.transcript import Transcript
 from evoxtral.server.fields import Fields, read_fields
 from evoxtral.server.problems import MEDIA_TYPE, Problem
-from evoxtral.server.transcribing import NewText, Options, Progress, Transcriber
+from evoxtral.server.transcribing import NewText, Progress, Transcriber
 
 router = APIRouter(tags=["transcription"])
 
@@ -38,15 +40,23 @@ def form_of(**fields: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
-def read_options(fields: Fields) -> Options:
-    """What all transcription addresses of our own take."""
-    return Options(
-        language=fields.text("language") or "en",
-        times=fields.flag("times", default=True),
-        diarize=fields.flag("diarize"),
-        min_speakers=fields.whole("min_speakers", 1, _MAX_SPEAKERS),
-        max_speakers=fields.whole("max_speakers", 1, _MAX_SPEAKERS),
-    )
+def read_options(fields: Fields) -> TranscribeOptions:
+    """What all transcription addresses of our own take.
+
+    Raises:
+        Problem: a field has no such value, or two of them contradict each other.
+    """
+    values: dict[str, Any] = {
+        "language": fields.text("language") or "en",
+        "times": fields.flag("times", default=True),
+        "diarize": fields.flag("diarize"),
+        "min_speakers": fields.whole("min_speakers", 1, _MAX_SPEAKERS),
+        "max_speakers": fields.whole("max_speakers", 1, _MAX_SPEAKERS),
+    }
+    try:
+        return TranscribeOptions(**values)
+    except EvoxtralError as error:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.message, error.hint) from error
 
 
 _FORM = form_of(

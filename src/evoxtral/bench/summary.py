@@ -1,0 +1,110 @@
+"""Scores as Markdown tables: the summary of one system for a card or a terminal, and several side by side.
+
+Knows reports; makes no figure itself. What comes from predictions (names, tags) is escaped.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from evoxtral import markdown
+from evoxtral.bench.baselines import MOST_FREQUENT, NO_TAGS, TEXT_ONLY
+from evoxtral.bench.bootstrap import Estimate
+from evoxtral.bench.comparing import Comparison
+from evoxtral.bench.metrics.registry import FIGURES, LABELS
+from evoxtral.bench.plots import number, with_interval
+from evoxtral.bench.scoring import Report
+from evoxtral.data.records import Prediction
+
+BASELINE_LABELS = {NO_TAGS: "no tags", MOST_FREQUENT: "most frequent tag", TEXT_ONLY: "text-only tagger"}
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """What was scored: a name for the title, and facts about it, label by label."""
+
+    name: str
+    facts: Mapping[str, str]
+
+
+def describe_system(predictions: Sequence[Prediction], *, name: str | None = None) -> System:
+    """A system by what its predictions say of themselves; lines of other systems may say nothing."""
+    first = predictions[0]
+    model = "unnamed system" if first.model is None else first.model
+    facts = {"Model": model + (f" + {first.adapter}" if first.adapter else "")}
+    if first.engine:
+        facts["Engine"] = first.engine
+    if first.options:
+        facts["Options"] = ", ".join(f"{key} {value}" for key, value in sorted(first.options.items()))
+    if first.model_digest:
+        facts["Weights, SHA-256"] = first.model_digest
+    times = sorted(prediction.time for prediction in predictions if prediction.time)
+    if times:
+        facts["Transcribed"] = times[-1].partition("T")[0]
+    seconds = [prediction.compute_s for prediction in predictions if prediction.compute_s is not None]
+    if seconds:
+        facts["Computing time"] = f"{sum(seconds):.0f} s for {len(seconds)} clips"
+    if first.version:
+        facts["Evoxtral"] = first.version
+    return System(name or facts["Model"], facts)
+
+
+def markdown_summary(report: Report, system: System) -> str:
+    """Tables of the figures with intervals and baselines, and of the tags."""
+    baselines = {BASELINE_LABELS[name]: baseline.baseline_figures for name, baseline in report.baselines.items()}
+    rows = [
+        [label, shown(report.figures, name), *(_value(figures, name) for figures in baselines.values())]
+        for name, label in LABELS.items()
+    ]
+    tags = [
+        [
+            markdown.escape(tag),
+            *(int(report.totals[f"tag/{side}/{tag}"]) for side in ("reference", "hypothesis")),
+            *(number(figures[name].value) for name in ("precision", "recall")),
+            with_interval(figures["f1"]),
+        ]
+        for tag, figures in tags_by_support(report)
+    ]
+    parts = [markdown.table(["", markdown.escape(system.name), *baselines], rows)]
+    if tags:
+        parts.append(markdown.table(["tag", "said", "written", "precision", "recall", "F1"], tags))
+    notes = [f"Note: {markdown.escape(note)}." for note in report.notes]
+    return "\n\n".join([*parts, "\n".join([method_line(report), *notes])]) + "\n"
+
+
+def comparison_table(comparison: Comparison) -> str:
+    """Figures of several systems side by side, differences from the first with their p-values."""
+    first, *others = comparison.reports
+    head = ["", markdown.escape(first)]
+    head += [part for name in others for part in (markdown.escape(name), "difference", "p")]
+    rows = []
+    for figure, label in LABELS.items():
+        row = [label, shown(comparison.reports[first].figures, figure)]
+        for name in others:
+            found = comparison.differences[name][figure]
+            row.append(shown(comparison.reports[name].figures, figure))
+            row.append(with_interval(Estimate(found.value, found.ci), FIGURES[figure].percent))
+            row.append("–" if found.p is None else f"{found.p:.3f}")
+        rows.append(row)
+    return f"{markdown.table(head, rows)}\n\n{method_line(comparison.reports[first])}\n"
+
+
+def shown(figures: Mapping[str, Estimate], name: str) -> str:
+    """A figure with its interval, in its unit."""
+    return with_interval(figures[name], FIGURES[name].percent)
+
+
+def method_line(report: Report) -> str:
+    units = len({clip.record.unit for clip in report.clips})
+    return (
+        f"{len(report.clips)} clips of {units} scripts. In parentheses: 95 % intervals, {report.resamples} resamples "
+        f"of scripts (seed {report.seed})."
+    )
+
+
+def tags_by_support(report: Report) -> list[tuple[str, dict[str, Estimate]]]:
+    """What `Report.per_tag` holds, the most frequent tags of the references first."""
+    return sorted(report.per_tag.items(), key=lambda item: (-float(report.totals[f"tag/reference/{item[0]}"]), item[0]))
+
+
+def _value(figures: Mapping[str, Estimate], name: str) -> str:
+    return number(figures[name].value, FIGURES[name].percent) if name in figures else ""

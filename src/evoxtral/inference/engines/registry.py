@@ -1,0 +1,123 @@
+"""The transcription engines that there are: one row each, found in the modules beside this one.
+
+An engine is a module (or package) of this folder that defines `ENGINE`, an `EngineRow`; it imports nothing heavy until
+its row is asked to probe or to load. `load_engine`, `doctor` and the command line read the rows and name no engine.
+Knows rows; knows nothing of models, files or sound.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from evoxtral.inference.engines.protocol import TranscriptionEngine
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Local weights that were named: the model's folder, and that of an adapter or None."""
+
+    folder: Path
+    adapter: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRequest:
+    """What an engine is loaded for.
+
+    Attributes:
+        model: the model's name as the user gave it, which the transcript repeats.
+        adapter: the adapter's name as the user gave it.
+        weights: where the weights lie; None for engines that are named by `EngineRow.claims_name`.
+        compiled: whether to compile what can be compiled.
+        offline: whether the network must not be used.
+    """
+
+    model: str
+    adapter: str | None = None
+    weights: Weights | None = None
+    compiled: bool = False
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Whether an engine can run on this machine; looks at packages and devices, loads no model and calls nobody.
+
+    Attributes:
+        present: whether it can.
+        detail: one line: what it runs, or what it lacks.
+        remedy: the command that adds it or makes it better; None where there is nothing to do.
+    """
+
+    present: bool
+    detail: str
+    remedy: str | None = None
+
+
+def _claims_no_name(name: str) -> bool:
+    return False
+
+
+def _claims_no_folder(folder: Path) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRow:
+    """One engine.
+
+    Attributes:
+        name: what `doctor` calls it, and the key of the row.
+        named_by: one line for the help of `--model`: what names a model of this engine.
+        extra: the optional group of packages that it needs (`pip install 'evoxtral[EXTRA]'`); None: always there.
+        probe: looks whether it can run here.
+        load: makes the engine. Raises ModelError: a package is missing, or the model cannot be used.
+        claims_name: whether a model's name is for this engine, no weights being on this machine (an address).
+        claims_folder: whether a folder of weights is for this engine. Rows are asked in the order of `order`.
+        takes_adapters: whether it merges adapters into weights.
+        order: rows with a smaller number are asked and listed first.
+    """
+
+    name: str
+    named_by: str
+    extra: str | None
+    probe: Callable[[], Probe]
+    load: Callable[[EngineRequest], TranscriptionEngine]
+    claims_name: Callable[[str], bool] = _claims_no_name
+    claims_folder: Callable[[Path], bool] = _claims_no_folder
+    takes_adapters: bool = False
+    order: int = 50
+
+
+def engines() -> tuple[EngineRow, ...]:
+    """All rows in order: of the modules of this folder, and those that were registered."""
+    package: Any = importlib.import_module(__package__)
+    modules = (
+        importlib.import_module(f"{__package__}.{found.name}") for found in pkgutil.iter_modules(package.__path__)
+    )
+    rows = {row.name: row for module in modules if isinstance(row := getattr(module, "ENGINE", None), EngineRow)}
+    return tuple(sorted((rows | _REGISTERED).values(), key=lambda row: (row.order, row.name)))
+
+
+def register_engine(row: EngineRow) -> None:
+    """Add an engine that is no module of this folder; one of the same name is replaced."""
+    _REGISTERED[row.name] = row
+
+
+def missing_packages(*modules: str) -> list[str]:
+    """Which modules cannot be imported; imports none."""
+
+    def is_missing(module: str) -> bool:
+        try:
+            return find_spec(module) is None
+        except (ImportError, ValueError):  # its parent is missing, or it is only half there
+            return True
+
+    return [module for module in modules if is_missing(module)]
+
+
+_REGISTERED: dict[str, EngineRow] = {}

@@ -1,0 +1,91 @@
+"""Batches of windows through a model of transformers: as many at a time as the memory holds.
+
+Knows windows, devices and memory; how a text is written is known by `writers`, what differs between models by their
+families (`evoxtral.models.families`).
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from evoxtral.errors import ModelError
+from evoxtral.inference.engines.detokenizer import stripped
+from evoxtral.inference.engines.protocol import Hypothesis
+from evoxtral.inference.engines.registry import Weights
+from evoxtral.inference.engines.torch.writers import make_writer
+from evoxtral.models.checkpoints import attach_adapter, load_checkpoint, loading
+
+_LOG = logging.getLogger(__name__)
+
+WINDOW_S = 30.0
+# Windows at a time: what fills an 80 GB GPU's time (it halves where memory is short), and what helps a processor.
+_BATCH_ON_GPU = 64
+_BATCH_ON_CPU = 2
+
+
+class TorchEngine:
+    """A checkpoint in transformers' format, of any family.
+
+    Args:
+        weights: folder of the base model, and of a PEFT adapter, which is merged into the base's weights in memory.
+        model: the name that the user gave.
+        compiled: on a GPU, compile the layers; worth its ten seconds where there is much to hear.
+
+    Raises:
+        ModelError: a package is missing, or the folders hold nothing that can be run.
+    """
+
+    name = "torch"
+
+    def __init__(self, weights: Weights, *, model: str, compiled: bool = False) -> None:
+        self.model = model
+        on_gpu = torch.cuda.is_available()
+        self.batch_size = _BATCH_ON_GPU if on_gpu else _BATCH_ON_CPU
+        speech = load_checkpoint(weights.folder, dtype=torch.bfloat16 if on_gpu else torch.float32)
+        if weights.adapter is not None:
+            speech.model = attach_adapter(speech.model, weights.adapter).merge_and_unload()
+        self.max_window_s = min(WINDOW_S, speech.max_window_s or WINDOW_S)
+        with loading(weights.folder):
+            speech.model.to("cuda" if on_gpu else "cpu").eval()
+            self._writer = make_writer(speech, compiled=compiled and on_gpu)
+
+    def transcribe_windows(self, windows: Sequence[NDArray[np.float32]], *, language: str = "en") -> list[Hypothesis]:
+        """See `TranscriptionEngine`. Raises ModelError if one window alone does not fit into memory."""
+        # Windows of like length end together; a batch is as slow as its longest text.
+        order = sorted(range(len(windows)), key=lambda index: len(windows[index]))
+        hypotheses: list[Hypothesis | None] = [None] * len(windows)
+        first = 0
+        while first < len(order):
+            batch = order[first : first + self.batch_size]
+            try:
+                heard = self._writer.transcribe([windows[index] for index in batch], language)
+            except torch.OutOfMemoryError as error:
+                self._halve(len(batch), error)
+                continue
+            for index, hypothesis in zip(batch, heard, strict=True):
+                hypotheses[index] = hypothesis
+            first += len(batch)
+        return [hypothesis for hypothesis in hypotheses if hypothesis is not None]
+
+    def stream_window(self, window: NDArray[np.float32], *, language: str = "en") -> Iterator[str]:
+        """See `TokenStreamer`. Raises ModelError if the window does not fit into memory."""
+        try:
+            yield from stripped(self._writer.stream(window, language))
+        except torch.OutOfMemoryError as error:
+            raise self._too_large() from error
+
+    def _halve(self, windows: int, error: Exception) -> None:
+        if windows == 1:
+            raise self._too_large() from error
+        self.batch_size = windows // 2
+        self._writer.forget_buffers()
+        torch.cuda.empty_cache()
+        _LOG.warning("out of GPU memory with %d windows at a time; going on with %d", windows, self.batch_size)
+
+    def _too_large(self) -> ModelError:
+        return ModelError(
+            f"{self.model}: one window does not fit into the GPU's memory", "free some, or use a smaller model"
+        )

@@ -1,0 +1,175 @@
+"""From windows to texts: by the fast decoder where a model's decoder is a Llama, else by steps of the model itself.
+
+Knows prompts, tokens and log-probabilities; nothing of batches that do not fit, files or long recordings.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from evoxtral.errors import ModelError
+from evoxtral.inference.engines.detokenizer import decoded
+from evoxtral.inference.engines.protocol import Hypothesis
+from evoxtral.inference.engines.torch.greedy_decoder import GreedyDecoder
+from evoxtral.inference.engines.torch.kv_cache import DecodedRow
+from evoxtral.models.families.protocol import PromptEmbedder, SpeechModel, StepReader
+from evoxtral.models.log_mel import to_rows
+
+# Nobody says more in thirty seconds, tags included.
+_MAX_NEW_TOKENS = 400
+# Prompts of other languages are a few tokens longer than that for English.
+_SPARE_POSITIONS = 8
+
+
+class Writer(Protocol):
+    """Writes greedily what windows say."""
+
+    def transcribe(self, windows: Sequence[NDArray[np.float32]], language: str) -> list[Hypothesis]:
+        """One hypothesis a window."""
+        ...
+
+    def stream(self, window: NDArray[np.float32], language: str) -> Iterator[str]:
+        """The text of one window as it is written."""
+        ...
+
+    def forget_buffers(self) -> None:
+        """Give back memory that was kept for the next batch."""
+
+
+def make_writer(speech: SpeechModel, *, compiled: bool = False) -> Writer:
+    """The fastest writer that a model has.
+
+    Args:
+        speech: the model, on its device and in evaluation.
+        compiled: also compile the layers, where the writer can.
+
+    Raises:
+        ModelError: the model offers neither `PromptEmbedder` nor `StepReader`.
+    """
+    if isinstance(speech, PromptEmbedder):
+        return LlamaWriter(speech, compiled=compiled)
+    if isinstance(speech, StepReader):
+        return StepWriter(speech)
+    raise ModelError(f"{speech.family.title} models cannot be transcribed with", "their family offers no reader")
+
+
+class LlamaWriter:
+    """Writes by `GreedyDecoder` after embedded prompts."""
+
+    def __init__(self, speech: Any, *, compiled: bool = False) -> None:
+        self._speech = speech
+        if compiled:
+            for layer in speech.encoder.layers:
+                layer.compile()
+        positions = len(speech.prompt(1, "en")) + _SPARE_POSITIONS + _MAX_NEW_TOKENS
+        self._decoder = GreedyDecoder(
+            speech.decoder, speech.output_layer, end_token=speech.end_token, positions=positions, compiled=compiled
+        )
+
+    @torch.inference_mode()
+    def transcribe(self, windows: Sequence[NDArray[np.float32]], language: str) -> list[Hypothesis]:
+        return _hypotheses(self._speech, self._decoder.decode(self._prompts(windows, language), _MAX_NEW_TOKENS))
+
+    def stream(self, window: NDArray[np.float32], language: str) -> Iterator[str]:
+        tokens = self._decoder.stream(self._prompts([window], language), _MAX_NEW_TOKENS)
+        return _detokenized(self._speech, tokens)
+
+    def forget_buffers(self) -> None:
+        self._decoder.forget_buffers()
+
+    @torch.inference_mode()
+    def _prompts(self, windows: Sequence[NDArray[np.float32]], language: str) -> Tensor:
+        """The embedded prompts, shape (rows, length, width)."""
+        prompt = self._speech.prompt(1, language)
+        embedded: Tensor = self._speech.embed_prompts(prompt, _features(self._speech, windows))
+        return embedded
+
+
+class StepWriter:
+    """Writes by steps of the model itself."""
+
+    def __init__(self, speech: Any) -> None:
+        self._speech = speech
+
+    @torch.inference_mode()
+    def transcribe(self, windows: Sequence[NDArray[np.float32]], language: str) -> list[Hypothesis]:
+        prompt = self._speech.prompt(1, language)
+        read = self._speech.reader(_features(self._speech, windows))
+        rows = decode_by_steps(read, [prompt] * len(windows), self._speech, self._limit(prompt))
+        return _hypotheses(self._speech, rows)
+
+    def stream(self, window: NDArray[np.float32], language: str) -> Iterator[str]:
+        return _detokenized(self._speech, self._stream_tokens(window, self._speech.prompt(1, language)))
+
+    def forget_buffers(self) -> None:
+        """Nothing is kept."""
+
+    @torch.inference_mode()
+    def _stream_tokens(self, window: NDArray[np.float32], prompt: list[int]) -> Iterator[int]:
+        read = self._speech.reader(_features(self._speech, [window]))
+        tokens = torch.tensor([prompt], device=self._speech.model.device)
+        for _ in range(self._limit(prompt)):
+            token = read(tokens).argmax(dim=-1)
+            if int(token) == self._speech.end_token:
+                return
+            yield int(token)
+            tokens = token[:, None]
+
+    def _limit(self, prompt: list[int]) -> int:
+        positions: int | None = self._speech.max_positions
+        return _MAX_NEW_TOKENS if positions is None else min(_MAX_NEW_TOKENS, positions - len(prompt))
+
+
+def decode_by_steps(
+    read: Callable[[Tensor], Tensor], prompts: Sequence[Sequence[int]], speech: SpeechModel, max_new_tokens: int
+) -> list[DecodedRow]:
+    """Take the likeliest token of each row until all rows have ended.
+
+    Args:
+        read: see `StepReader`.
+        prompts: of one length.
+    """
+    device = speech.model.device
+    tokens = torch.tensor(prompts, device=device)
+    rows, end = len(prompts), speech.end_token
+    ended = torch.zeros(rows, dtype=torch.bool, device=device)
+    log_probability = torch.zeros(rows, device=device)
+    counts = torch.zeros(rows, dtype=torch.long, device=device)
+    text: list[Tensor] = []
+    for _ in range(max_new_tokens):
+        best, token = (logits := read(tokens)).max(dim=-1)
+        log_probability += torch.where(ended, 0.0, best - logits.logsumexp(dim=-1))
+        counts += ~ended
+        token = torch.where(ended, end, token)
+        ended |= token == end
+        text.append(token)
+        if bool(ended.all()):
+            break
+        tokens = token[:, None]
+    decoded_tokens = torch.stack(text, dim=1).tolist()
+    means = (log_probability / counts).tolist()
+    return [
+        DecodedRow([token for token in row if token != end], mean)
+        for row, mean in zip(decoded_tokens, means, strict=True)
+    ]
+
+
+def _features(speech: SpeechModel, windows: Sequence[NDArray[np.float32]]) -> Tensor:
+    audio = to_rows(windows, speech.model.device)
+    return speech.features(audio, [1] * len(windows)).to(speech.model.dtype)
+
+
+def _hypotheses(speech: SpeechModel, rows: Sequence[DecodedRow]) -> list[Hypothesis]:
+    texts = speech.tokenizer.batch_decode([row.tokens for row in rows], skip_special_tokens=True)
+    return [
+        Hypothesis(text.strip(), row.mean_log_probability if row.tokens else None)
+        for text, row in zip(texts, rows, strict=True)
+    ]
+
+
+def _detokenized(speech: SpeechModel, tokens: Iterator[int]) -> Iterator[str]:
+    return decoded(tokens, lambda read: str(speech.tokenizer.decode(read, skip_special_tokens=True)))

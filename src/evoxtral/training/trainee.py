@@ -1,0 +1,150 @@
+"""The model of a recipe, as the trainer sees it: windows to batches, batches to logits or texts. One for all families.
+
+Knows batches and autocast; what differs between models is known by their families (`evoxtral.models.families`).
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from evoxtral.errors import RecipeError
+from evoxtral.models.checkpoints import fetch_checkpoint, load_checkpoint
+from evoxtral.models.families.protocol import SpeechModel
+from evoxtral.training.augment import augment
+from evoxtral.training.base_model import check_base
+from evoxtral.training.batches import Batch, TokenLogits, make_batch
+from evoxtral.training.packing import Window
+from evoxtral.training.recipe import Augmentation, Recipe
+
+_FULL_SCALE = 32767
+
+
+class Trainee:
+    """A loaded checkpoint for training.
+
+    Args:
+        speech: the checkpoint. An encoder that its family never adapts is frozen, and runs as inference runs it: in its
+            own precision, and as if in evaluation.
+        language: ISO 639-1 code that prompts name; None lets the model find it, where it can.
+
+    Attributes:
+        model: the pretrained model, without adapters.
+        tokenizer: turns text into ids and back.
+        max_window_s: no window may be longer; None where any length goes.
+    """
+
+    def __init__(self, speech: SpeechModel, *, language: str | None = "en") -> None:
+        self.speech = speech
+        self.model: Any = speech.model
+        self.tokenizer: Any = speech.tokenizer
+        self.max_window_s = speech.max_window_s
+        self._language = language
+        if speech.family.encoder_lora_targets is None:
+            encoder = speech.encoder
+            encoder.requires_grad_(False)
+            encoder.forward = _outside_autocast(encoder.forward)
+
+    def prompt(self, windows: int = 1) -> list[int]:
+        """Token ids before the text of a recording of so many windows of the encoder."""
+        return self.speech.prompt(windows, self._language)
+
+    def collate(self, windows: Sequence[Window]) -> Batch:
+        """Make a batch on the CPU.
+
+        Raises:
+            RecipeError: a text is longer than the model's decoder.
+        """
+        counts = [max(1, -(-len(window.samples) // self.speech.window_samples)) for window in windows]
+        prompts = [self.prompt(count) for count in counts]
+        targets = [self.speech.encode_target(window.text) for window in windows]
+        limit = self.speech.max_positions
+        for window, prompt, target in zip(windows, prompts, targets, strict=True):
+            if limit is not None and len(prompt) + len(target) - 1 > limit:
+                raise RecipeError(
+                    f"a target of more than {limit} tokens: {window.text[:60]!r}...",
+                    "leave the clip out or lower packing.probability",
+                )
+        return make_batch(windows, prompts, targets, audio_windows=counts, padding_token=self.speech.padding_token)
+
+    def token_logits(
+        self, model: Any, batch: Batch, augmentation: Augmentation | None, *, with_base: bool = False
+    ) -> TokenLogits:
+        """Run `model`, which wraps this one's, on a batch on its device; `with_base` asks for `base_logits`."""
+        ids, first = batch["input_ids"], batch["first_target"]
+        features = self._features(batch, augmentation)
+        plain, base_logits = batch["plain"], None
+        if with_base and plain.any():
+            rows = plain.repeat_interleave(torch.tensor(batch["audio_windows"], device=plain.device))
+            with _without_adapter(model) as base:
+                base_logits = self.speech.logits(base, ids[plain], features[rows], first)
+        logits = self.speech.logits(model, ids, features, first)
+        return TokenLogits(logits, batch["labels"][:, first:], base_logits)
+
+    @torch.no_grad()
+    def transcribe(self, model: Any, batch: Batch, max_new_tokens: int, temperature: float = 0.0) -> list[str]:
+        """Write what each window of a batch says, greedily or by sampling; the batch's labels are not looked at."""
+        # At a temperature, from the whole distribution.
+        decoding = {"do_sample": True, "temperature": temperature, "top_k": 0} if temperature else {"do_sample": False}
+        prompts = [self.prompt(count) for count in batch["audio_windows"]]
+        written = self.speech.generate(model, prompts, self._features(batch, None), max_new_tokens, decoding)
+        texts: list[str] = self.tokenizer.batch_decode(written, skip_special_tokens=True)
+        return [text.strip() for text in texts]
+
+    def checkpoint_activations(self) -> None:
+        """From now on recompute activations of layers that may be trained in the backward pass."""
+        frozen_encoder = self.speech.family.encoder_lora_targets is None
+        part = self.speech.decoder if frozen_encoder else self.model
+        # The name that this version of transformers has for it.
+        enable = getattr(part, "activation_checkpointing_enable", None) or part.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
+
+    def compile(self) -> None:
+        """From now on run each layer compiled: one graph serves all layers of a kind."""
+        for layer in [*self.speech.encoder.layers, *self.speech.decoder.layers]:
+            layer.compile()
+
+    def save_processor(self, folder: Path) -> None:
+        """Write tokenizer and feature extractor beside saved weights."""
+        self.speech.save_processor(folder)
+
+    def _features(self, batch: Batch, augmentation: Augmentation | None) -> torch.Tensor:
+        audio = batch["samples"].float() / _FULL_SCALE
+        change = None if augmentation is None else partial(augment, settings=augmentation)
+        return self.speech.features(audio, batch["audio_windows"], change)
+
+
+def load_trainee(recipe: Recipe) -> Trainee:
+    """Load the recipe's pretrained model and processor.
+
+    Raises:
+        ModelError: the base is missing or damaged; RecipeError: it is of another family.
+    """
+    family = check_base(recipe)
+    in_half = recipe.optimisation.precision == "bf16" and family.frozen_in_half
+    folder = fetch_checkpoint(recipe.base_source)
+    speech = load_checkpoint(folder, dtype=torch.bfloat16 if in_half else torch.float32)
+    return Trainee(speech, language=recipe.language)
+
+
+@contextmanager
+def _without_adapter(model: Any) -> Iterator[Any]:
+    """The base of a `PeftModel` in training, as it was published: no adapter, dropout, noise on embeddings or graph."""
+    adapted = getattr(model, "module", model)  # inside DistributedDataParallel
+    adapted.eval()
+    with torch.no_grad(), adapted.disable_adapter():
+        yield adapted
+    adapted.train()
+
+
+def _outside_autocast(forward: Any) -> Any:
+    """Run a frozen module in the precision of its weights; under autocast its norms would be made in float32."""
+
+    def run(input_features: torch.Tensor, *arguments: Any, **options: Any) -> Any:
+        with torch.autocast(input_features.device.type, enabled=False), torch.no_grad():
+            return forward(input_features, *arguments, **options)
+
+    return run

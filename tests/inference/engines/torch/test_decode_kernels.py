@@ -1,0 +1,94 @@
+"""The GPU's kernels, run by Triton's interpreter (see `conftest.py`): a Llama of transformers says what is right."""
+
+from typing import Any
+
+import pytest
+
+pytest.importorskip("triton", reason="Triton is made for Linux only")
+
+import torch
+from torch.nn import functional
+from transformers import LlamaConfig, LlamaModel
+
+from evoxtral.inference.engines.torch.decode_kernels import Attention
+from evoxtral.inference.engines.torch.greedy_decoder import GreedyDecoder
+
+VOCABULARY, HIDDEN, END, POSITIONS = 96, 48, 0, 160
+
+
+@pytest.fixture(scope="module")
+def llama() -> Any:
+    torch.manual_seed(3)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=HIDDEN,
+        intermediate_size=80,
+        num_hidden_layers=2,
+        num_attention_heads=6,  # three share a key, which is no power of two
+        num_key_value_heads=2,
+        head_dim=16,
+        initializer_range=0.3,
+    )
+    return LlamaModel(config).eval()
+
+
+@pytest.fixture(scope="module")
+def head() -> torch.nn.Linear:
+    torch.manual_seed(4)
+    return torch.nn.Linear(HIDDEN, VOCABULARY, bias=False)
+
+
+@torch.no_grad()
+def follow(llama: Any, head: torch.nn.Linear, prompt: torch.Tensor, count: int) -> list[int]:
+    """Greedy, the whole text read anew for each token."""
+    written: list[int] = []
+    while len(written) < count and (not written or written[-1] != END):
+        tokens = llama.embed_tokens(torch.tensor([written], dtype=torch.long))
+        read = llama(inputs_embeds=torch.cat([prompt[None], tokens], dim=1)).last_hidden_state
+        written.append(int(head(read[0, -1]).argmax()))
+    return [token for token in written if token != END]
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("length", [1, 60])  # 60 and the text reach over the first 64 positions
+def test_a_decoder_with_kernels_writes_what_the_model_says(
+    llama: Any, head: torch.nn.Linear, rows: int, length: int
+) -> None:
+    prompts = torch.randn(rows, length, HIDDEN, generator=torch.Generator().manual_seed(rows)) * 0.3
+    decoder = GreedyDecoder(llama, head, end_token=END, positions=POSITIONS)
+    state = decoder._state(rows, prompts)
+    decoder._add_kernels(state)
+    assert (state.one_row is not None) == (rows == 1)
+    heard = decoder.decode(prompts, 12)
+    assert [row.tokens for row in heard] == [follow(llama, head, prompt, 12) for prompt in prompts]
+    assert len({tuple(row.tokens) for row in heard}) == rows
+
+
+@pytest.mark.parametrize("filled", [0, 1, 63, 64, 65, 128, 159])
+def test_attention_hears_what_is_filled_and_itself(filled: int) -> None:
+    rows, heads, kv_heads, head_dim = 2, 6, 2, 16
+    random = torch.Generator().manual_seed(filled)
+    keys, values = torch.randn(2, rows, kv_heads, POSITIONS, head_dim, generator=random)
+    qkv = torch.randn(rows, (heads + 2 * kv_heads) * head_dim, generator=random)
+    angles = torch.rand(POSITIONS, head_dim // 2, generator=random).repeat(1, 2)
+    cosine, sine = angles.cos(), angles.sin()
+    # What stands behind the filled positions must not be heard, whatever it is.
+    keys[:, :, filled:] = values[:, :, filled:] = float("nan")
+
+    def turned(vectors: torch.Tensor) -> torch.Tensor:
+        first, second = vectors.chunk(2, dim=-1)
+        return vectors * cosine[filled] + torch.cat([-second, first], dim=-1) * sine[filled]
+
+    query, key, value = qkv.view(rows, -1, head_dim).split([heads, kv_heads, kv_heads], dim=1)
+    all_keys = torch.cat([keys[:, :, :filled], turned(key)[:, :, None]], dim=2)
+    all_values = torch.cat([values[:, :, :filled], value[:, :, None]], dim=2)
+    expected = functional.scaled_dot_product_attention(
+        turned(query)[:, :, None], all_keys, all_values, enable_gqa=True
+    ).reshape(rows, -1)
+
+    attention = Attention(rows, heads=heads, kv_heads=kv_heads, head_dim=head_dim, positions=POSITIONS, like=qkv)
+    for _ in range(2):  # what joins the chunks counts them anew each time
+        heard = attention(qkv, cosine, sine, torch.tensor([filled]), keys, values)
+        torch.testing.assert_close(heard, expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(keys[:, :, : filled + 1], all_keys)
+    torch.testing.assert_close(values[:, :, : filled + 1], all_values)

@@ -1,0 +1,318 @@
+"""The torch engine writes, token by token, what plain `generate` writes with the same weights in float32."""
+
+import logging
+import shutil
+from collections.abc import Callable
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from evoxtral.audio import SAMPLE_RATE_HZ
+from evoxtral.errors import ModelError
+from evoxtral.inference import load_engine
+from evoxtral.inference.engines.protocol import TokenStreamer
+from evoxtral.inference.engines.torch.engine import TorchEngine
+from evoxtral.inference.engines.torch.greedy_decoder import GreedyDecoder
+from tiny_models import save_tiny_voxtral, save_tiny_whisper
+
+MAX_NEW_TOKENS = 40
+
+
+@pytest.fixture(autouse=True)
+def _short_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random models rarely end by themselves."""
+    monkeypatch.setattr("evoxtral.inference.engines.torch.writers._MAX_NEW_TOKENS", MAX_NEW_TOKENS)
+
+
+def sounds(*durations_s: float) -> list[NDArray[np.float32]]:
+    rng = np.random.default_rng(7)
+    return [rng.normal(0, 0.1, int(seconds * SAMPLE_RATE_HZ)).astype(np.float32) for seconds in durations_s]
+
+
+@pytest.fixture(scope="module")
+def whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_whisper(tmp_path_factory.mktemp("whisper"))
+
+
+@pytest.fixture(scope="module")
+def voxtral(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_voxtral(tmp_path_factory.mktemp("voxtral"))
+
+
+def generate(folder: Path, windows: list[NDArray[np.float32]], *, adapter: Path | None = None) -> list[str]:
+    """Plain `generate` of transformers, one window at a time."""
+    from transformers import VoxtralForConditionalGeneration, VoxtralProcessor
+
+    model: Any = VoxtralForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
+    if adapter is not None:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, adapter)
+    processor = VoxtralProcessor.from_pretrained(folder)
+    texts = []
+    for window in windows:
+        inputs = processor.apply_transcription_request(
+            audio=[window], model_id="any", language="en", sampling_rate=SAMPLE_RATE_HZ, format=["WAV"]
+        )
+        with torch.no_grad():
+            written = model.generate(**inputs, max_new_tokens=MAX_NEW_TOKENS, do_sample=False)
+        tokens = written[0, inputs["input_ids"].shape[1] :]
+        texts.append(processor.tokenizer.decode(tokens, skip_special_tokens=True).strip())
+    return texts
+
+
+def test_voxtral_writes_what_generate_writes(voxtral: Path) -> None:
+    windows = sounds(3.0, 30.0, 1.0)
+    engine = load_engine(str(voxtral))
+    assert (engine.name, engine.max_window_s) == ("torch", 30.0)
+    heard = engine.transcribe_windows(windows)
+    expected = generate(voxtral, windows)
+    assert [hypothesis.text for hypothesis in heard] == expected
+    assert len(set(expected)) > 1
+    assert sum(map(len, expected)) > 40
+
+
+def test_compiling_is_for_gpus_and_needs_no_compiler_elsewhere(voxtral: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise AssertionError("compiled on a processor")
+
+    monkeypatch.setattr(torch, "compile", refuse)
+    monkeypatch.setattr(torch.nn.Module, "compile", refuse)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    windows = sounds(1.0)
+    heard = load_engine(str(voxtral), compiled=True).transcribe_windows(windows)
+    assert [hypothesis.text for hypothesis in heard] == generate(voxtral, windows)
+
+
+@pytest.fixture(scope="module")
+def adapter(voxtral: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from peft import LoraConfig, get_peft_model
+    from transformers import VoxtralForConditionalGeneration
+
+    torch.manual_seed(1)
+    model = VoxtralForConditionalGeneration.from_pretrained(voxtral, dtype=torch.float32)
+    wrapped = get_peft_model(model, LoraConfig(r=4, target_modules=r".*language_model.*\.(q_proj|down_proj)"))
+    for name, weight in wrapped.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.2)
+    folder = tmp_path_factory.mktemp("adapter")
+    wrapped.save_pretrained(folder)
+    return folder
+
+
+def test_an_adapter_is_part_of_the_model_however_it_is_named(voxtral: Path, adapter: Path) -> None:
+    windows = sounds(3.0, 5.0)
+    expected = generate(voxtral, windows, adapter=adapter)
+    assert expected != generate(voxtral, windows)
+    for engine in (
+        load_engine(str(voxtral), str(adapter)),
+        load_engine(f"{voxtral}+{adapter}"),
+        load_engine(str(adapter)),  # names its base itself
+    ):
+        assert [hypothesis.text for hypothesis in engine.transcribe_windows(windows)] == expected
+
+
+def test_whisper_writes_what_generate_writes(whisper: Path) -> None:
+    from transformers import (
+        GenerationConfig,
+        GenerationMixin,
+        WhisperFeatureExtractor,
+        WhisperForConditionalGeneration,
+        WhisperTokenizerFast,
+    )
+
+    windows = sounds(1.0, 4.0, 2.0)
+    heard = load_engine(str(whisper)).transcribe_windows(windows)
+
+    model = WhisperForConditionalGeneration.from_pretrained(whisper, dtype=torch.float32).eval()
+    model.generation_config = GenerationConfig(eos_token_id=256, pad_token_id=256)
+    tokenizer = WhisperTokenizerFast.from_pretrained(whisper)
+    extractor = WhisperFeatureExtractor.from_pretrained(whisper)
+    names = ["<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|notimestamps|>"]
+    prompt = torch.tensor([tokenizer.convert_tokens_to_ids(names)])
+    for window, hypothesis in zip(windows, heard, strict=True):
+        features = extractor(window, sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt").input_features
+        written = GenerationMixin.generate(
+            model,
+            inputs=features,
+            decoder_input_ids=prompt,
+            generation_config=GenerationConfig(
+                max_length=44, eos_token_id=256, pad_token_id=256, decoder_start_token_id=257
+            ),
+        )
+        expected = tokenizer.decode(written[0, prompt.shape[1] :], skip_special_tokens=True).strip()
+        assert hypothesis.text == expected
+
+
+@pytest.mark.parametrize("family", ["voxtral", "whisper"])
+def test_an_unknown_language_is_refused(family: str, request: pytest.FixtureRequest) -> None:
+    engine = load_engine(str(request.getfixturevalue(family)))
+    for language in ("xx", "english", ""):
+        with pytest.raises(ModelError, match=f"no language '{language}'"):
+            engine.transcribe_windows(sounds(1.0), language=language)
+
+
+@pytest.mark.parametrize("family", ["voxtral", "whisper"])
+def test_a_text_streams_as_it_is_written_whatever_is_written_meanwhile(
+    family: str, request: pytest.FixtureRequest
+) -> None:
+    engine = load_engine(str(request.getfixturevalue(family)))
+    assert isinstance(engine, TokenStreamer)
+    windows = sounds(3.0, 1.0)
+    expected = [engine.transcribe_windows([window])[0].text for window in windows]
+    assert len(set(expected)) > 1
+    streams = [engine.stream_window(window) for window in windows]
+    pieces: list[list[str]] = [[] for _ in windows]
+    for number, round_of_pieces in enumerate(zip_longest(*streams, fillvalue="")):
+        for of_stream, piece in zip(pieces, round_of_pieces, strict=True):
+            of_stream.append(piece)
+        if number == 0:
+            engine.transcribe_windows(windows[:1])
+    assert ["".join(of_stream) for of_stream in pieces] == expected
+    assert max(len([piece for piece in of_stream if piece]) for of_stream in pieces) > 1
+
+
+def test_a_stream_is_left_at_any_time_and_ends_with_the_end_token(voxtral: Path) -> None:
+    from transformers import VoxtralForConditionalGeneration
+
+    model = VoxtralForConditionalGeneration.from_pretrained(voxtral, dtype=torch.float32).eval()
+    torch.manual_seed(0)
+    prompt = 0.2 * torch.randn(1, 9, 64)
+    decoder = GreedyDecoder(model.model.language_model, model.lm_head, end_token=-1, positions=64)
+    free = decoder.decode(prompt, 30)[0].tokens
+    end = free[6]
+    decoder = GreedyDecoder(model.model.language_model, model.lm_head, end_token=end, positions=64)
+    stream = decoder.stream(prompt, 30)
+    assert next(stream) == free[0]
+    stream.close()
+    assert list(decoder.stream(prompt, 30)) == free[: free.index(end)]
+    assert list(decoder.stream(prompt, 3)) == free[:3]
+    with pytest.raises(ValueError, match="more than 64"):
+        next(decoder.stream(prompt, 60))
+
+
+def test_rows_end_by_themselves_and_their_probabilities_are_those_of_their_tokens(voxtral: Path) -> None:
+    from transformers import VoxtralForConditionalGeneration
+
+    model = VoxtralForConditionalGeneration.from_pretrained(voxtral, dtype=torch.float32).eval()
+    torch.manual_seed(0)
+    prompts = 0.2 * torch.randn(5, 9, 64)
+    with torch.no_grad():
+        free = [
+            model.generate(inputs_embeds=row[None], max_new_tokens=30, do_sample=False, eos_token_id=None)[0].tolist()
+            for row in prompts
+        ]
+    # An end token that one row writes early, another late or never.
+    end = free[0][6]
+    decoder = GreedyDecoder(model.model.language_model, model.lm_head, end_token=end, positions=64)
+    for written, tokens, prompt in zip(decoder.decode(prompts, 30), free, prompts, strict=True):
+        expected = tokens[: tokens.index(end)] if end in tokens else tokens
+        assert written.tokens == expected
+        counted = tokens[: len(expected) + 1]
+        with torch.no_grad():
+            embedded = model.model.language_model.embed_tokens(torch.tensor(counted[:-1], dtype=torch.long))
+            logits = model(inputs_embeds=torch.cat([prompt, embedded])[None]).logits[0, len(prompt) - 1 :]
+        chances = logits.log_softmax(-1).gather(1, torch.tensor(counted)[:, None])
+        assert written.mean_log_probability == pytest.approx(float(chances.mean()), abs=1e-4)
+
+
+def test_a_decoder_is_used_again_for_other_batches(voxtral: Path) -> None:
+    from transformers import VoxtralForConditionalGeneration
+
+    model = VoxtralForConditionalGeneration.from_pretrained(voxtral, dtype=torch.float32).eval()
+    decoder = GreedyDecoder(model.model.language_model, model.lm_head, end_token=2, positions=64)
+    torch.manual_seed(0)
+    prompts = 0.2 * torch.randn(4, 9, 64)
+    together = decoder.decode(prompts, 20)
+    assert [decoder.decode(prompts[row : row + 1], 20)[0].tokens for row in range(4)] == [
+        row.tokens for row in together
+    ]
+    assert decoder.decode(prompts, 20) == together
+    with pytest.raises(ValueError, match="more than 64"):
+        decoder.decode(prompts, 60)
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_said(
+    voxtral: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = load_engine(str(voxtral))
+    assert isinstance(engine, TorchEngine)
+    windows = sounds(2.0, 1.0, 3.0, 1.5, 2.5)
+    expected = engine.transcribe_windows(windows)
+    whole = engine._writer.transcribe
+
+    def cramped(batch: list[NDArray[np.float32]], language: str) -> Any:
+        if len(batch) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole(batch, language)
+
+    monkeypatch.setattr(engine._writer, "transcribe", cramped)
+    engine.batch_size = 4
+    with caplog.at_level(logging.WARNING):
+        again = engine.transcribe_windows(windows)
+    assert [hypothesis.text for hypothesis in again] == [hypothesis.text for hypothesis in expected]
+    assert [record.getMessage() for record in caplog.records] == [
+        "out of GPU memory with 4 windows at a time; going on with 2",
+        "out of GPU memory with 2 windows at a time; going on with 1",
+    ]
+
+    def full(batch: list[NDArray[np.float32]], language: str) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(engine._writer, "transcribe", full)
+    with pytest.raises(ModelError, match="one window does not fit"):
+        engine.transcribe_windows(windows)
+
+
+def test_what_cannot_be_run_is_refused(tmp_path: Path, voxtral: Path) -> None:
+    (tmp_path / "bert").mkdir()
+    (tmp_path / "bert" / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(ModelError, match="is a bert model"):
+        load_engine(str(tmp_path / "bert"))
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelError, match="names no base model"):
+        load_engine(str(tmp_path / "adapter"))
+    with pytest.raises(ModelError, match="names an adapter already"):
+        load_engine(f"{voxtral}+{tmp_path / 'adapter'}", "another")
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"[1]"])
+@pytest.mark.parametrize("family", ["voxtral", "whisper", "adapter"])
+def test_damaged_files_are_one_line(
+    family: str, damage: Callable[[bytes], bytes], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    source: Path = request.getfixturevalue(family)
+    vital = {"config.json", "model.safetensors", "tekken.json", "tokenizer.json", "preprocessor_config.json"}
+    vital |= {"processor_config.json", "adapter_config.json", "adapter_model.safetensors"}
+    names = [path.name for path in source.iterdir() if path.name in vital]
+    assert len(names) >= 2
+    for name in names:
+        folder = tmp_path / name.partition(".")[0]
+        shutil.copytree(source, folder)
+        (folder / name).write_bytes(damage((source / name).read_bytes()))
+        with pytest.raises(ModelError, match=f"^{folder}: cannot be loaded: .+") as caught:
+            load_engine(*([str(request.getfixturevalue("voxtral"))] if family == "adapter" else []), str(folder))
+        assert "\n" not in str(caught.value)
+
+
+def test_an_adapter_of_other_layers_is_refused(voxtral: Path, adapter: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "renamed"
+    shutil.copytree(adapter, folder)
+    weights = load_file(folder / "adapter_model.safetensors")
+    save_file({f"other.{name}": weight for name, weight in weights.items()}, folder / "adapter_model.safetensors")
+    with pytest.raises(ModelError, match="missing adapter keys"):
+        load_engine(str(voxtral), str(folder))
+
+
+def test_a_whisper_without_its_tokenizer_is_refused(whisper: Path, tmp_path: Path) -> None:
+    shutil.copytree(whisper, tmp_path / "bare", ignore=shutil.ignore_patterns("tokenizer*"))
+    with pytest.raises(ModelError, match="has no tokenizer of a Whisper"):
+        load_engine(str(tmp_path / "bare"))
