@@ -19,7 +19,7 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _DESCRIPTIONS = ("config.json", "adapter_config.json", "params.json")
 
 # In an address, what stands between :// and @ (RFC 3986, section 3.2.1); or USER:PASSWORD@ without a scheme.
-_CREDENTIALS = re.compile(r"(?:(?<=://)\S*|^[^\s:]*:\S*)@")
+_CREDENTIALS = re.compile(r"(?:(?<=://)\S*|^[^\s:]*:(?!//)\S*)@")
 
 
 def without_credentials(name: str) -> str:
