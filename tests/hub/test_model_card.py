@@ -110,7 +110,7 @@ def test_front_matter_is_what_the_hub_reads(tmp_path: Path) -> None:
     assert data.get("base_model_relation") == "adapter"
     assert {(result.metric_name, result.metric_type, result.metric_value) for result in data.eval_results} == {
         ("WER, normalised", "wer", 0.0384),
-        ("Tag F1 (tagged clips)", "f1", 0.7489),
+        ("Tag F1", "f1", 0.7489),
     }
     assert {result.dataset_name for result in data.eval_results} == {"Evoxtral-Bench, the set in the package"}
 
