@@ -12,7 +12,6 @@ import asyncio
 import hashlib
 import itertools
 import logging
-import os
 import re
 import threading
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
@@ -27,6 +26,7 @@ from pydantic import BaseModel
 
 from evoxtral.errors import AudioError, EvoxtralError, VoiceError
 from evoxtral.retries import RetryPolicy, is_transient, retry_after_s
+from evoxtral.settings import read_settings
 from evoxtral.tags import parse
 from evoxtral.tts.speech_engine import LostRequest, PaidSpeech, Speech, Voice
 
@@ -513,8 +513,7 @@ def _read_keys(keys_file: str | Path | None) -> list[str]:
             raise VoiceError(f"the keys file {keys_file} cannot be read: {type(error).__name__}") from None
         found = [line.partition("#")[0].strip() for line in lines]
     else:
-        found = os.environ.get("ELEVENLABS_API_KEYS", "").split(",")
-        found.append(os.environ.get("ELEVENLABS_API_KEY", ""))
+        found = [key.get_secret_value() for key in read_settings().elevenlabs_keys]
     return list(dict.fromkeys(key.strip() for key in found if key.strip()))
 
 

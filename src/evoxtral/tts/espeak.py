@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoxtral.errors import VoiceError
+from evoxtral.tts.plain_speech import PlainSpeech
 
 SAMPLE_RATE_HZ = 22_050
 MAX_CHARACTERS = 20_000  # of one call; espeak-ng itself has no limit, memory has
@@ -110,22 +111,6 @@ VOICES: dict[str, EspeakVoice] = {
         EspeakVoice("tom", "en-us+Storm", 50, 60, "American English, male"),
     )
 }
-
-
-@dataclass(frozen=True, slots=True)
-class PlainSpeech:
-    """Undelivered speech of one phrase.
-
-    Attributes:
-        samples: mono float32 in [-1, 1], shape (n,), silence at both ends removed.
-        sample_rate_hz: rate of `samples`.
-        words: (start_s, end_s) of each word of the phrase, in order, monotone; a word without sound of its own
-            (a lone dash) has no length.
-    """
-
-    samples: NDArray[np.float32]
-    sample_rate_hz: int
-    words: tuple[tuple[float, float], ...]
 
 
 _lock = threading.RLock()

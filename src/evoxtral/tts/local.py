@@ -16,11 +16,13 @@ import numpy as np
 from scipy.signal import fftconvolve
 
 from evoxtral.errors import VoiceError
+from evoxtral.models import HUB_CACHE, ModelStore
+from evoxtral.settings import read_settings
 from evoxtral.tags import Category, Tag, TaggedText, parse
 from evoxtral.tts import base_voices, delivery, nonverbal
 from evoxtral.tts.delivery import Samples, fade, rms
-from evoxtral.tts.espeak import PlainSpeech
 from evoxtral.tts.nonverbal import SPEECH_RMS, BurstSource, RecordedBursts, Speaker, SynthesisedBursts
+from evoxtral.tts.plain_speech import BaseVoice, PlainSpeech
 from evoxtral.tts.speech_engine import Speech, TimedTag, TimedWord, Voice
 from evoxtral.tts.vocoder import Array
 
@@ -160,6 +162,7 @@ class LocalEngine:
             what it lacks is synthesised.
         bursts_share: how often a sound is taken from `bursts` where it has one; the others are synthesised.
         cache_dir: where Kokoro's raw phrases are kept (default: the variable EVOXTRAL_SPEECH_CACHE, or nowhere).
+        store: where neural voices' weights are found.
     """
 
     name = "local"
@@ -170,16 +173,18 @@ class LocalEngine:
         bursts: BurstSource | str | Path | None = None,
         bursts_share: float = 1.0,
         cache_dir: str | Path | None = None,
+        store: ModelStore = HUB_CACHE,
     ) -> None:
         self._bursts = RecordedBursts(Path(bursts)) if isinstance(bursts, (str, Path)) else bursts
         self._bursts_share = bursts_share
         self._synthesised = SynthesisedBursts()
-        self._cache_folder = Path(cache_dir) if cache_dir is not None else None
+        self._cache_folder = Path(cache_dir) if cache_dir is not None else read_settings().speech_cache
+        self._store = store
         self._speaker = functools.lru_cache(maxsize=64)(self._measure_speaker)
 
     def voices(self) -> Sequence[Voice]:
         """Those of espeak-ng, and the neural and recorded ones that are installed."""
-        return base_voices.voices()
+        return base_voices.voices(self._store)
 
     def speak(self, text: str, *, voice: str | None = None, seed: int = 0) -> Speech:
         """Speak tagged text; the same text, voice and seed give the same samples.
@@ -195,7 +200,7 @@ class LocalEngine:
                 "cut it into parts",
             )
         voice = voice or DEFAULT_VOICE
-        base = base_voices.load(voice, self._cache_folder)
+        base = base_voices.load(voice, self._store, self._cache_folder)
         parsed = parse(text)
         for tag in parsed.tags:
             if not tag.known:
@@ -236,14 +241,14 @@ class LocalEngine:
         )
 
     def _measure_speaker(self, voice: str) -> Speaker:
-        plain = base_voices.load(voice, self._cache_folder).sample()
+        plain = base_voices.load(voice, self._store, self._cache_folder).sample()
         return nonverbal.speaker_of(_levelled(plain), plain.sample_rate_hz)
 
     def _phrase(
         self,
         phrase: Phrase,
         parsed: TaggedText,
-        base: base_voices.BaseVoice,
+        base: BaseVoice,
         speaker: Speaker,
         timeline: _Timeline,
         words: list[TimedWord],

@@ -13,7 +13,8 @@ from scipy.fft import dct
 from scipy.signal import resample_poly
 
 from evoxtral.tts import espeak
-from evoxtral.tts.espeak import PlainSpeech, sounding_span
+from evoxtral.tts.espeak import sounding_span
+from evoxtral.tts.plain_speech import PlainSpeech
 
 Samples = NDArray[np.float32]
 _HOP_S = 0.01
