@@ -14,17 +14,9 @@ from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.inference.chunking import cut_windows
-from evoxtral.inference.diarization import (
-    PYANNOTE_MODEL,
-    EmbeddedDiarizer,
-    Piece,
-    PyannoteDiarizer,
-    Turn,
-    _load_pipeline,
-    assign_speakers,
-    load_diarizer,
-    speaker_of,
-)
+from evoxtral.inference.diarization import PYANNOTE_MODEL, EmbeddedDiarizer, Turn, load_diarizer, speaker_of
+from evoxtral.inference.diarization.clustering import Piece, assign_speakers
+from evoxtral.inference.diarization.pyannote import PyannoteDiarizer, load_pipeline
 from evoxtral.inference.formats import to_txt
 from evoxtral.inference.pipeline import transcribe
 from evoxtral.models import ModelStore
@@ -198,7 +190,7 @@ def given_to_pyannote(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
     monkeypatch.setattr("evoxtral.inference.diarization.find_spec", lambda name: name)
     monkeypatch.delenv("PYANNOTE_METRICS_ENABLED", raising=False)
     yield given
-    _load_pipeline.cache_clear()
+    load_pipeline.cache_clear()
 
 
 def test_pyannote_gets_its_weights_from_the_store_and_the_embedded_way_is_announced_without_them(

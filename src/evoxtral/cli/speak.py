@@ -54,6 +54,8 @@ def command(
     check_target(output)
     speech = load_speech_engine(engine, store=store).speak(_read(text), voice=voice, seed=seed)
     write_audio(output, speech.samples, speech.sample_rate_hz)
+    for note in speech.notes:
+        click.echo(note, err=True)
     click.echo(
         f"{output}: {speech.duration_s:.1f} s, engine {speech.engine}, voice {speech.voice}, seed {seed}", err=True
     )

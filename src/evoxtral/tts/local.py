@@ -24,6 +24,7 @@ from evoxtral.tts.delivery import Samples, fade, rms
 from evoxtral.tts.nonverbal import SPEECH_RMS, BurstSource, RecordedBursts, Speaker, SynthesisedBursts
 from evoxtral.tts.plain_speech import BaseVoice, PlainSpeech
 from evoxtral.tts.speech_engine import Speech, TimedTag, TimedWord, Voice
+from evoxtral.tts.spoken_text import make_speakable
 from evoxtral.tts.vocoder import Array
 
 DEFAULT_VOICE = "espeak/carl"  # of espeak-ng's, among those that a recogniser understands best
@@ -189,7 +190,7 @@ class LocalEngine:
     def speak(self, text: str, *, voice: str | None = None, seed: int = 0) -> Speech:
         """Speak tagged text; the same text, voice and seed give the same samples.
 
-        Unknown tags are left out with a warning in the log.
+        What no voice can say (unknown tags, emoji, other scripts, markup) is left out and noted in the answer.
 
         Raises:
             VoiceError: the voice is unknown or not installed, or the text is too long or has nothing to speak.
@@ -201,13 +202,13 @@ class LocalEngine:
             )
         voice = voice or DEFAULT_VOICE
         base = base_voices.load(voice, self._store, self._cache_folder)
-        parsed = parse(text)
-        for tag in parsed.tags:
-            if not tag.known:
-                _log.warning("the tag %s is unknown and was not spoken", tag.text)
+        speakable = make_speakable(text)
+        parsed = parse(speakable.text)
+        unknown = dict.fromkeys(tag.text for tag in parsed.tags if not tag.known)
+        notes = (*speakable.notes, *(f"left out: the unknown tag {tag}" for tag in unknown))
         items = plan(parsed)
         if not any(isinstance(item, (Phrase, Point)) for item in items):
-            raise VoiceError("there is nothing to speak: the text has no words and no sounds")
+            raise VoiceError("; ".join(["there is nothing to speak: the text has no words and no sounds", *notes]))
         speaker = self._speaker(voice)
         take = [seed & 0xFFFF_FFFF_FFFF_FFFF, zlib.crc32(f"{voice}|{text}".encode("utf-8", "replace"))]
         timeline = _Timeline(speaker.sample_rate_hz)
@@ -238,6 +239,8 @@ class LocalEngine:
             voice=voice,
             words=tuple(words),
             tags=_timed_tags(parsed, words, points, timeline.now_s),
+            text=speakable.text,
+            notes=notes,
         )
 
     def _measure_speaker(self, voice: str) -> Speaker:
