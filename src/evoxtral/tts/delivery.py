@@ -15,6 +15,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import butter, sosfilt
 
 from evoxtral.audio import measures
+from evoxtral.audio.levels import bring_to, frame_rms, rms, to_gain
 from evoxtral.audio.measures import FRAME_S
 from evoxtral.errors import VoiceError
 from evoxtral.tts import vocoder
@@ -264,7 +265,7 @@ def deliver(
     spoken = vocoder.synthesise(shaped)
     if manner.rough > 0 or manner.creak > 0:
         spoken = _roughen(spoken, shaped, manner)
-    spoken = _set_level(spoken, rms(samples) * 10 ** (manner.gain_db / 20.0))
+    spoken = bring_to(spoken, rms(samples) * to_gain(manner.gain_db))
     if manner.drive > 0:
         spoken = _drive(spoken, manner.drive)
     times_in_s = np.arange(len(frames)) * FRAME_S
@@ -297,10 +298,9 @@ def restyle(samples: Samples, sample_rate_hz: int, tags: Sequence[str], seed: in
 def sounding_runs(samples: Samples, sample_rate_hz: int, *, min_gap_s: float = 0.06) -> list[Span]:
     """Stretches of sound between silences of at least `min_gap_s`: a stand-in where word times are unknown."""
     hop = round(0.01 * sample_rate_hz)
-    count = len(samples) // hop
-    if count == 0:
+    level = frame_rms(samples, hop)
+    if len(level) == 0:
         return []
-    level = np.sqrt(np.mean(samples[: count * hop].reshape(count, hop) ** 2, axis=1))
     sounding = np.flatnonzero(level > max(0.05 * float(np.max(level)), 1e-4))
     if len(sounding) == 0:
         return []
@@ -461,16 +461,6 @@ def _nuclei(log_power: NDArray[np.float64], voiced: NDArray[np.bool_]) -> NDArra
 # --- on samples --------------------------------------------------------------------------------------------------
 
 
-def rms(samples: Samples) -> float:
-    """Root mean square of the samples; 0 where there are none."""
-    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
-
-
-def _set_level(samples: Samples, level: float) -> Samples:
-    present = rms(samples)
-    return samples if present <= 0 else (samples * (level / present)).astype(np.float32)
-
-
 def _roughen(samples: Samples, frames: Frames, manner: Manner) -> Samples:
     """Weaken every other glottal pulse: amplitude modulation at half the pitch."""
     seconds = np.arange(len(samples)) / frames.sample_rate_hz
@@ -494,7 +484,7 @@ def _drive(samples: Samples, drive: float) -> Samples:
     bent = np.tanh(samples * (drive * 0.4 / level)).astype(np.float32)
     # Products of the clipping below the voice would thump.
     sos = butter(2, 0.004, "highpass", output="sos")
-    return _set_level(np.asarray(sosfilt(sos, bent), dtype=np.float32), level)
+    return bring_to(np.asarray(sosfilt(sos, bent), dtype=np.float32), level)
 
 
 def _quiet_place(samples: Samples, sample_rate_hz: int, at_s: float) -> int:

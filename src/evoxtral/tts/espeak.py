@@ -25,6 +25,7 @@ import espeakng_loader
 import numpy as np
 from numpy.typing import NDArray
 
+from evoxtral.audio.levels import frame_rms
 from evoxtral.errors import VoiceError
 from evoxtral.tts.plain_speech import PlainSpeech
 
@@ -269,9 +270,7 @@ _HOP = 110  # 5 ms
 
 
 def _loudness(samples: NDArray[np.float32]) -> NDArray[np.bool_]:
-    count = len(samples) // _HOP
-    rms = np.sqrt(np.mean(samples[: count * _HOP].reshape(count, _HOP) ** 2, axis=1)) if count else np.zeros(0)
-    return np.asarray(rms > 0.004)
+    return np.asarray(frame_rms(samples, _HOP) > 0.004)
 
 
 def _trimmed_end(loud: NDArray[np.bool_], start: int, end: int) -> int:

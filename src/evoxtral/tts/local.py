@@ -15,14 +15,15 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import fftconvolve
 
+from evoxtral.audio.levels import bring_to
 from evoxtral.errors import VoiceError
 from evoxtral.models import HUB_CACHE, ModelStore
 from evoxtral.settings import read_settings
 from evoxtral.tags import Category, Tag, TaggedText, parse
 from evoxtral.tts import base_voices, delivery, nonverbal
-from evoxtral.tts.delivery import Samples, fade, rms
+from evoxtral.tts.delivery import Samples, fade
 from evoxtral.tts.nonverbal import SPEECH_RMS, BurstSource, RecordedBursts, Speaker, SynthesisedBursts
-from evoxtral.tts.plain_speech import BaseVoice, PlainSpeech
+from evoxtral.tts.plain_speech import BaseVoice
 from evoxtral.tts.speech_engine import Speech, TimedTag, TimedWord, Voice
 from evoxtral.tts.spoken_text import make_speakable
 from evoxtral.tts.vocoder import Array
@@ -245,7 +246,7 @@ class LocalEngine:
 
     def _measure_speaker(self, voice: str) -> Speaker:
         plain = base_voices.load(voice, self._store, self._cache_folder).sample()
-        return nonverbal.speaker_of(_levelled(plain), plain.sample_rate_hz)
+        return nonverbal.speaker_of(bring_to(plain.samples, SPEECH_RMS), plain.sample_rate_hz)
 
     def _phrase(
         self,
@@ -266,7 +267,7 @@ class LocalEngine:
             timeline.silence(rng.uniform(0.04, 0.1))
             exhale = False
         samples, spans = delivery.deliver(
-            _levelled(plain),
+            bring_to(plain.samples, SPEECH_RMS),
             plain.sample_rate_hz,
             plain.words,
             manner,
@@ -344,11 +345,6 @@ def _pause_s(tag: Tag, rng: np.random.Generator) -> float:
     if "long" in name:
         return float(rng.uniform(1.2, 1.8))
     return float(rng.uniform(0.6, 1.1))
-
-
-def _levelled(plain: PlainSpeech) -> Samples:
-    level = rms(plain.samples)
-    return plain.samples if level <= 0 else np.asarray(plain.samples * (SPEECH_RMS / level), dtype=np.float32)
 
 
 def _timed_tags(

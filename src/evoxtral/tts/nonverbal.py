@@ -14,10 +14,11 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from evoxtral.audio import measures, resample
+from evoxtral.audio.levels import bring_to, frame_rms, to_gain
 from evoxtral.audio.measures import FRAME_S
 from evoxtral.errors import VoiceError
 from evoxtral.tts import vocoder
-from evoxtral.tts.delivery import Samples, fade, rms, wander
+from evoxtral.tts.delivery import Samples, fade, wander
 from evoxtral.tts.vocoder import Array, Frames
 
 NON_VERBAL_TAGS = ("laughs", "sighs", "gasps", "clears throat", "crying")
@@ -173,17 +174,11 @@ class _RecordedBurst:
 def _levelled(samples: Samples, tag: str, sample_rate_hz: int) -> Samples:
     samples = fade(samples, sample_rate_hz, 0.008, 0.03)
     # The level of the loud part: silences between the bursts of a laugh do not count.
-    hop = max(1, sample_rate_hz // 50)
-    count = len(samples) // hop
-    if count == 0:
-        return samples
-    blocks = samples[: count * hop].reshape(count, hop)
-    power = np.sort(np.mean(blocks**2, axis=1))[count // 2 :]
-    level = float(np.sqrt(power.mean()))
+    power = np.sort(frame_rms(samples, max(1, sample_rate_hz // 50)) ** 2)
+    level = float(np.sqrt(power[len(power) // 2 :].mean())) if len(power) else 0.0
     if level <= 0:
         return samples
-    scaled = samples * (SPEECH_RMS * 10 ** (_LEVEL_DB[tag] / 20.0) / level)
-    return np.asarray(scaled, dtype=np.float32)
+    return np.asarray(samples * (SPEECH_RMS * to_gain(_LEVEL_DB[tag]) / level), dtype=np.float32)
 
 
 class _Sketch:
@@ -396,4 +391,4 @@ def huff(speaker: Speaker, rng: np.random.Generator) -> Samples:
     seconds = sketch.between(0.14, 0.26)
     sketch.breath(sketch.curve(seconds, -12.0, 0.0, -6.0, -16.0, -30.0), tilt_db=(-0.5, -3.0), formant=(0.95, 0.85))
     sound = fade(sketch.sound(), speaker.sample_rate_hz, 0.006, 0.03)
-    return np.asarray(sound * (SPEECH_RMS * 10 ** (-9.0 / 20.0) / max(rms(sound), 1e-9)), dtype=np.float32)
+    return bring_to(sound, SPEECH_RMS * to_gain(-9.0))
