@@ -8,7 +8,8 @@ from takes import VOICES, tremor_st
 from evoxtral.audio import levels, measures
 from evoxtral.errors import VoiceError
 from evoxtral.tts import espeak
-from evoxtral.tts.nonverbal import NON_VERBAL_TAGS, SPEECH_RMS, RecordedBursts, SynthesisedBursts, huff, speaker_of
+from evoxtral.tts.nonverbal import SPEECH_RMS, RecordedBursts, SynthesisedBursts, huff, speaker_of
+from evoxtral.tts.sounds import BURSTS
 
 WORDS = ["Ah,", "I", "was", "far", "along", "the", "path."]
 SEEDS = range(4)
@@ -123,7 +124,7 @@ def test_crying_is_irregular_trembling_high_voice(speaker, seed):
     assert tremor_st(sound, 4.0, 10.0) > 0.45
 
 
-@pytest.mark.parametrize("tag", NON_VERBAL_TAGS)
+@pytest.mark.parametrize("tag", BURSTS)
 def test_draws_differ_seeds_repeat_and_levels_are_those_of_speech(speaker, tag):
     first, again, other = (burst(tag, speaker, seed)[0] for seed in (1, 1, 2))
     assert np.array_equal(first, again)

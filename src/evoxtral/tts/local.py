@@ -20,10 +20,11 @@ from evoxtral.errors import VoiceError
 from evoxtral.models import HUB_CACHE, ModelStore
 from evoxtral.settings import read_settings
 from evoxtral.tags import Category, Tag, TaggedText, parse
-from evoxtral.tts import base_voices, delivery, nonverbal
+from evoxtral.tts import base_voices, delivery, nonverbal, sounds
 from evoxtral.tts.delivery import Samples, fade
-from evoxtral.tts.nonverbal import SPEECH_RMS, BurstSource, RecordedBursts, Speaker, SynthesisedBursts
+from evoxtral.tts.nonverbal import SPEECH_RMS, BurstSource, RecordedBursts, SynthesisedBursts
 from evoxtral.tts.plain_speech import BaseVoice
+from evoxtral.tts.sketches import Speaker
 from evoxtral.tts.speech_engine import Speech, TimedTag, TimedWord, Voice
 from evoxtral.tts.spoken_text import make_speakable
 from evoxtral.tts.vocoder import Array
@@ -89,7 +90,7 @@ def plan(text: str | TaggedText) -> list[Phrase | Point | Hesitation]:
     for word in range(count):
         tears_end = parsed.sentence_ends[word] if word in cried_at else tears_end
         if word < tears_end and emotions[word] is None:
-            emotions[word] = "tearful"
+            emotions[word] = sounds.TEARFUL
 
     items: list[Phrase | Point | Hesitation] = []
     spoken = _spoken_words(parsed)
@@ -227,7 +228,7 @@ class LocalEngine:
                     timeline.silence(rng.uniform(0.3, 0.65) if following is not None else 0.1)
             elif _is_pause(item):
                 start_s = timeline.now_s
-                timeline.silence(_pause_s(item.tag, rng))
+                timeline.silence(sounds.pause_s(item.tag.name, item.tag.text, rng))
                 points[item.index] = (start_s, timeline.now_s)
             else:
                 points[item.index] = self._non_verbal(item, speaker, timeline, rng)
@@ -260,7 +261,7 @@ class LocalEngine:
         following: Phrase | Point | Hesitation | None,
     ) -> None:
         plain = base.speak_words(phrase.spoken)
-        manner = delivery.manner_for(phrase.emotion, phrase.delivery, rng)
+        manner = sounds.manner_for(phrase.emotion, phrase.delivery, rng)
         exhale = phrase.emotion == "frustrated" and phrase.delivery != "whispers" and rng.random() < 0.6
         if exhale and rng.random() < 0.5:
             timeline.sound(nonverbal.huff(speaker, rng))
@@ -299,7 +300,8 @@ class LocalEngine:
         sound = self._bursts.burst(item.tag.name, speaker, rng) if self._bursts is not None and recorded else None
         if sound is None:
             sound = self._synthesised.burst(item.tag.name, speaker, rng)
-        assert sound is not None, f"no sound for the known tag {item.tag.name}"
+        if sound is None:  # a tag that nobody has given a sound yet: a moment where it stands
+            return timeline.now_s, timeline.now_s
         timeline.silence(rng.uniform(0.05, 0.15))
         start_s = timeline.now_s
         timeline.sound(sound)
@@ -336,15 +338,6 @@ def _add_room_tone(samples: Samples, room: Array, rng: np.random.Generator) -> N
 
 def _is_pause(item: Phrase | Point | Hesitation | None) -> bool:
     return isinstance(item, Point) and item.tag.category is Category.PAUSE
-
-
-def _pause_s(tag: Tag, rng: np.random.Generator) -> float:
-    name = tag.text.lower()
-    if "short" in name or "brief" in name:
-        return float(rng.uniform(0.4, 0.6))
-    if "long" in name:
-        return float(rng.uniform(1.2, 1.8))
-    return float(rng.uniform(0.6, 1.1))
 
 
 def _timed_tags(
