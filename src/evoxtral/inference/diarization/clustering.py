@@ -5,21 +5,29 @@ Knows voices as vectors and pieces as times; nothing of sound or networks.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 # Shorter stretches say too little of a voice to make a speaker; they are given to the likeliest one.
 _TELLING_S = 1.1
-# Voices with a smaller mean cosine distance are one speaker's. Set on mixtures of LibriSpeech and game voices
-# (benchmarks/diarization.py).
-_SAME_SPEAKER_DISTANCE = 0.35
-# Who speaks less is no speaker but a sound that resembles none.
-_LEAST_SPEECH_S = 3.0
+# Voices with a smaller mean cosine distance are one speaker's: so many times what the parts of one stretch of speech
+# differ by in this recording, within bounds; synthetic voices and clean studios differ less than old games. Set, as all
+# here, on mixtures of local, LibriSpeech and game voices (benchmarks/diarization.py, seed 1).
+_SPEAKER_DISTANCE_TO_OWN = 2.2
+_LEAST_SPEAKER_DISTANCE = 0.25
+_MOST_SPEAKER_DISTANCE = 0.35
+_LEAST_NEIGHBOURS = 3  # fewer tell nothing of how much a voice differs from itself
+# Who speaks a smaller share of the recording is no speaker but a sound that resembles none; in seconds at least and at
+# most so much.
+_LEAST_SHARE = 0.05
+_LEAST_SPEECH_S = (1.0, 3.0)
 # A change of speaker costs as much as so many seconds of a wholly other voice, and less after a pause: people take
 # turns there. Without it a word that sounds unlike its speaker makes a turn of its own.
 _CHANGE_COST_S = 0.2
 _CHANGE_COST_FADES_S = 0.3
+_SAME_MOMENT_S = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +51,9 @@ def assign_speakers(
 ) -> NDArray[np.intp]:
     """The number of each piece's speaker, shape (pieces,).
 
-    Average-linkage clustering of the telling pieces by cosine distance, cut at a fixed distance or at the number of
-    speakers that was asked for; then the pieces go to the likeliest sequence of these speakers.
+    Average-linkage clustering of the telling pieces by cosine distance, cut at what this recording's voices differ from
+    themselves or at the number of speakers that was asked for; then the pieces go to the likeliest sequence of these
+    speakers.
     """
     from scipy.cluster.hierarchy import fcluster, linkage
 
@@ -56,9 +65,10 @@ def assign_speakers(
     if len(telling) < 2:
         return np.zeros(len(pieces), np.intp)
     tree = linkage(voices[telling], "average", metric="cosine")
-    labels = fcluster(tree, _SAME_SPEAKER_DISTANCE, "distance")
+    labels = fcluster(tree, _speaker_distance(pieces), "distance")
     speech_s = np.bincount(labels, weights=lengths_s[telling])
-    kept = np.flatnonzero(speech_s >= min(_LEAST_SPEECH_S, speech_s.max()))
+    least_s = np.clip(_LEAST_SHARE * lengths_s.sum(), *_LEAST_SPEECH_S)
+    kept = np.flatnonzero(speech_s >= min(least_s, speech_s.max()))
     wanted = min(max(len(kept), min_speakers or 1), max_speakers or len(pieces))
     if wanted != len(kept):
         labels = fcluster(tree, wanted, "maxclust")
@@ -77,6 +87,19 @@ def assign_speakers(
     speakers = _likeliest_sequence(pieces, likeness)
     # Nobody who is known to speak is smoothed away.
     return speakers if len(np.unique(speakers)) >= (min_speakers or 1) else likeness.argmax(axis=1)
+
+
+def _speaker_distance(pieces: Sequence[Piece]) -> float:
+    """From which distance on two voices are two speakers', by how the parts of one stretch differ in this recording."""
+    own = [
+        1.0 - float(before.voice @ after.voice)
+        for before, after in pairwise(pieces)
+        if before.stretch_s == after.stretch_s and abs(before.end_s - after.start_s) < _SAME_MOMENT_S
+    ]
+    if len(own) < _LEAST_NEIGHBOURS:
+        return _MOST_SPEAKER_DISTANCE
+    distance = _SPEAKER_DISTANCE_TO_OWN * float(np.median(own))
+    return float(np.clip(distance, _LEAST_SPEAKER_DISTANCE, _MOST_SPEAKER_DISTANCE))
 
 
 def _normed(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
