@@ -13,13 +13,14 @@ import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from stat import S_ISLNK
 
 import evoxtral
-from evoxtral.errors import EvoxtralError, ModelError
+from evoxtral.errors import ModelError
+from evoxtral.findings import Finding, is_importable
 from evoxtral.models import EDGE_FOLDER, HUB_CACHE, ModelStore, resolve_model
+from evoxtral.tts.registry import probe_speech_engines
 
 _EDGE_PACKAGES = ("ctranslate2", "faster_whisper", "onnxruntime", "tokenizers")
 _TORCH_PACKAGES = ("torch", "transformers", "peft", "mistral_common")
@@ -49,21 +50,6 @@ class Machine:
     cores: int
     memory_bytes: int | None
     gpus: tuple[Gpu, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that may be there or not.
-
-    Attributes:
-        detail: what it is, or what it lacks.
-        remedy: the command or variable that adds it or makes it better; None where there is nothing to do.
-    """
-
-    name: str
-    present: bool
-    detail: str
-    remedy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +92,7 @@ def diagnose(store: ModelStore = HUB_CACHE) -> Diagnosis:
         ),
         engines=(_edge_engine(), _torch_engine(gpus, usable, trouble), _remote_engine()),
         speakers=_speakers(store, has_token=any(key.present for key in keys if key.name == "HF_TOKEN")),
-        voices=tuple(_voices(has_key=any(key.present for key in keys if key.name == "ELEVENLABS_API_KEY"))),
+        voices=tuple(probe_speech_engines(store)),
         server=(_studio(),),
         extras=tuple(find_extras(_own_requirements())),
         keys=keys,
@@ -129,7 +115,7 @@ def find_extras(requirements: Iterable[str], project: str = "evoxtral") -> Itera
             if match["name"] == project:
                 for other in (match["extras"] or "").split(","):
                     yield from missing_of(other.strip())
-            elif not _importable(_IMPORTED_AS.get(match["name"], match["name"].lower().replace("-", "_"))):
+            elif not is_importable(_IMPORTED_AS.get(match["name"], match["name"].lower().replace("-", "_"))):
                 yield match["name"]
 
     for extra in sorted(groups):
@@ -171,7 +157,7 @@ def _has_wandb_login() -> bool:
 
 
 def _edge_engine() -> Finding:
-    missing = [package for package in _EDGE_PACKAGES if not _importable(package)]
+    missing = [package for package in _EDGE_PACKAGES if not is_importable(package)]
     if missing:
         return Finding("edge", False, f"missing: {', '.join(missing)}", "pip install --force-reinstall evoxtral")
     try:
@@ -182,7 +168,7 @@ def _edge_engine() -> Finding:
 
 
 def _torch_engine(gpus: Sequence[Gpu], usable: Sequence[Gpu], trouble: str | None) -> Finding:
-    missing = [package for package in _TORCH_PACKAGES if not _importable(package)]
+    missing = [package for package in _TORCH_PACKAGES if not is_importable(package)]
     if missing:
         return Finding("torch", False, f"missing: {', '.join(missing)}", "pip install 'evoxtral[train]'")
     if trouble is not None:
@@ -208,7 +194,7 @@ def _speakers(store: ModelStore, *, has_token: bool) -> tuple[Finding, ...]:
 
     embedded = Finding("embedded", True, "part of the package; hears no two speakers at once")
     name = "pyannote.audio"
-    if not _importable(name):
+    if not is_importable(name):
         return embedded, Finding(name, False, "not installed", "pip install 'evoxtral[diarize]'")
     if PYANNOTE_MODEL in _models_in(store.hub_folder):
         return embedded, Finding(name, True, PYANNOTE_MODEL)
@@ -220,48 +206,6 @@ def _speakers(store: ModelStore, *, has_token: bool) -> tuple[Finding, ...]:
         "no right to its weights",
         f"accept the terms at https://huggingface.co/{PYANNOTE_MODEL}, then: hf auth login",
     )
-
-
-def _voices(*, has_key: bool) -> Iterator[Finding]:
-    from evoxtral.tts import espeak
-    from evoxtral.tts.base_voices import voices
-    from evoxtral.tts.neural import KOKORO_HUB_ID
-
-    counts: dict[str, int] = {}
-    try:
-        for voice in voices():
-            kind = voice.name.partition("/")[0]
-            counts[kind] = counts.get(kind, 0) + 1
-    except (EvoxtralError, OSError, ValueError) as error:
-        yield Finding("local", False, f"a voice's files are damaged: {' '.join(str(error).split())[:200]}")
-    yield Finding("espeak", True, f"{len(espeak.VOICES)} voices")
-    others = {
-        "kokoro": (
-            "kokoro_onnx",
-            "EVOXTRAL_KOKORO_DIR",
-            f"a folder with its .onnx file and voices, or to {KOKORO_HUB_ID}",
-        ),
-        "piper": ("piper", "EVOXTRAL_PIPER_DIR", "a folder with .onnx voices"),
-        "recorded": (None, "EVOXTRAL_RECORDINGS_DIR", "a folder with sets of recordings, for training data"),
-    }
-    for kind, (package, variable, what) in others.items():
-        count, place = counts.get(kind, 0), os.environ.get(variable)
-        if count:
-            yield Finding(kind, True, f"{count} {'voice' if count == 1 else 'voices'}")
-        elif package is not None and not _importable(package):
-            yield Finding(kind, False, "not installed", f"pip install 'evoxtral[{kind}]', and set {variable} to {what}")
-        elif place == KOKORO_HUB_ID:
-            yield Finding(kind, False, "not fetched yet", "evoxtral speak Hello --voice kokoro/af_bella -o hello.wav")
-        elif place:
-            yield Finding(kind, False, f"no voices in {place}", f"set {variable} to {what}")
-        else:
-            yield Finding(kind, False, f"{variable} is not set", f"set {variable} to {what}")
-    if not _importable("elevenlabs"):
-        yield Finding("elevenlabs", False, "not installed", "pip install 'evoxtral[elevenlabs]'")
-    elif not has_key:
-        yield Finding("elevenlabs", False, "no key", "export ELEVENLABS_API_KEY=...")
-    else:
-        yield Finding("elevenlabs", True, "eleven_v3, with a key")
 
 
 def _studio() -> Finding:
@@ -303,7 +247,7 @@ def _size_bytes(folder: Path) -> int:
 
 def _gpus_of_torch() -> tuple[tuple[Gpu, ...], str | None]:
     """The GPUs that PyTorch can use, and why it cannot be imported although it is there."""
-    if not _importable("torch"):
+    if not is_importable("torch"):
         return (), None
     try:
         import torch
@@ -343,11 +287,3 @@ def _own_requirements() -> list[str]:
         return importlib.metadata.requires("evoxtral") or []
     except importlib.metadata.PackageNotFoundError:  # run from its sources
         return []
-
-
-def _importable(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except (ImportError, ValueError):
-        # Its parent is missing, or it is only half there.
-        return False

@@ -3,13 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 from faster_whisper.feature_extractor import FeatureExtractor
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from evoxtral.bench import perceptual
 from evoxtral.bench.mos import predicted_mos
-from evoxtral.bench.perceptual import Sound, analyse, compare_sounds, warping_path
+from evoxtral.bench.perceptual import Sound, analyse, compare_sounds
 
 RATE_HZ = 16_000
 SILENT = Sound(np.zeros((1, 24)), np.zeros(1), np.zeros(1), 0, (), 1.0)
@@ -27,27 +24,6 @@ def voice(f0_hz: np.ndarray) -> np.ndarray:
 def contour(semitones: float, rate_hz: float = 1.0, base_hz: float = 150.0, duration_s: float = 3.0) -> np.ndarray:
     times_s = np.arange(int(duration_s * RATE_HZ)) / RATE_HZ
     return base_hz * 2 ** (semitones * np.sin(2 * np.pi * rate_hz * times_s) / 12)
-
-
-def least_cost(cost: np.ndarray) -> float:
-    """Cost of the best path, by the textbook recurrence."""
-    total = np.full(cost.shape, np.inf)
-    for i in range(cost.shape[0]):
-        for j in range(cost.shape[1]):
-            before = [total[a, b] for a, b in ((i - 1, j), (i, j - 1), (i - 1, j - 1)) if a >= 0 and b >= 0]
-            total[i, j] = cost[i, j] + min(before, default=0.0)
-    return total[-1, -1]
-
-
-@given(arrays(float, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=st.floats(0, 10)))
-@settings(deadline=None)
-def test_the_path_is_the_cheapest_and_monotone(cost):
-    first, second = warping_path(cost)
-    assert cost[first, second].sum() == pytest.approx(least_cost(cost))
-    assert (first[0], second[0], first[-1], second[-1]) == (0, 0, cost.shape[0] - 1, cost.shape[1] - 1)
-    steps = np.stack([np.diff(first), np.diff(second)])
-    assert set(np.unique(steps)) <= {0, 1}
-    assert (steps.sum(axis=0) > 0).all()
 
 
 def test_mel_cepstral_distortion_by_hand():

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from evoxtral import doctor
+from evoxtral import doctor, findings
 from evoxtral.cli.doctor import command
 from evoxtral.doctor import find_extras
 
@@ -108,10 +108,10 @@ def test_the_projects_extras_that_are_installed_here_are_found() -> None:
 
 @pytest.fixture
 def hide(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    find_spec = doctor.find_spec
+    find_spec = findings.find_spec
 
     def hide_packages(*names: str) -> None:
-        monkeypatch.setattr(doctor, "find_spec", lambda name: None if name in names else find_spec(name))
+        monkeypatch.setattr(findings, "find_spec", lambda name: None if name in names else find_spec(name))
 
     return hide_packages
 
@@ -155,8 +155,7 @@ def test_a_gpu_that_pytorch_cannot_use_is_shown_and_said(tmp_path: Path, monkeyp
 
 
 def test_voices_are_counted_where_their_variable_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evoxtral.tts.base_voices._installed", lambda package: True)
-    monkeypatch.setattr(doctor, "_importable", lambda package: True)
+    monkeypatch.setattr("evoxtral.tts.piper.is_importable", lambda package: True)
     monkeypatch.delenv("EVOXTRAL_PIPER_DIR", raising=False)
     voices = by_name(examine()["voices"])
     assert voices["espeak"]["present"]
@@ -168,11 +167,11 @@ def test_voices_are_counted_where_their_variable_says(tmp_path: Path, monkeypatc
 
 
 def test_damaged_voices_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evoxtral.tts.base_voices._installed", lambda package: True)
+    monkeypatch.setattr("evoxtral.tts.kokoro.is_importable", lambda package: True)
     monkeypatch.setenv("EVOXTRAL_KOKORO_DIR", str(tmp_path))
     for name in ("kokoro.onnx", "en.npz"):
         (tmp_path / name).write_bytes(b"nothing of the kind")
-    assert "damaged" in by_name(examine()["voices"])["local"]["detail"]
+    assert "damaged" in by_name(examine()["voices"])["kokoro"]["detail"]
 
 
 def test_models_are_listed_with_their_size(tmp_path: Path) -> None:

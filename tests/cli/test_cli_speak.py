@@ -1,5 +1,9 @@
 """`evoxtral speak` as it is typed."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import soundfile
@@ -66,7 +70,7 @@ def test_wrong_use_says_why_and_ends_with_2(arguments, said, capfd, tmp_path, mo
 @pytest.mark.parametrize(("output", "said"), [("out.xyz", ".flac"), ("none/out.wav", "none")])
 def test_a_place_that_takes_no_sound_is_refused_before_anything_is_spoken(output, said, capfd, tmp_path, monkeypatch):
     monkeypatch.setenv("ELEVENLABS_API_KEY", "unused")
-    monkeypatch.setattr("evoxtral.tts.load_speech_engine", lambda name: pytest.fail("an engine was loaded"))
+    monkeypatch.setattr("evoxtral.tts.load_speech_engine", lambda name, **options: pytest.fail("an engine was loaded"))
     assert run("hi", "--engine", "elevenlabs", "-o", tmp_path / output) == 2
     assert said in capfd.readouterr().err
 
@@ -74,3 +78,32 @@ def test_a_place_that_takes_no_sound_is_refused_before_anything_is_spoken(output
 def test_a_long_text_that_is_no_file_name_is_text(tmp_path):
     assert run("word " * 80, "-o", tmp_path / "long.wav") == 0
     assert soundfile.info(tmp_path / "long.wav").duration > 10
+
+
+def test_what_was_not_spoken_is_said(tmp_path, capfd):
+    assert run("Hello 😀 friend", "-o", tmp_path / "out.wav") == 0
+    assert "left out: emoji and signs (😀)" in capfd.readouterr().err
+
+
+def test_a_temporary_folder_that_takes_nothing_does_not_matter(tmp_path):
+    """As when it is full, or missing: the library is copied into memory."""
+    if not hasattr(os, "memfd_create"):
+        pytest.skip("only where the system has files in memory")
+    code = (
+        "import tempfile; tempfile.tempdir = '/nowhere'; from evoxtral.tts import speak; print(speak('hi').duration_s)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) > 0.2
+
+
+def test_a_temporary_folder_that_is_needed_and_takes_nothing_is_one_line(tmp_path):
+    code = (
+        "import os, tempfile; vars(os).pop('memfd_create', None); tempfile.tempdir = '/nowhere';"
+        "from evoxtral.cli.main import main; main(['speak', 'hi', '-o', 'hi.wav'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "espeak-ng cannot be copied into /nowhere" in done.stderr
+    assert "TMPDIR" in done.stderr
+    assert len(done.stderr.splitlines()) <= 2

@@ -14,17 +14,9 @@ from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.inference.chunking import cut_windows
-from evoxtral.inference.diarization import (
-    PYANNOTE_MODEL,
-    EmbeddedDiarizer,
-    Piece,
-    PyannoteDiarizer,
-    Turn,
-    _load_pipeline,
-    assign_speakers,
-    load_diarizer,
-    speaker_of,
-)
+from evoxtral.inference.diarization import PYANNOTE_MODEL, EmbeddedDiarizer, Turn, load_diarizer, speaker_of
+from evoxtral.inference.diarization.clustering import Piece, assign_speakers
+from evoxtral.inference.diarization.pyannote import PyannoteDiarizer, load_pipeline
 from evoxtral.inference.formats import to_txt
 from evoxtral.inference.pipeline import transcribe
 from evoxtral.models import ModelStore
@@ -71,8 +63,8 @@ def test_the_number_of_speakers_can_be_bounded() -> None:
 
 
 def test_a_moment_that_resembles_nobody_is_no_speaker() -> None:
-    labels = assign_speakers(pieces(*[(0, 0.2), (1, 0.2)] * 5, (7, 0.0)))
-    assert same(labels[:-1], "ab" * 5)
+    labels = assign_speakers(pieces(*[(0, 0.2), (1, 0.2)] * 12, (7, 0.0)))
+    assert same(labels[:-1], "ab" * 12)
     assert labels[-1] in labels[:-1]
 
 
@@ -88,6 +80,26 @@ def test_a_word_that_sounds_a_little_like_another_speaker_stays_in_its_turn() ->
     assert same(assign_speakers([*apart[:2], odd, *apart[3:]]), "aababbbbaaaa")
 
 
+def test_voices_are_told_apart_by_how_much_each_differs_from_itself() -> None:
+    """Two voices at a distance of 0.3: two speakers where each is steady, one where each varies as much."""
+
+    def heard(spread: float) -> list[Piece]:
+        made = []
+        for index in range(16):
+            voice = np.zeros(256, np.float32)
+            voice[0], voice[1] = np.sqrt(0.7), np.sqrt(0.3) * (1 if index // 2 % 2 else 0)
+            voice[2] = np.sqrt(0.3) * (0 if index // 2 % 2 else 1)
+            voice[100 + index] = spread
+            start_s = index + (index // 2) * 1.0
+            made.append(Piece(start_s, start_s + 1.0, 2.0, voice / np.linalg.norm(voice)))
+        return made
+
+    assert same(assign_speakers(heard(0.2)), "aabb" * 4)
+    assert len(set(assign_speakers(heard(0.1)))) == 2
+    between = 1 - heard(0.0)[0].voice @ heard(0.0)[2].voice
+    assert between == pytest.approx(0.3)
+
+
 def test_one_piece_is_one_speaker() -> None:
     assert assign_speakers(pieces((3, 0.0))).tolist() == [0]
 
@@ -100,6 +112,18 @@ def test_a_conversation_is_told_apart(conversation: Recording) -> None:
     assert [turn.speaker for turn in turns] == ["SPEAKER_1", "SPEAKER_2"] * 4
     edges = [edge for turn in turns for edge in (turn.start_s, turn.end_s)]
     assert edges == sorted(edges)
+
+
+def test_everybody_of_a_roll_call_counts() -> None:
+    """Six voices with one turn each: who speaks once is a speaker too."""
+    voices = [f"espeak/{name}" for name in ("carl", "amber", "ewan", "ivy", "paul", "cora")]
+    call = record([PLAIN[0]] * 6, [0.8] * 6, voices=voices)
+    diarizer = EmbeddedDiarizer()
+    for window in cut_windows([call.samples], 30.0):
+        diarizer.hear(window)
+    turns = diarizer.turns()
+    assert 2 < len({turn.speaker for turn in turns}) <= 6
+    assert len(turns) == 6
 
 
 def test_words_and_segments_have_the_speakers_who_say_them(conversation: Recording) -> None:
@@ -198,7 +222,7 @@ def given_to_pyannote(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
     monkeypatch.setattr("evoxtral.inference.diarization.find_spec", lambda name: name)
     monkeypatch.delenv("PYANNOTE_METRICS_ENABLED", raising=False)
     yield given
-    _load_pipeline.cache_clear()
+    load_pipeline.cache_clear()
 
 
 def test_pyannote_gets_its_weights_from_the_store_and_the_embedded_way_is_announced_without_them(

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from evoxtral.audio import measures
+from evoxtral.audio import levels, measures
 from evoxtral.tts import load_speech_engine
 
 VOICES = ("espeak/amber", "espeak/carl", "espeak/edna")
@@ -46,7 +46,7 @@ def duration_s(sound):
 
 
 def level_db(sound):
-    return measures.rms_db(sound[0])
+    return levels.rms_db(sound[0])
 
 
 def pitch_hz(sound):

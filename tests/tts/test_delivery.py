@@ -16,9 +16,10 @@ from takes import (
 )
 
 from evoxtral.audio import measures
-from evoxtral.errors import VoiceError
 from evoxtral.tts import espeak
-from evoxtral.tts.delivery import NEUTRAL, Manner, deliver, fade, manner_for, restyle, sounding_runs
+from evoxtral.tts.delivery import deliver, fade
+from evoxtral.tts.manner import NEUTRAL, Manner
+from evoxtral.tts.sounds import manner_for
 
 
 def test_excited_is_faster_higher_louder_brighter_and_livelier(take):
@@ -167,27 +168,6 @@ def test_rate_and_pitch_do_what_they_say():
     ratio = pitch_hz((said, plain.sample_rate_hz)) / pitch_hz((plain.samples, plain.sample_rate_hz))
     assert 12 * np.log2(ratio) == pytest.approx(4.0, abs=0.4)
     assert spans[3][0] == pytest.approx(plain.words[3][0] / 0.8, abs=0.01)
-
-
-def test_restyle_speaks_a_recording_anew():
-    plain = espeak.speak_words(SENTENCE.split(), espeak.VOICES["ewan"])
-    rate_hz = plain.sample_rate_hz
-    recording = np.concatenate((np.zeros(rate_hz // 4, np.float32), plain.samples))
-    whispered = restyle(recording, rate_hz, ["sad", "whispers"], seed=3)
-    assert voicing((whispered, rate_hz)) < 0.05
-    assert np.array_equal(whispered, restyle(recording, rate_hz, ["sad", "whispers"], seed=3))
-    assert not np.array_equal(whispered, restyle(recording, rate_hz, ["sad", "whispers"], seed=4))
-    assert len(restyle(recording, rate_hz, ["stammers"], seed=0)) > 1.05 * len(recording)
-    with pytest.raises(VoiceError, match="bored"):
-        restyle(recording, rate_hz, ["bored"], seed=0)
-
-
-def test_sounding_runs_are_the_stretches_between_silences():
-    tone = 0.1 * np.sin(np.arange(8000) * 0.3).astype(np.float32)
-    gap = np.zeros(3200, np.float32)
-    runs = sounding_runs(np.concatenate((gap, tone, gap, tone)), 16_000)
-    assert np.ravel(runs) == pytest.approx([0.2, 0.7, 0.9, 1.4], abs=0.02)
-    assert sounding_runs(np.zeros(16_000, np.float32), 16_000) == []
 
 
 def test_fades_start_and_end_in_silence():

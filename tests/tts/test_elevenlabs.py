@@ -241,7 +241,7 @@ def test_keys_appear_nowhere(service: Service, load: Any, caplog: pytest.LogCapt
     engine = load("secret-1", timeout_s=0.2)
     engine.speak(TEXT)
     service.faults.append(refusal(400, "bad_text", "sent by secret-1"))
-    texts = [repr(engine), str(vars(engine)), repr(engine._keys)]
+    texts = [repr(engine), str(vars(engine)), repr(engine._ring.keys)]
     for fault in (refusal(422, "bad_text", "sent by secret-1"), refusal(401, "invalid_api_key", "not secret-1")):
         service.faults.clear()
         service.faults.append(fault)
@@ -320,6 +320,8 @@ FAULTS = {
     "502 in HTML": lambda request, handler: handler.reply(502, b"<html>Bad gateway</html>", "text/html"),
     "503": refusal(503, "service_unavailable"),
     "408": refusal(408, "timeout"),
+    "409": refusal(409, "conflict"),
+    "425": refusal(425, "too_early"),
     "429": refusal(429, "system_busy"),
     "cut before the answer": cut_at_once,
     "cut in the middle": cut_in_the_middle,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evoxtral.tts import espeak
-from evoxtral.tts.word_times import _warp, align
+from evoxtral.tts.word_times import align
 
 SENTENCES = (
     "We should really talk about this tomorrow morning.",
@@ -45,22 +45,3 @@ def test_silence_around_the_speech_is_cut_off():
 def test_silence_itself_has_words_without_length():
     found = align(np.zeros(8000, np.float32), 16_000, ["No", "sound."], "en-us+m2")
     assert found.words == ((0.0, 0.0), (0.0, 0.0))
-
-
-def test_the_warping_path_is_the_cheapest():
-    """Against the plain recursion, cell by cell."""
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(9, 2)), rng.normal(size=(12, 2))
-    cost = np.linalg.norm(a[:, None] - b[None], axis=2)
-    total = np.full((10, 13), np.inf)
-    total[0, 0] = 0
-    for i in range(1, 10):
-        for j in range(1, 13):
-            c = cost[i - 1, j - 1]
-            total[i, j] = c + min(total[i - 1, j - 1], total[i - 1, j] + 0.3 * c, total[i, j - 1] + 0.3 * c)
-    i, j, path = 9, 12, {}
-    while i and j:
-        path[i - 1] = j - 1
-        i, j = min(((i - 1, j - 1), (i - 1, j), (i, j - 1)), key=lambda cell: total[cell])
-    rows, columns = _warp(a, b)
-    assert dict(zip(rows.tolist(), columns.tolist(), strict=True)) == path

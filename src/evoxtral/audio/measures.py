@@ -1,7 +1,7 @@
-"""What can be measured in a stretch of sound: level, pitch, voicing, spectral shape, silences, speaking rate.
+"""What can be measured in a stretch of sound: pitch, voicing, spectral shape, silences, speaking rate.
 
-Small pure functions on mono samples, used by validation, the bench's round trip and the tests. Levels are relative to
-full scale. Knows nothing of files, texts or tags.
+Small pure functions on mono samples, used by validation, the bench's round trip and the tests. How loud
+it is, `levels` tells. Knows nothing of files, texts or tags.
 """
 
 import itertools
@@ -12,11 +12,12 @@ import pyworld
 from numpy.typing import NDArray
 from scipy.signal import find_peaks, welch
 
+from evoxtral.audio.levels import SILENCE_DB, level_track_db
+
 Samples = NDArray[np.floating]
 FRAME_S = 0.005
 F0_FLOOR_HZ = 60.0
 F0_CEILING_HZ = 560.0
-_SILENCE_DB = -120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +30,6 @@ class Span:
     @property
     def duration_s(self) -> float:
         return self.end_s - self.start_s
-
-
-def rms_db(samples: Samples) -> float:
-    """Root mean square in dB of full scale: -3.01 for a full-scale sine; -120 for silence or no samples."""
-    power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
-    return max(10.0 * np.log10(power), _SILENCE_DB) if power > 0 else _SILENCE_DB
-
-
-def level_track_db(samples: Samples, sample_rate_hz: int, frame_s: float = 0.01) -> NDArray[np.float64]:
-    """RMS in dB of each frame of `frame_s`, shape (frames,); an incomplete last frame is left out."""
-    hop = max(1, round(frame_s * sample_rate_hz))
-    count = len(samples) // hop
-    power = np.mean(np.square(samples[: count * hop].reshape(count, hop), dtype=np.float64), axis=1)
-    return np.asarray(np.maximum(10.0 * np.log10(np.maximum(power, 1e-30)), _SILENCE_DB))
 
 
 def raw_f0_track(samples: Samples, sample_rate_hz: int) -> NDArray[np.float64]:
@@ -97,7 +84,7 @@ def voiced_fraction(samples: Samples, sample_rate_hz: int, *, below_peak_db: flo
     f0_hz = f0_track(samples, sample_rate_hz)
     levels = level_track_db(samples, sample_rate_hz, FRAME_S)
     count = min(len(f0_hz), len(levels))
-    if count == 0 or levels.max() <= _SILENCE_DB:
+    if count == 0 or levels.max() <= SILENCE_DB:
         return 0.0
     sounding = levels[:count] > levels.max() - below_peak_db
     return float(np.mean(f0_hz[:count][sounding] > 0))
@@ -148,10 +135,10 @@ def syllable_times_s(samples: Samples, sample_rate_hz: int) -> NDArray[np.float6
     """
     frame_s = 0.01
     levels = level_track_db(samples, sample_rate_hz, frame_s)
-    if len(levels) == 0 or levels.max() <= _SILENCE_DB:
+    if len(levels) == 0 or levels.max() <= SILENCE_DB:
         return np.zeros(0)
     smooth = np.convolve(np.pad(levels, 3, mode="edge"), np.hanning(9)[1:-1] / np.hanning(9).sum(), mode="valid")
-    peaks, _ = find_peaks(np.pad(smooth, 1, constant_values=_SILENCE_DB), height=levels.max() - 25.0, prominence=3.0)
+    peaks, _ = find_peaks(np.pad(smooth, 1, constant_values=SILENCE_DB), height=levels.max() - 25.0, prominence=3.0)
     return np.asarray((peaks - 1 + 0.5) * frame_s)
 
 

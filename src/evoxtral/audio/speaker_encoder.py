@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ
-from evoxtral.audio.measures import level_track_db
+from evoxtral.audio.levels import bring_to, level_track_db, to_gain
+from evoxtral.audio.spectrum import mel_power
 
 Floats = NDArray[np.float32]
 
-_WINDOW = 400  # samples of a frame, 25 ms
 _HOP = 160  # samples, 10 ms
 _MEL_BANDS = 40
 _UNITS = 256
@@ -68,8 +68,7 @@ def embed_stretches(stretches: Sequence[Floats]) -> Floats:
 
 
 def _levelled(sound: Floats) -> Floats:
-    level_db = 20 * np.log10(np.sqrt(np.mean(np.square(sound, dtype=np.float64))) + 1e-9)
-    return np.asarray(sound * np.float32(10 ** ((_TARGET_LEVEL_DB - level_db) / 20)), np.float32)
+    return bring_to(sound, to_gain(_TARGET_LEVEL_DB))
 
 
 def _embed(sound: Floats) -> Floats:
@@ -89,14 +88,7 @@ def _loud_part(samples: Floats) -> Floats:
 
 def _mel_spectrogram(sound: Floats) -> Floats:
     """Mel power, shape (frames, 40); frames are centred on every hundredth of a second."""
-    from faster_whisper.feature_extractor import FeatureExtractor
-
-    padded = np.pad(sound, _WINDOW // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_HOP]
-    window = np.hanning(_WINDOW + 1)[:-1]
-    power = np.abs(np.fft.rfft(frames * window, axis=1)) ** 2
-    filters = FeatureExtractor.get_mel_filters(SAMPLE_RATE_HZ, _WINDOW, n_mels=_MEL_BANDS)
-    return np.asarray(power @ filters.T, np.float32)
+    return np.asarray(mel_power(sound, SAMPLE_RATE_HZ, _MEL_BANDS, centred=True), np.float32)
 
 
 @cache

@@ -6,23 +6,23 @@ recording, so that another speaker or loudness is no difference. Knows nothing o
 """
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dct
-from scipy.signal import stft
 from scipy.spatial.distance import cdist
 
 from evoxtral.audio import SAMPLE_RATE_HZ
+from evoxtral.audio.levels import level_track_db
 from evoxtral.audio.measures import FRAME_S as F0_FRAME_S
-from evoxtral.audio.measures import f0_track, level_track_db, silences, syllable_times_s
+from evoxtral.audio.measures import f0_track, silences, syllable_times_s
+from evoxtral.audio.spectrum import HOP_S as FRAME_S
+from evoxtral.audio.spectrum import mel_power
+from evoxtral.audio.warping import warping_path
 
 Floats = NDArray[np.float64]
 Samples = NDArray[np.float32]
 
-FRAME_S = 0.01
-_WINDOW_S = 0.025
 _MEL_BANDS = 80
 _CEPSTRA = 24
 # What lies further below a recording's loudest band or frame is as good as silent.
@@ -97,23 +97,11 @@ def compare_sounds(original: Sound, other: Sound) -> dict[str, float]:
 
 def mel_cepstra(samples: Samples) -> Floats:
     """Mel-cepstra 1 to 24, shape (frames, 24): c_m of ln|H| = c_0 / 2 + sum of c_m cos(m w) on the mel scale."""
-    window = round(_WINDOW_S * SAMPLE_RATE_HZ)
-    hop = round(FRAME_S * SAMPLE_RATE_HZ)
-    padded = np.pad(samples, (0, max(0, window - len(samples))))
-    _, _, spectrum = stft(padded, nperseg=window, noverlap=window - hop, boundary=None, padded=False)
-    power = (_mel_filters() @ np.abs(spectrum) ** 2).T
+    power = mel_power(samples, SAMPLE_RATE_HZ, _MEL_BANDS, centred=False)
     floor = max(float(power.max(initial=0.0)) * 10 ** (-_RANGE_DB / 10), 1e-20)
     log_magnitude = np.log(np.maximum(power, floor)) / 2
     cepstra: Floats = dct(log_magnitude, type=2, axis=1)[:, 1 : _CEPSTRA + 1] / _MEL_BANDS
     return cepstra
-
-
-@cache
-def _mel_filters() -> Floats:
-    from faster_whisper.feature_extractor import FeatureExtractor
-
-    window = round(_WINDOW_S * SAMPLE_RATE_HZ)
-    return np.asarray(FeatureExtractor.get_mel_filters(SAMPLE_RATE_HZ, window, n_mels=_MEL_BANDS), dtype=np.float64)
 
 
 def mel_cepstral_distortion(distances: Floats, first: NDArray[np.intp], second: NDArray[np.intp]) -> float:
@@ -126,34 +114,6 @@ def mel_cepstral_distortion(distances: Floats, first: NDArray[np.intp], second: 
     Source: Kubichek 1993, with the time warping that is usual since.
     """
     return float(10 / np.log(10) * np.sqrt(2) * distances[first, second].mean())
-
-
-def warping_path(cost: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The cheapest monotone path from the first to the last pair of frames: row and column of each step.
-
-    Steps go one on in either or both; each visited cell costs once. Source: Sakoe & Chiba 1978. The costs are summed
-    up along antidiagonals, all cells of one at a time.
-    """
-    rows, columns = cost.shape
-    total = np.full((rows + 1, columns + 1), np.inf)
-    total[0, 0] = 0.0
-    for diagonal in range(2, rows + columns + 1):
-        row = np.arange(max(1, diagonal - columns), min(rows, diagonal - 1) + 1)
-        column = diagonal - row
-        best = np.minimum(np.minimum(total[row - 1, column], total[row, column - 1]), total[row - 1, column - 1])
-        total[row, column] = cost[row - 1, column - 1] + best
-    row_index, column_index = rows, columns
-    path = []
-    while row_index and column_index:
-        path.append((row_index - 1, column_index - 1))
-        steps = (
-            (total[row_index - 1, column_index - 1], row_index - 1, column_index - 1),
-            (total[row_index - 1, column_index], row_index - 1, column_index),
-            (total[row_index, column_index - 1], row_index, column_index - 1),
-        )
-        _, row_index, column_index = min(steps, key=lambda step: step[0])
-    first, second = np.array(path[::-1]).T
-    return first, second
 
 
 def correlation(first: Floats, second: Floats) -> float:

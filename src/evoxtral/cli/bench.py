@@ -12,6 +12,7 @@ import click
 
 from evoxtral.cli.options import model_store
 from evoxtral.cli.progress import progress_bar
+from evoxtral.tts.registry import SPEECH_ENGINES
 
 if TYPE_CHECKING:
     from evoxtral.bench.roundtrip import RoundTrip
@@ -50,7 +51,7 @@ def command() -> None:
 @click.option("--language", default="en", show_default=True)
 @click.option("-o", "--output-dir", type=_FOLDER, help="For predictions and report.  [default: bench-MODEL]")
 @click.option("--round-trip", is_flag=True, help="Speak the transcripts again and compare the sound (slow).")
-@click.option("--engine", type=click.Choice(["local", "elevenlabs"]), default="local", show_default=True)
+@click.option("--engine", type=click.Choice(list(SPEECH_ENGINES)), default="local", show_default=True)
 @click.option("--voice", help="Voice of the round trip.  [default: each recording's own, where the engine has it]")
 @_format
 @_resamples
@@ -77,8 +78,8 @@ def run(
     """
     from evoxtral.bench.predicting import run_model
 
-    if store.offline and (project or (round_trip and engine == "elevenlabs")):
-        raise click.UsageError("--offline goes with neither --wandb nor --engine elevenlabs")
+    if store.offline and (project or (round_trip and SPEECH_ENGINES[engine].needs_network)):
+        raise click.UsageError("--offline goes with neither --wandb nor an --engine that needs the network")
     testset = _load(test_set)
     folder = output_dir or Path(f"bench-{Path(model).name}")
     with progress_bar("Transcribing") as tell:
@@ -98,7 +99,8 @@ def run(
 
         hypotheses = {prediction.id: prediction.text for prediction in predictions}
         with progress_bar("Speaking") as tell:
-            result = speak_again(testset, hypotheses, load_speech_engine(engine), folder, voice=voice, on_progress=tell)
+            speaker = load_speech_engine(engine, store=store)
+            result = speak_again(testset, hypotheses, speaker, folder, voice=voice, on_progress=tell)
         spoken = result, folder
     scores = _score(testset, predictions, resamples=resamples, seed=seed, baselines=True)
     _publish(folder, scores, predictions, testset, spoken, project=project)

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evoxtral.cli.options import model_store
 from evoxtral.cli.progress import ShowProgress, progress_bar
+from evoxtral.tts.registry import SPEECH_ENGINES
 
 if TYPE_CHECKING:
     from evoxtral.corpus.gates import GateReport
     from evoxtral.corpus.synthesis import SynthesisReport
     from evoxtral.data.corpus_config import CorpusConfig
     from evoxtral.data.corpus_folder import CorpusFolder
+    from evoxtral.models import ModelStore
 
 _FOLDER = click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 
@@ -116,7 +119,7 @@ def import_(folder: Path, sources: tuple[Path, ...], domain: str, any_voice: boo
 
 @command.command()
 @_FOLDER
-@click.option("--engine", type=click.Choice(["local", "elevenlabs"]), help="[default: local, offline]")
+@click.option("--engine", type=click.Choice(list(SPEECH_ENGINES)), help="[default: local, offline]")
 @click.option("--voice", "voices", multiple=True, help="A voice to use; repeat it. Default: all of the engine.")
 @click.option("--takes", type=click.IntRange(1), help="Clips of each script, with different voices.  [default: 1]")
 @click.option("--seed", type=int, help="The same seed speaks the same takes.  [default: 0]")
@@ -124,20 +127,24 @@ def import_(folder: Path, sources: tuple[Path, ...], domain: str, any_voice: boo
 @click.option("--max-characters", type=click.IntRange(1), help="Budget of a paid engine; it stops before, resumable.")
 @click.option("--holdout-voice", "holdout_voices", multiple=True, help="A voice for the test split only; repeat it.")
 @click.option("--dry-run", is_flag=True, help="Print what would be made and cost; change nothing.")
-def synthesize(folder: Path, holdout_voices: tuple[str, ...], dry_run: bool, **options: Any) -> None:
+@model_store
+def synthesize(
+    folder: Path, holdout_voices: tuple[str, ...], dry_run: bool, store: "ModelStore", **options: Any
+) -> None:
     """Speak the scripts that have no clip yet."""
     from evoxtral.corpus.synthesis import plan
     from evoxtral.corpus.synthesis import synthesize as speak
     from evoxtral.data.splits import divide_by_voices
     from evoxtral.tts import load_speech_engine
 
+    load_engine = partial(load_speech_engine, store=store)
     corpus, config = _open(folder, synthesis=options, dataset={"holdout_voices": holdout_voices})
     voices = config.synthesis.voices
     if config.dataset.holdout_voices and not voices:
-        engine = load_speech_engine(config.synthesis.engine, **config.synthesis.engine_options)
+        engine = load_engine(config.synthesis.engine, **config.synthesis.engine_options)
         voices = tuple(voice.name for voice in engine.voices())
     parts = divide_by_voices(corpus.read_scripts(), voices, config)
-    plans = [plan(corpus, settings, scripts=part) for part, settings in parts]
+    plans = [plan(corpus, settings, scripts=part, load_engine=load_engine) for part, settings in parts]
     if dry_run:
         for made in plans:
             click.echo(f"{len(made.to_make)} of {len(made.takes)} clips to make, {made.characters:,} characters to pay")
@@ -146,7 +153,8 @@ def synthesize(folder: Path, holdout_voices: tuple[str, ...], dry_run: bool, **o
     failed = False
     for part, settings in parts:
         with progress_bar("Speaking") as show:
-            report = speak(corpus, settings, scripts=part, on_progress=partial(_show_synthesis, show))
+            tell = partial(_show_synthesis, show)
+            report = speak(corpus, settings, scripts=part, on_progress=tell, load_engine=load_engine)
         click.echo(f"{folder}: {report.done} of {report.total} clips, {report.made} made now", err=True)
         for clip, reason in report.failures.items():
             click.echo(f"{clip}: {reason}", err=True)

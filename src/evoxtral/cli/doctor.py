@@ -12,7 +12,8 @@ from evoxtral.cli.options import model_dir_option
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from evoxtral.doctor import Cache, Finding, Machine
+    from evoxtral.doctor import Cache, Machine
+    from evoxtral.findings import Finding
 
 # section of the diagnosis -> heading, what is said of a thing that is there, and of one that is not
 _SECTIONS = {

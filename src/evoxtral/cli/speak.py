@@ -2,23 +2,37 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from evoxtral.cli.options import model_store
+from evoxtral.tts.registry import DEFAULT_ENGINE, SPEECH_ENGINES
+
+if TYPE_CHECKING:
+    from evoxtral.models import ModelStore
 
 _MAX_NAME_CHARACTERS = 255  # a longer argument cannot be the name of a file
 
 
 @click.command()
 @click.argument("text", required=False)
-@click.option("--engine", type=click.Choice(["local", "elevenlabs"]), default="local", show_default=True)
+@click.option("--engine", type=click.Choice(list(SPEECH_ENGINES)), default=DEFAULT_ENGINE, show_default=True)
 @click.option("--voice", help="A voice of the engine; see --list-voices.")
 @click.option("--seed", default=0, show_default=True, help="The same seed speaks the same take.")
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Audio file to write; kind by suffix."
 )
 @click.option("--list-voices", is_flag=True, help="Print the voices that can be used now, and stop.")
+@model_store
 def command(
-    text: str | None, engine: str, voice: str | None, seed: int, output: Path | None, list_voices: bool
+    text: str | None,
+    engine: str,
+    voice: str | None,
+    seed: int,
+    output: Path | None,
+    list_voices: bool,
+    store: "ModelStore",
 ) -> None:
     """Speak TEXT: tagged text, a text file, or - for standard input.
 
@@ -28,7 +42,7 @@ def command(
     from evoxtral.tts import load_speech_engine
 
     if list_voices:
-        for known in load_speech_engine(engine).voices():
+        for known in load_speech_engine(engine, store=store).voices():
             click.echo(f"{known.name:28}{known.description}")
         return
     if text is None:
@@ -38,8 +52,10 @@ def command(
     from evoxtral.audio import check_target, write_audio
 
     check_target(output)
-    speech = load_speech_engine(engine).speak(_read(text), voice=voice, seed=seed)
+    speech = load_speech_engine(engine, store=store).speak(_read(text), voice=voice, seed=seed)
     write_audio(output, speech.samples, speech.sample_rate_hz)
+    for note in speech.notes:
+        click.echo(note, err=True)
     click.echo(
         f"{output}: {speech.duration_s:.1f} s, engine {speech.engine}, voice {speech.voice}, seed {seed}", err=True
     )

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from evoxtral.audio import SAMPLE_RATE_HZ, load_audio
-from evoxtral.audio.measures import level_track_db, rms_db
+from evoxtral.audio.levels import level_track_db, rms_db
 from evoxtral.data.corpus_config import ValidationConfig
 from evoxtral.data.corpus_folder import CorpusFolder
 from evoxtral.data.journal import Journal

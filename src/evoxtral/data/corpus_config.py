@@ -43,6 +43,7 @@ class SynthesisConfig(_Section):
     """Who speaks the scripts.
 
     Attributes:
+        engine: a name of the registry of speech engines, which is asked when it is loaded.
         engine_options: keyword arguments of the engine, in every process that loads it.
         voices: names of the voices, used in turn; empty takes all that the engine offers.
         max_voice_share: fewer voices than keep each to this share of the clips are an error.
@@ -53,7 +54,7 @@ class SynthesisConfig(_Section):
         max_characters: budget of a paid engine for the whole corpus; the run stops, resumable, before it is exceeded.
     """
 
-    engine: Literal["local", "elevenlabs"] = "local"
+    engine: str = "local"
     engine_options: dict[str, Any] = Field(default_factory=dict)
     voices: tuple[str, ...] = ()
     max_voice_share: float = Field(default=MAX_VOICE_SHARE, gt=0, le=1)

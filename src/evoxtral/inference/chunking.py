@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ
+from evoxtral.audio.levels import rms_db
 from evoxtral.inference.vad import FRAME_S, FRAME_SAMPLES, SpeechDetector, SpeechGate
 
 # What is kept of a long stretch without speech on either side of it, for the sounds that belong to the speech.
@@ -159,7 +160,7 @@ class _Cutter:
         """
         earliest, latest = self._max_frames // 2, self._max_frames
         speech = self._speech[packed[: latest + 1]]
-        levels = np.array([_level_db(self._frame(int(frame))) for frame in packed[earliest : latest + 1]])
+        levels = np.array([max(rms_db(self._frame(int(frame))), SILENCE_DB) for frame in packed[earliest : latest + 1]])
         edges = np.flatnonzero(np.diff(np.concatenate([[True], speech[earliest:], [True]]).astype(np.int8)))
         best: tuple[float, int] | None = None
         for start, end in zip(edges[::2], edges[1::2], strict=True):
@@ -192,10 +193,6 @@ class _Cutter:
             self._samples = self._samples[frames * FRAME_SAMPLES :].copy()
             self._speech = self._speech[frames:].copy()
             self._first += frames
-
-
-def _level_db(samples: NDArray[np.float32]) -> float:
-    return float(10 * np.log10(max(np.square(samples).mean() if len(samples) else 0.0, 10 ** (SILENCE_DB / 10))))
 
 
 def _cut_in_pause(levels_db: NDArray[np.float64]) -> tuple[int, float]:

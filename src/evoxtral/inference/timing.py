@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ
+from evoxtral.audio.levels import level_track_db
 from evoxtral.inference.engines.protocol import AlignedToken
 from evoxtral.tags import Category, TaggedText, Word, strip_tags
 
@@ -125,16 +126,9 @@ def _is_pause(loud: NDArray[np.bool_], frames: int) -> bool:
     return len(loud) < frames or not loud.any()
 
 
-def _levels_db(samples: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The level of each frame of 10 ms."""
-    hop = round(_LEVEL_HOP_S * SAMPLE_RATE_HZ)
-    frames = samples[: len(samples) // hop * hop].reshape(-1, hop)
-    return np.asarray(10 * np.log10(np.square(frames, dtype=np.float64).mean(axis=1) + 1e-10))
-
-
 def _loud_frames(samples: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Which frames hold sound, judged by the loudest moment around them: whispers are not silence."""
-    levels_db = _levels_db(samples)
+    levels_db = level_track_db(samples, SAMPLE_RATE_HZ, _LEVEL_HOP_S)
     half = round(_SURROUNDINGS_S / _LEVEL_HOP_S)
     padded = np.pad(levels_db, half, constant_values=-100.0)
     loudest_db = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1).max(axis=1)
@@ -156,7 +150,7 @@ def time_events(
     gap share its interval: each begins where the alignment has its first token.
     """
     times: list[TimedSpan | None] = [None] * len(parsed.tags)
-    levels_db = _levels_db(samples)
+    levels_db = level_track_db(samples, SAMPLE_RATE_HZ, _LEVEL_HOP_S)
     for gap in {tag.gap for tag in parsed.tags}:
         inside = [
             index

@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import functools
 import itertools
+import os
 import shutil
 import sys
 import tempfile
@@ -24,7 +25,9 @@ import espeakng_loader
 import numpy as np
 from numpy.typing import NDArray
 
+from evoxtral.audio.levels import frame_rms
 from evoxtral.errors import VoiceError
+from evoxtral.tts.plain_speech import PlainSpeech
 
 SAMPLE_RATE_HZ = 22_050
 MAX_CHARACTERS = 20_000  # of one call; espeak-ng itself has no limit, memory has
@@ -112,37 +115,59 @@ VOICES: dict[str, EspeakVoice] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class PlainSpeech:
-    """Undelivered speech of one phrase.
-
-    Attributes:
-        samples: mono float32 in [-1, 1], shape (n,), silence at both ends removed.
-        sample_rate_hz: rate of `samples`.
-        words: (start_s, end_s) of each word of the phrase, in order, monotone; a word without sound of its own
-            (a lone dash) has no length.
-    """
-
-    samples: NDArray[np.float32]
-    sample_rate_hz: int
-    words: tuple[tuple[float, float], ...]
-
-
 _lock = threading.RLock()
+_TMPDIR = "set TMPDIR to a folder with room, whose programs may be run (not mounted noexec)"
 
 
 @functools.cache
 def _private_copy() -> str:
-    """Path of a copy of the library that no other package of this process holds open, so that it can be unloaded."""
-    folder = tempfile.mkdtemp(prefix="evoxtral-espeak-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return shutil.copy(Path(espeakng_loader.get_library_path()), folder)
+    """Path of a copy of the library that no other package of this process holds open, so that it can be unloaded.
+
+    In memory where the system has files there: the temporary folder may be full, or mounted so that nothing in it can
+    be run.
+    """
+    library = Path(espeakng_loader.get_library_path())
+    if hasattr(os, "memfd_create"):
+        copy = os.memfd_create("evoxtral-espeak")  # open as long as this process runs
+        with open(copy, "wb", closefd=False) as file:
+            file.write(library.read_bytes())
+        path = f"/proc/self/fd/{copy}"
+        if _can_be_loaded(path):
+            return path
+        os.close(copy)
+    try:
+        folder = tempfile.mkdtemp(prefix="evoxtral-espeak-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return shutil.copy(library, folder)
+    except OSError as error:
+        raise VoiceError(
+            f"espeak-ng cannot be copied into {tempfile.gettempdir()}: {error.strerror}", _TMPDIR
+        ) from error
+
+
+def _can_be_loaded(path: str) -> bool:
+    try:
+        _unload(ctypes.CDLL(path))
+    except OSError:
+        return False
+    return True
+
+
+def _unload(library: ctypes.CDLL) -> None:
+    if sys.platform == "win32":
+        _ctypes.FreeLibrary(library._handle)
+    else:
+        _ctypes.dlclose(library._handle)
 
 
 @contextlib.contextmanager
 def _fresh_library() -> Iterator[ctypes.CDLL]:
     with _lock:
-        library = ctypes.CDLL(_private_copy())
+        path = _private_copy()
+        try:
+            library = ctypes.CDLL(path)
+        except OSError as error:
+            raise VoiceError(f"espeak-ng cannot be loaded: {' '.join(str(error).split())}", _TMPDIR) from error
         try:
             data_path = str(espeakng_loader.get_data_path()).encode()
             rate_hz = library.espeak_Initialize(_OUTPUT_SYNCHRONOUS, 0, data_path, _OPTION_NO_EXIT)
@@ -155,10 +180,7 @@ def _fresh_library() -> Iterator[ctypes.CDLL]:
             yield library
         finally:
             library.espeak_Terminate()
-            if sys.platform == "win32":
-                _ctypes.FreeLibrary(library._handle)
-            else:
-                _ctypes.dlclose(library._handle)
+            _unload(library)
 
 
 def synthesize(
@@ -248,9 +270,7 @@ _HOP = 110  # 5 ms
 
 
 def _loudness(samples: NDArray[np.float32]) -> NDArray[np.bool_]:
-    count = len(samples) // _HOP
-    rms = np.sqrt(np.mean(samples[: count * _HOP].reshape(count, _HOP) ** 2, axis=1)) if count else np.zeros(0)
-    return np.asarray(rms > 0.004)
+    return np.asarray(frame_rms(samples, _HOP) > 0.004)
 
 
 def _trimmed_end(loud: NDArray[np.bool_], start: int, end: int) -> int:

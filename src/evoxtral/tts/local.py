@@ -15,13 +15,18 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import fftconvolve
 
+from evoxtral.audio.levels import bring_to
 from evoxtral.errors import VoiceError
+from evoxtral.models import HUB_CACHE, ModelStore
+from evoxtral.settings import read_settings
 from evoxtral.tags import Category, Tag, TaggedText, parse
-from evoxtral.tts import base_voices, delivery, nonverbal
-from evoxtral.tts.delivery import Samples, fade, rms
-from evoxtral.tts.espeak import PlainSpeech
-from evoxtral.tts.nonverbal import SPEECH_RMS, BurstSource, RecordedBursts, Speaker, SynthesisedBursts
+from evoxtral.tts import base_voices, delivery, nonverbal, sounds
+from evoxtral.tts.delivery import Samples, fade
+from evoxtral.tts.nonverbal import SPEECH_RMS, BurstSource, RecordedBursts, SynthesisedBursts
+from evoxtral.tts.plain_speech import BaseVoice
+from evoxtral.tts.sketches import Speaker
 from evoxtral.tts.speech_engine import Speech, TimedTag, TimedWord, Voice
+from evoxtral.tts.spoken_text import make_speakable
 from evoxtral.tts.vocoder import Array
 
 DEFAULT_VOICE = "espeak/carl"  # of espeak-ng's, among those that a recogniser understands best
@@ -85,7 +90,7 @@ def plan(text: str | TaggedText) -> list[Phrase | Point | Hesitation]:
     for word in range(count):
         tears_end = parsed.sentence_ends[word] if word in cried_at else tears_end
         if word < tears_end and emotions[word] is None:
-            emotions[word] = "tearful"
+            emotions[word] = sounds.TEARFUL
 
     items: list[Phrase | Point | Hesitation] = []
     spoken = _spoken_words(parsed)
@@ -160,6 +165,7 @@ class LocalEngine:
             what it lacks is synthesised.
         bursts_share: how often a sound is taken from `bursts` where it has one; the others are synthesised.
         cache_dir: where Kokoro's raw phrases are kept (default: the variable EVOXTRAL_SPEECH_CACHE, or nowhere).
+        store: where neural voices' weights are found.
     """
 
     name = "local"
@@ -170,21 +176,23 @@ class LocalEngine:
         bursts: BurstSource | str | Path | None = None,
         bursts_share: float = 1.0,
         cache_dir: str | Path | None = None,
+        store: ModelStore = HUB_CACHE,
     ) -> None:
         self._bursts = RecordedBursts(Path(bursts)) if isinstance(bursts, (str, Path)) else bursts
         self._bursts_share = bursts_share
         self._synthesised = SynthesisedBursts()
-        self._cache_folder = Path(cache_dir) if cache_dir is not None else None
+        self._cache_folder = Path(cache_dir) if cache_dir is not None else read_settings().speech_cache
+        self._store = store
         self._speaker = functools.lru_cache(maxsize=64)(self._measure_speaker)
 
     def voices(self) -> Sequence[Voice]:
         """Those of espeak-ng, and the neural and recorded ones that are installed."""
-        return base_voices.voices()
+        return base_voices.voices(self._store)
 
     def speak(self, text: str, *, voice: str | None = None, seed: int = 0) -> Speech:
         """Speak tagged text; the same text, voice and seed give the same samples.
 
-        Unknown tags are left out with a warning in the log.
+        What no voice can say (unknown tags, emoji, other scripts, markup) is left out and noted in the answer.
 
         Raises:
             VoiceError: the voice is unknown or not installed, or the text is too long or has nothing to speak.
@@ -195,14 +203,14 @@ class LocalEngine:
                 "cut it into parts",
             )
         voice = voice or DEFAULT_VOICE
-        base = base_voices.load(voice, self._cache_folder)
-        parsed = parse(text)
-        for tag in parsed.tags:
-            if not tag.known:
-                _log.warning("the tag %s is unknown and was not spoken", tag.text)
+        base = base_voices.load(voice, self._store, self._cache_folder)
+        speakable = make_speakable(text)
+        parsed = parse(speakable.text)
+        unknown = dict.fromkeys(tag.text for tag in parsed.tags if not tag.known)
+        notes = (*speakable.notes, *(f"left out: the unknown tag {tag}" for tag in unknown))
         items = plan(parsed)
         if not any(isinstance(item, (Phrase, Point)) for item in items):
-            raise VoiceError("there is nothing to speak: the text has no words and no sounds")
+            raise VoiceError("; ".join(["there is nothing to speak: the text has no words and no sounds", *notes]))
         speaker = self._speaker(voice)
         take = [seed & 0xFFFF_FFFF_FFFF_FFFF, zlib.crc32(f"{voice}|{text}".encode("utf-8", "replace"))]
         timeline = _Timeline(speaker.sample_rate_hz)
@@ -220,7 +228,7 @@ class LocalEngine:
                     timeline.silence(rng.uniform(0.3, 0.65) if following is not None else 0.1)
             elif _is_pause(item):
                 start_s = timeline.now_s
-                timeline.silence(_pause_s(item.tag, rng))
+                timeline.silence(sounds.pause_s(item.tag.name, item.tag.text, rng))
                 points[item.index] = (start_s, timeline.now_s)
             else:
                 points[item.index] = self._non_verbal(item, speaker, timeline, rng)
@@ -233,17 +241,19 @@ class LocalEngine:
             voice=voice,
             words=tuple(words),
             tags=_timed_tags(parsed, words, points, timeline.now_s),
+            text=speakable.text,
+            notes=notes,
         )
 
     def _measure_speaker(self, voice: str) -> Speaker:
-        plain = base_voices.load(voice, self._cache_folder).sample()
-        return nonverbal.speaker_of(_levelled(plain), plain.sample_rate_hz)
+        plain = base_voices.load(voice, self._store, self._cache_folder).sample()
+        return nonverbal.speaker_of(bring_to(plain.samples, SPEECH_RMS), plain.sample_rate_hz)
 
     def _phrase(
         self,
         phrase: Phrase,
         parsed: TaggedText,
-        base: base_voices.BaseVoice,
+        base: BaseVoice,
         speaker: Speaker,
         timeline: _Timeline,
         words: list[TimedWord],
@@ -251,14 +261,14 @@ class LocalEngine:
         following: Phrase | Point | Hesitation | None,
     ) -> None:
         plain = base.speak_words(phrase.spoken)
-        manner = delivery.manner_for(phrase.emotion, phrase.delivery, rng)
+        manner = sounds.manner_for(phrase.emotion, phrase.delivery, rng)
         exhale = phrase.emotion == "frustrated" and phrase.delivery != "whispers" and rng.random() < 0.6
         if exhale and rng.random() < 0.5:
             timeline.sound(nonverbal.huff(speaker, rng))
             timeline.silence(rng.uniform(0.04, 0.1))
             exhale = False
         samples, spans = delivery.deliver(
-            _levelled(plain),
+            bring_to(plain.samples, SPEECH_RMS),
             plain.sample_rate_hz,
             plain.words,
             manner,
@@ -290,7 +300,8 @@ class LocalEngine:
         sound = self._bursts.burst(item.tag.name, speaker, rng) if self._bursts is not None and recorded else None
         if sound is None:
             sound = self._synthesised.burst(item.tag.name, speaker, rng)
-        assert sound is not None, f"no sound for the known tag {item.tag.name}"
+        if sound is None:  # a tag that nobody has given a sound yet: a moment where it stands
+            return timeline.now_s, timeline.now_s
         timeline.silence(rng.uniform(0.05, 0.15))
         start_s = timeline.now_s
         timeline.sound(sound)
@@ -327,20 +338,6 @@ def _add_room_tone(samples: Samples, room: Array, rng: np.random.Generator) -> N
 
 def _is_pause(item: Phrase | Point | Hesitation | None) -> bool:
     return isinstance(item, Point) and item.tag.category is Category.PAUSE
-
-
-def _pause_s(tag: Tag, rng: np.random.Generator) -> float:
-    name = tag.text.lower()
-    if "short" in name or "brief" in name:
-        return float(rng.uniform(0.4, 0.6))
-    if "long" in name:
-        return float(rng.uniform(1.2, 1.8))
-    return float(rng.uniform(0.6, 1.1))
-
-
-def _levelled(plain: PlainSpeech) -> Samples:
-    level = rms(plain.samples)
-    return plain.samples if level <= 0 else np.asarray(plain.samples * (SPEECH_RMS / level), dtype=np.float32)
 
 
 def _timed_tags(

@@ -12,11 +12,15 @@ from pathlib import Path
 
 from evoxtral.data.recording_sets import SAMPLE_RATE_HZ, Recording, RecordingSet
 from evoxtral.errors import AudioError, VoiceError
-from evoxtral.tts.espeak import PlainSpeech
+from evoxtral.findings import Finding
+from evoxtral.models import ModelStore
+from evoxtral.settings import read_settings
+from evoxtral.tts.plain_speech import PlainSpeech, probe_folder
 from evoxtral.tts.speech_engine import Voice
 from evoxtral.tts.word_times import align
 
 _GUIDE_VOICE = "en-us+m3"
+_VARIABLE = "EVOXTRAL_RECORDINGS_DIR"
 
 
 class RecordedBase:
@@ -74,13 +78,29 @@ class RecordedBase:
         return PlainSpeech(samples, SAMPLE_RATE_HZ, spans)
 
 
-def voices(folder: Path) -> list[Voice]:
-    """All speakers with transcripts in the folder's sets."""
+def voices(store: ModelStore) -> list[Voice]:
+    """All speakers with transcripts in the sets of the user's folder."""
+    folder = read_settings().recordings_dir
     found = []
-    for manifest in sorted(folder.glob("*.jsonl")):
+    for manifest in sorted(folder.glob("*.jsonl")) if folder is not None else ():
         speakers = {recording.speaker for recording in _open_set(manifest).recordings if recording.transcript}
         found += [Voice(f"recorded/{manifest.stem}.{name}", "recordings") for name in sorted(speakers)]
     return found
+
+
+def load(name: str, store: ModelStore, cache_folder: Path | None) -> RecordedBase:
+    folder = read_settings().recordings_dir
+    if folder is None:
+        raise VoiceError(
+            f"the recordings of recorded/{name} were not found", f"set {_VARIABLE} to the folder of its manifest"
+        )
+    return RecordedBase(name, folder)
+
+
+def probe(store: ModelStore) -> Finding:
+    folder = read_settings().recordings_dir
+    holds = "a folder with sets of recordings, for training data"
+    return probe_folder("recorded", voices(store), _VARIABLE, None if folder is None else str(folder), holds)
 
 
 @functools.lru_cache(maxsize=8)

@@ -3,12 +3,15 @@
 Holds the protocol and the records that cross it; knows no engine and nothing of corpora or models.
 """
 
+from __future__ import annotations
+
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,9 @@ class Speech:
         words, tags: places in the audio, in order; empty where the engine cannot tell.
         engine: the engine that really spoke, such as "local/espeak" or "elevenlabs".
         voice: name of the voice that really spoke.
+        text: the tagged text whose words and tags `words` and `tags` count: what was given, less what a voice cannot
+            say; empty where the engine speaks what it was given.
+        notes: one line for each kind of thing in the text that was not spoken.
     """
 
     samples: NDArray[np.float32]
@@ -65,6 +71,8 @@ class Speech:
     voice: str
     words: tuple[TimedWord, ...] = ()
     tags: tuple[TimedTag, ...] = ()
+    text: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def duration_s(self) -> float:

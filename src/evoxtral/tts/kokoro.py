@@ -1,12 +1,11 @@
-"""Base voices of neural speech synthesisers: Kokoro (package `kokoro-onnx`) and Piper (package `piper-tts`).
+"""Base voices of Kokoro (package `kokoro-onnx`): an 82M network whose weights lie in a folder or on the hub.
 
-Each turns a phrase into plain speech; word times are found afterwards. Knows where weights lie in a folder or on the
-hub; nothing of tags or delivery.
+Kokoro turns a phrase into plain speech; word times are found afterwards. Knows which files its weights are, and the
+store of models that finds them; nothing of tags or delivery.
 """
 
 import functools
 import hashlib
-import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,19 +17,27 @@ import soundfile
 from numpy.typing import NDArray
 
 from evoxtral.data.files import whole_file
-from evoxtral.errors import VoiceError
-from evoxtral.tts.espeak import PlainSpeech
+from evoxtral.errors import ModelError, VoiceError
+from evoxtral.findings import Finding, is_importable
+from evoxtral.models import ModelStore
+from evoxtral.settings import read_settings
+from evoxtral.tts.onnx_session import open_session
+from evoxtral.tts.plain_speech import SAMPLE_WORDS, PlainSpeech, probe_folder
+from evoxtral.tts.speech_engine import Voice
 from evoxtral.tts.word_times import align
 
 Samples = NDArray[np.float32]
 KOKORO_HUB_ID = "onnx-community/Kokoro-82M-v1.0-ONNX"
-SAMPLE_WORDS = ("Ah,", "I", "was", "far", "along", "the", "path.")  # open vowels, to measure a speaker by
+_VARIABLE = "EVOXTRAL_KOKORO_DIR"
+_HOLDS = f"a folder with its .onnx file and voices, or to {KOKORO_HUB_ID}"
 _KOKORO_RATE_HZ = 24_000
 _KOKORO_STYLE_SIZE = 256
 _KOKORO_ACCENTS = {"a": ("en-us", "American English"), "b": ("en-gb", "British English")}
 # The first that is there is taken; the hub's own export comes in a folder, one file a precision.
 _KOKORO_MODELS = ("kokoro.onnx", "kokoro*.onnx", "onnx/model_quantized.onnx", "onnx/model.onnx")
 _KOKORO_STYLES = ("en.npz", "*.npz", "voices*.bin", "voices")
+# Of the hub's export: 90 MB.
+_HUB_FILES = ("onnx/model_quantized.onnx", "voices/[ab]*.bin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +55,27 @@ class KokoroWeights:
     voice_names: tuple[str, ...]
 
 
-def find_kokoro(place: str, *, download: bool) -> KokoroWeights | None:
-    """The weights in a folder or, where `place` is a hub id, in the hub's cache; None where there are none.
+def find_kokoro(place: str, store: ModelStore, *, fetch: bool) -> KokoroWeights | None:
+    """The weights in a folder or, where `place` is a hub id, in the store; None where there are none.
 
     Args:
-        download: fetch what the cache lacks from the hub (90 MB; the hub's client shows its progress).
+        fetch: bring what the store lacks from the hub, if the store may use the network.
 
     Raises:
-        VoiceError: the download failed.
+        VoiceError: they could not be fetched, or must not be.
     """
-    folder = Path(place)
+    folder = Path(place).expanduser()
     if folder.is_dir():
         return _kokoro_in(folder)
     if place.count("/") != 1 or place.startswith(("/", ".", "~")):
         return None
-    import huggingface_hub
-
+    if not fetch:
+        found = store.find_files(place, _HUB_FILES)
+        return None if found is None else _kokoro_in(found)
     try:
-        snapshot = huggingface_hub.snapshot_download(
-            place, allow_patterns=["onnx/model_quantized.onnx", "voices/[ab]*.bin"], local_files_only=not download
-        )
-    except Exception as error:  # the client's errors have no common base
-        if not download:
-            return None
-        raise VoiceError(f"{place} could not be fetched: {error}", "set EVOXTRAL_KOKORO_DIR to a folder") from error
-    return _kokoro_in(Path(snapshot))
+        return _kokoro_in(store.fetch_files(place, _HUB_FILES))
+    except ModelError as error:
+        raise VoiceError(f"Kokoro: {error.message}", error.hint or f"set {_VARIABLE} to a folder") from error
 
 
 def describe_kokoro(name: str) -> str:
@@ -159,53 +162,44 @@ class KokoroBase:
         return np.asarray(samples, dtype=np.float32)
 
 
-class PiperBase:
-    """A voice of Piper (package `piper-tts`), given by its `.onnx` file."""
-
-    engine = "local/piper"
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def speak_words(self, words: Sequence[str]) -> PlainSpeech:
-        voice = _piper(self._path)
-        chunks = [chunk.audio_float_array for chunk in voice.synthesize(" ".join(words))]
-        if not chunks:
-            raise VoiceError(f"Piper cannot speak {' '.join(words)[:60]!r}")
-        return align(np.concatenate(chunks).astype(np.float32), int(voice.config.sample_rate), words, "en-us+m3")
-
-    def sample(self) -> PlainSpeech:
-        return self.speak_words(SAMPLE_WORDS)
+def voices(store: ModelStore) -> list[Voice]:
+    place = read_settings().kokoro_dir
+    if not place or not is_importable("kokoro_onnx"):
+        return []
+    weights = find_kokoro(place, store, fetch=False)
+    names = () if weights is None else weights.voice_names
+    return [Voice(f"kokoro/{name}", describe_kokoro(name)) for name in names]
 
 
-def _session_options() -> Any:
-    import onnxruntime
+def load(name: str, store: ModelStore, cache_folder: Path | None) -> KokoroBase:
+    if not is_importable("kokoro_onnx"):
+        raise VoiceError("Kokoro voices need the package kokoro-onnx", "pip install 'evoxtral[kokoro]'")
+    place = read_settings().kokoro_dir
+    weights = find_kokoro(place, store, fetch=True) if place else None
+    if weights is None:
+        problem = f"no weights of Kokoro in {place!r}" if place else "the place of Kokoro's weights is not set"
+        raise VoiceError(problem, f"set {_VARIABLE} to {_HOLDS}")
+    return KokoroBase(name, weights, cache_folder)
 
-    # One thread: corpora are spoken by one process a core, and short phrases gain little from more.
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    return options
+
+def probe(store: ModelStore) -> Finding:
+    if not is_importable("kokoro_onnx"):
+        remedy = f"pip install 'evoxtral[kokoro]', and set {_VARIABLE} to {_HOLDS}"
+        return Finding("kokoro", False, "not installed", remedy)
+    place, found = read_settings().kokoro_dir, voices(store)
+    if not found and place == KOKORO_HUB_ID:
+        remedy = "evoxtral speak Hello --voice kokoro/af_bella -o hello.wav"
+        return Finding("kokoro", False, "not fetched yet", remedy)
+    return probe_folder("kokoro", found, _VARIABLE, place, _HOLDS)
 
 
 @functools.lru_cache(maxsize=2)
 def _kokoro(weights: KokoroWeights) -> Any:
     import kokoro_onnx
-    import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(weights.model), _session_options(), providers=["CPUExecutionProvider"])
+    session = open_session(weights.model)
     # The package wants a file of styles; each call brings its own instead.
     with tempfile.TemporaryDirectory() as folder:
         placeholder = Path(folder) / "styles.npz"
         np.savez(placeholder, none=np.zeros(1, np.float32))
         return kokoro_onnx.Kokoro.from_session(session, str(placeholder))
-
-
-@functools.lru_cache(maxsize=4)
-def _piper(path: Path) -> Any:
-    import onnxruntime
-    import piper
-
-    config = piper.config.PiperConfig.from_dict(json.loads(Path(f"{path}.json").read_text(encoding="utf-8")))
-    session = onnxruntime.InferenceSession(str(path), _session_options(), providers=["CPUExecutionProvider"])
-    return piper.PiperVoice(session=session, config=config)
