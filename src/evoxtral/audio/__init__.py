@@ -1,12 +1,13 @@
 """Sound in and out: decoding, resampling, writing, and small measurements. Knows nothing of speech or models."""
 
-from evoxtral.audio.decoding import AudioReader, load_audio, open_audio
+from evoxtral.audio.decoding import AudioReader, Hole, load_audio, open_audio
 from evoxtral.audio.resampling import SAMPLE_RATE_HZ, resample
 from evoxtral.audio.writing import check_target, read_clip, write_audio
 
 __all__ = [
     "SAMPLE_RATE_HZ",
     "AudioReader",
+    "Hole",
     "check_target",
     "load_audio",
     "open_audio",

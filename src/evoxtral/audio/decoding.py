@@ -1,4 +1,4 @@
-"""Decoding: any file that FFmpeg reads becomes mono float32 at 16 kHz.
+"""Decoding: any file that FFmpeg reads becomes mono float32 at 16 kHz, with notes of what could not be heard.
 
 Goes through PyAV, which brings FFmpeg's libraries and is imported only when something is decoded. Knows nothing of
 speech.
@@ -7,8 +7,9 @@ speech.
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -17,11 +18,15 @@ from numpy.typing import NDArray
 
 from evoxtral.audio.containers import (
     FORMATS_DECLARING_LENGTH,
+    FORMATS_WITH_TIMES,
+    FileView,
+    check_is_whole,
     check_last_ogg_page_is_whole,
-    check_wav_is_whole,
     counts_mp3_frames,
+    recordings_in,
     truncated,
 )
+from evoxtral.audio.mixing import MonoMixer, check_kind
 from evoxtral.audio.resampling import SAMPLE_RATE_HZ
 from evoxtral.errors import AudioError
 
@@ -36,8 +41,35 @@ BLOCK_S = 30.0
 # padding account for at most 0.15 s in the codecs that FFmpeg writes.
 TRUNCATION_TOLERANCE_S = 0.25
 
-# A hole between two frames longer than this is filled with silence, so that times stay those of the file.
-GAP_TOLERANCE_S = 0.1
+# Where frames are missing, silence stands for them once they are longer than this, so that times stay the file's.
+HOLE_TOLERANCE_S = 0.1
+# No recording gets more silence than this: a file of a few bytes may claim years. Longer jumps are left out, and said.
+MOST_SILENCE_S = 2 * 3600.0
+
+# More damage than this share of a recording, and it is refused.
+MOST_DAMAGE = 0.5
+# A reader that fails so many times in a row has stopped.
+_MOST_READ_FAILURES = 32
+
+# Of several sound tracks the first that is no quieter than this in its first minutes is taken, the default one first.
+_SILENT_TRACK_DB = -60.0
+_PROBED_S = 120.0
+
+# A stream that cannot seek is held in memory up to here, and in a temporary file from there on.
+_SPOOLED_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """A stretch of the recording, in seconds, of which no sound is known; silence stands for it.
+
+    Attributes:
+        is_damage: whether sound was there and could not be decoded; otherwise the time stamps only leave it out.
+    """
+
+    start_s: float
+    end_s: float
+    is_damage: bool
 
 
 class AudioReader:
@@ -46,20 +78,38 @@ class AudioReader:
     Attributes:
         name: how messages call the recording.
         declared_duration_s: the length that the file's header or FFmpeg's estimate gives, or None.
+        holes: those met so far, in order.
     """
 
-    def __init__(self, container: "InputContainer", name: str, *, length_is_declared: bool) -> None:
+    def __init__(self, parts: Sequence[FileView], track: int, name: str, *, states_length: bool, about: Sequence[str]):
         self.name = name
-        self._container = container
-        self._length_is_declared = length_is_declared
-        self.declared_duration_s = None if container.duration is None else container.duration / 1e6
+        self.holes: list[Hole] = []
+        self._parts, self._track = parts, track
+        self._states_length = states_length
+        self._about = tuple(about)
+        self._skipped: list[tuple[float, float]] = []  # where, and how long the jump is
+        self._given_s = self._silence_s = self._damaged_s = 0.0
+        self.declared_duration_s: float | None = None
+        with self._opened(parts[0]) as container:
+            if len(parts) == 1 and container.duration is not None:
+                self.declared_duration_s = container.duration / 1e6
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of how this was heard so far; a line each."""
+        notes = list(self._about)
+        missing_s = sum(hole.end_s - hole.start_s for hole in self.holes)
+        if missing_s >= HOLE_TOLERANCE_S:
+            notes.append(f"no sound could be decoded for {missing_s:.1f} s ({_places(self.holes)})")
+        notes += [f"its time stamps jump by {jump_s:.0f} s at {at_s:.1f} s; left out" for at_s, jump_s in self._skipped]
+        return notes
 
     def blocks(self, block_s: float = BLOCK_S) -> Iterator[NDArray[np.float32]]:
         """Decode block by block: mono float32 at 16 kHz, each of shape (block_s * 16000,), the last one shorter.
 
         Raises:
-            AudioError: the file is truncated, holds no samples, or samples that are not numbers. Blocks before the
-                fault have been given by then.
+            AudioError: the file is truncated or damaged, holds no samples, or samples that are not numbers. Blocks
+                before the fault have been given by then.
         """
         size = round(block_s * SAMPLE_RATE_HZ)
         pending: list[NDArray[np.float32]] = []
@@ -85,102 +135,171 @@ class AudioReader:
             yield np.concatenate(pending)
 
     def _pieces(self) -> Iterator[NDArray[np.float32]]:
+        for part in self._parts:
+            with self._opened(part) as container:
+                tracks = container.streams.audio
+                if not tracks:
+                    raise AudioError(f"{self.name}: a part of it has no sound track")
+                yield from self._decode(container, tracks[min(self._track, len(tracks) - 1)], part)
+        if self._damaged_s > MOST_DAMAGE * self._given_s:
+            raise AudioError(
+                f"{self.name}: is damaged: {self._damaged_s:.1f} of its {self._given_s:.1f} s cannot be decoded"
+            )
+
+    def _decode(self, container: "InputContainer", stream: Any, part: FileView) -> Iterator[NDArray[np.float32]]:
         """Decode frame by frame, checking at the end that the file held all that it declares."""
-        from av import AudioFrame
         from av.error import FFmpegError
 
-        container, stream = self._container, self._container.streams.audio[0]
         start_s = 0.0 if container.start_time is None else container.start_time / 1e6
-        mixer = _MonoMixer()
-        frames = faults = 0
+        begun_s = self._given_s
+        declared_s = self.declared_duration_s
+        has_times = container.format.name in FORMATS_WITH_TIMES
+        mixer = MonoMixer(self.name)
+        packets = _Packets(container)
+        frames = 0
+        faults = 0
+        lost_s = 0.0  # of packets that gave nothing, since the last frame
+        owed_s = 0.0  # time that frames left out and that no silence stands for yet
+        expected_s = 0.0  # end of the last frame
         reached_s = 0.0  # end of the last packet of any stream
-        written_s = 0.0  # length of what was given so far
-        packets = container.demux()
-        while True:
-            try:
-                packet = next(packets)
-            except (StopIteration, FFmpegError):
-                # A container that breaks off in the middle is judged below by where it ended.
-                break
+        is_cut = False
+        for packet in packets:
+            length_s = float((packet.duration or 0) * packet.time_base) if packet.time_base is not None else 0.0
             if packet.pts is not None and packet.time_base is not None:
-                reached_s = max(reached_s, float((packet.pts + (packet.duration or 0)) * packet.time_base) - start_s)
+                reached_s = max(reached_s, float(packet.pts * packet.time_base) + length_s - start_s)
             if packet.stream.index != stream.index:
                 continue
+            if packet.size:
+                is_cut = bool(packet.is_corrupt)
             try:
-                decoded = packet.decode()
+                decoded = list(packet.decode())
             except FFmpegError:
-                # Players step over a damaged packet too.
-                faults += 1
+                if packet.size:
+                    faults += 1
+                    lost_s += length_s
                 continue
             for frame in decoded:
-                assert isinstance(frame, AudioFrame)
+                duration_s = frame.samples / max(frame.sample_rate, 1)
+                if has_times and frame.time is not None:
+                    begins_s = frame.time - start_s
+                    jump_s = begins_s - expected_s
+                    if jump_s > duration_s / 2 and (declared_s is None or begins_s <= declared_s + 1.0):
+                        owed_s += jump_s
+                    expected_s = begins_s + duration_s
+                elif not has_times:
+                    owed_s += lost_s
+                if owed_s > HOLE_TOLERANCE_S:
+                    yield from mixer.flush()
+                    yield from self._silence(owed_s, is_damage=faults > 0 and lost_s > 0.0, is_start=frames == 0)
+                    owed_s = 0.0
+                elif lost_s > 0.0:
+                    self._damage(min(lost_s, owed_s))
+                lost_s = 0.0
                 frames += 1
-                if frame.time is not None and self.declared_duration_s is not None:
-                    hole_s = frame.time - start_s - written_s
-                    if GAP_TOLERANCE_S < hole_s <= self.declared_duration_s - written_s:
-                        yield from mixer.flush()
-                        yield np.zeros(round(hole_s * SAMPLE_RATE_HZ), np.float32)
-                        written_s += hole_s
-                written_s += frame.samples / frame.sample_rate
-                yield from mixer.mix(frame)
+                self._given_s += duration_s
+                try:
+                    yield from mixer.mix(frame)
+                except (FFmpegError, ValueError) as error:
+                    raise AudioError(f"{self.name}: its sound cannot be converted: {_reason(error)}") from error
         yield from mixer.flush()
         if frames == 0 and faults:
             raise AudioError(f"{self.name}: is damaged: none of its {faults} packets of sound can be decoded")
-        if self._length_is_declared and self.declared_duration_s is not None:
-            reached_s = max(reached_s, written_s)
-            if reached_s < self.declared_duration_s - TRUNCATION_TOLERANCE_S:
-                raise truncated(
-                    self.name, f"it declares {self.declared_duration_s:.1f} s and ends after {reached_s:.1f} s"
-                )
+        self._damage(lost_s)
+        reached_s = max(reached_s, self._given_s - begun_s)
+        if self._states_length and declared_s is not None and reached_s < declared_s - TRUNCATION_TOLERANCE_S:
+            raise truncated(self.name, f"it declares {declared_s:.1f} s and ends after {reached_s:.1f} s")
+        if container.format.name == "mpegts" and is_cut:
+            raise truncated(self.name, f"its last packet, at {reached_s:.1f} s, is cut off")
+        if packets.fault is not None and not part.is_read:
+            raise AudioError(
+                f"{self.name}: is damaged: cannot be read past {self._given_s:.1f} s: {_reason(packets.fault)}",
+                "copy or download it again",
+            )
+
+    def _silence(self, seconds: float, *, is_damage: bool, is_start: bool) -> Iterator[NDArray[np.float32]]:
+        """Let silence stand for a hole, within bounds; sound that begins later than a picture leaves no hole."""
+        if self._silence_s + seconds > MOST_SILENCE_S:
+            self._skipped.append((self._given_s, seconds))
+            return
+        if not is_start:
+            self.holes.append(Hole(self._given_s, self._given_s + seconds, is_damage))
+        self._silence_s += seconds
+        self._given_s += seconds
+        if is_damage:
+            self._damaged_s += seconds
+        left = round(seconds * SAMPLE_RATE_HZ)
+        while left > 0:
+            count = min(left, round(BLOCK_S * SAMPLE_RATE_HZ))
+            yield np.zeros(count, np.float32)
+            left -= count
+
+    def _damage(self, seconds: float) -> None:
+        """Damage too short, or too late, for silence to stand for it."""
+        if seconds > 0.0:
+            self.holes.append(Hole(self._given_s, self._given_s + seconds, is_damage=True))
+            self._damaged_s += seconds
+
+    @contextmanager
+    def _opened(self, part: FileView) -> Iterator["InputContainer"]:
+        part.seek(0)
+        with closing(open_container(part, self.name)) as container:
+            yield container
 
 
-class _MonoMixer:
-    """Turns decoded frames into mono float32 at 16 kHz by libswresample, keeping its state from frame to frame."""
+class _Packets:
+    """The packets of a container. After an error the reader is asked again: an error is not the end of a file.
 
-    def __init__(self) -> None:
-        self._resampler: Any = None
-        self._kind: tuple[Any, ...] | None = None
+    Attributes:
+        fault: the error after which no packet came, if that was how it ended.
+    """
 
-    def mix(self, frame: Any) -> Iterator[NDArray[np.float32]]:
-        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if kind != self._kind:
-            # A stream may change its rate or layout on the way (radio recordings do).
-            yield from self.flush()
-            from av import AudioResampler
+    def __init__(self, container: "InputContainer") -> None:
+        self._container = container
+        self.fault: Exception | None = None
 
-            # libswresample's own way to mono makes float samples 3 dB louder, so one or two channels come out as
-            # they are and are averaged below; more are folded into two first, with the centre in both.
-            layout = "mono" if frame.layout.nb_channels == 1 else "stereo"
-            self._resampler, self._kind = AudioResampler("fltp", layout, SAMPLE_RATE_HZ), kind
-        frame.pts = None
-        for out in self._resampler.resample(frame):
-            yield self._to_mono(out)
+    def __iter__(self) -> Iterator[Any]:
+        from av.error import EOFError as EndOfFile
+        from av.error import FFmpegError
 
-    def flush(self) -> Iterator[NDArray[np.float32]]:
-        if self._resampler is not None:
-            for out in self._resampler.resample(None):
-                if out is not None:
-                    yield self._to_mono(out)
-        self._resampler = self._kind = None
+        packets, failures = self._container.demux(), 0
+        while failures < _MOST_READ_FAILURES:
+            try:
+                packet = next(packets)
+            except (StopIteration, EndOfFile):
+                return
+            # IndexError: a stream that begins in the middle, of which PyAV does not know.
+            except (FFmpegError, ValueError, IndexError, MemoryError, OSError) as error:
+                self.fault = None if isinstance(error, IndexError) else error
+                packets, failures = self._container.demux(), failures + 1
+                continue
+            if packet.size:
+                self.fault, failures = None, 0
+            yield packet
 
-    @staticmethod
-    def _to_mono(frame: Any) -> NDArray[np.float32]:
-        channels: NDArray[np.float32] = frame.to_ndarray()  # (channels, samples)
-        # A copy in the mono case: the frame's memory is used again.
-        mono: NDArray[np.float32] = channels[0].copy() if len(channels) == 1 else channels.mean(0, dtype=np.float32)
-        return mono
+
+def _places(holes: Sequence[Hole], most: int = 3) -> str:
+    places = [f"{hole.start_s:.1f} to {hole.end_s:.1f} s" for hole in holes[:most]]
+    return ", ".join([*places, *([f"and {len(holes) - most} more places"] if len(holes) > most else [])])
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error or type(error).__name__).splitlines()[0]
 
 
 @contextmanager
-def open_audio(source: str | Path | BinaryIO, *, name: str | None = None) -> Iterator[AudioReader]:
+def open_audio(
+    source: str | Path | BinaryIO, *, name: str | None = None, track: int | None = None
+) -> Iterator[AudioReader]:
     """Open a file or a binary stream for decoding; a stream that cannot seek is first copied to a temporary file.
 
     Args:
-        source: path, or binary stream, of anything that FFmpeg decodes; a video gives its first sound track.
+        source: path, or binary stream, of anything that FFmpeg decodes.
         name: how messages call it; by default the path.
+        track: which sound track to hear, counted from 1; by default the default one, or where that is silent the
+            first that is not. Of several, which was taken is noted.
 
     Raises:
-        AudioError: no such file, empty, not audio, or its index is cut off.
+        AudioError: no such file or track, empty, not audio, or its index is cut off.
     """
     with ExitStack() as stack:
         if isinstance(source, (str, Path)):
@@ -188,45 +307,111 @@ def open_audio(source: str | Path | BinaryIO, *, name: str | None = None) -> Ite
             try:
                 file: BinaryIO = stack.enter_context(Path(source).open("rb"))
             except (OSError, ValueError) as error:  # the latter for a name that no file can have
-                raise AudioError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+                raise AudioError(f"{name}: cannot be read: {_reason(error)}") from error
         else:
             name = name or str(getattr(source, "name", None) or "audio")
             file = source
             if not file.seekable():
-                spool = stack.enter_context(tempfile.TemporaryFile())
-                shutil.copyfileobj(file, spool)
-                spool.seek(0)
-                file = spool
+                file = stack.enter_context(_spooled(file, name))
         try:
             head = file.read(64 * 1024)
         except OSError as error:
-            raise AudioError(f"{name}: cannot be read: {error.strerror or error}") from error
+            raise AudioError(f"{name}: cannot be read: {_reason(error)}") from error
         if not head:
             raise AudioError(f"{name}: is empty (0 bytes)")
-        check_wav_is_whole(file, head, name)
+        if head.startswith((b"#EXTM3U", b"ffconcat", b"[playlist]")):
+            raise AudioError(f"{name}: is a list of recordings and none itself", "name the recordings that it lists")
+        check_is_whole(file, head, name)
         check_last_ogg_page_is_whole(file, head, name)
-        has_frame_count = counts_mp3_frames(file, head)
-        file.seek(0)
-        container = stack.enter_context(_open_container(file, head, name))
-        if not container.streams.audio:
-            raise AudioError(f"{name}: has no sound track")
-        declares = container.format.name in FORMATS_DECLARING_LENGTH or (
-            container.format.name == "mp3" and has_frame_count
-        )
-        yield AudioReader(container, name, length_is_declared=declares)
+        parts = recordings_in(file, head, name)
+        with closing(open_container(parts[0], name)) as container:
+            tracks = len(container.streams.audio)
+            if tracks == 0:
+                raise AudioError(f"{name}: has no sound track")
+            chosen, about = _choose_track(parts[0], container, track, name)
+            sound = container.streams.audio[chosen]
+            check_kind(name, sound.codec_context.channels, sound.codec_context.sample_rate)
+            states_length = container.format.name in FORMATS_DECLARING_LENGTH or (
+                container.format.name == "mp3" and counts_mp3_frames(file, head)
+            )
+        yield AudioReader(parts, chosen, name, states_length=states_length, about=about)
 
 
-def _open_container(file: BinaryIO, head: bytes, name: str) -> "InputContainer":
+@contextmanager
+def _spooled(stream: BinaryIO, name: str) -> Iterator[BinaryIO]:
+    with tempfile.SpooledTemporaryFile(max_size=_SPOOLED_BYTES) as spool:
+        try:
+            shutil.copyfileobj(stream, spool)
+        except OSError as error:
+            raise AudioError(
+                f"{name}: cannot be read or kept in {tempfile.gettempdir()}: {_reason(error)}",
+                "make room there, or set TMPDIR",
+            ) from error
+        spool.seek(0)
+        yield spool  # type: ignore[misc]  # typeshed has it as IO[bytes]
+
+
+def _choose_track(
+    part: FileView, container: "InputContainer", wanted: int | None, name: str
+) -> tuple[int, tuple[str, ...]]:
+    """The place of a track among the sound tracks, and what to say of it."""
+    tracks = container.streams.audio
+    if wanted is not None and not 1 <= wanted <= len(tracks):
+        raise AudioError(f"{name}: has no sound track {wanted}", f"it has {len(tracks)}")
+    if len(tracks) == 1:
+        return 0, ()
+    chosen = None if wanted is None else wanted - 1
+    if chosen is None:
+        default = next((index for index, track in enumerate(tracks) if _is_default(track)), 0)
+        order = sorted(range(len(tracks)), key=lambda index: index != default)
+        levels_db = {}
+        for index in order:
+            levels_db[index] = _level_db(part, index, name)
+            if levels_db[index] > _SILENT_TRACK_DB:
+                break
+        chosen = max(levels_db, key=lambda index: levels_db[index])
+    language = tracks[chosen].metadata.get("language")
+    which = f"track {chosen + 1}" + (f" ({language})" if language and language != "und" else "")
+    return chosen, (f"has {len(tracks)} sound tracks; this is {which}",)
+
+
+def _is_default(track: Any) -> bool:
+    from av.stream import Disposition
+
+    return bool(track.disposition & Disposition.default)
+
+
+def _level_db(part: FileView, track: int, name: str) -> float:
+    """The level of a track's first minutes, in dB of full scale; that of silence where nothing can be decoded."""
+    energy, count = 0.0, 0
+    try:
+        reader = AudioReader([part], track, name, states_length=False, about=())
+        for block in reader.blocks():
+            energy += float(np.dot(block, block))
+            count += len(block)
+            if count >= _PROBED_S * SAMPLE_RATE_HZ:
+                break
+    except AudioError:
+        pass
+    return 10.0 * float(np.log10(max(energy / max(count, 1), 1e-12)))
+
+
+def open_container(file: FileView, name: str) -> "InputContainer":
+    """Let FFmpeg find out what a file is, without following it anywhere else.
+
+    Raises:
+        AudioError: it is nothing that FFmpeg decodes.
+    """
     import av
 
     try:
         # Playlists (HLS, concat) name further files and addresses; no protocol at all may open them.
-        container = av.open(file, mode="r", metadata_errors="ignore", container_options={"protocol_whitelist": "none"})
-    except (av.FFmpegError, ValueError) as error:
-        if head[4:8] == b"ftyp":
+        return av.open(file, mode="r", metadata_errors="ignore", container_options={"protocol_whitelist": "none"})
+    except (av.FFmpegError, ValueError, IndexError, MemoryError, OSError) as error:
+        file.seek(0)
+        if file.read(8)[4:] == b"ftyp":
             raise truncated(name, "its index (moov) is missing") from error
         raise AudioError(f"{name}: is not audio or video that can be decoded") from error
-    return container
 
 
 def load_audio(source: str | Path | BinaryIO, *, name: str | None = None) -> NDArray[np.float32]:

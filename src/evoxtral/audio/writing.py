@@ -3,7 +3,9 @@
 Works where PyAV is missing, unless a rate must be changed. Knows nothing of speech.
 """
 
+import io
 import os
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -99,12 +101,26 @@ def write_audio(
         write(target)
         return
     path = Path(target)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    encoded = io.BytesIO()
+    write(encoded)
     try:
-        with partial.open("wb") as file:
-            write(file)
-        partial.replace(path)
+        _write_whole(path, encoded.getbuffer())
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
         raise AudioError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _write_whole(path: Path, content: memoryview) -> None:
+    # The temporary name holds nothing of the file's own, which may be as long as names can be.
+    with tempfile.NamedTemporaryFile(prefix=".", suffix=".part", dir=path.parent, delete=False) as file:
+        partial = Path(file.name)
+        try:
+            file.write(content)
+            file.flush()
+            umask = os.umask(0)
+            os.umask(umask)
+            partial.chmod(0o666 & ~umask)
+            partial.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                partial.unlink()
+            raise

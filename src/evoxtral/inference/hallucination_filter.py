@@ -1,13 +1,14 @@
-"""What of an engine's text may stand: no text without speech, no loops, no half tags. Knows one window at a time."""
+"""What of an engine's text may stand: no text without speech, no half tags. Knows one window at a time.
+
+Loops are another matter (`evoxtral.inference.repetition`): they need an alignment.
+"""
 
 import re
-import zlib
 
 from evoxtral.inference.engines.protocol import Hypothesis
 from evoxtral.tags import Tag, parse
 
 # Thresholds of Whisper's own decoding (arXiv 2212.04356, section 4.5).
-MAX_COMPRESSION_RATIO = 2.4
 MIN_MEAN_LOG_PROBABILITY = -1.0
 _MIN_NO_SPEECH_PROBABILITY = 0.6
 
@@ -20,30 +21,20 @@ _MIN_MEAN_LOG_PROBABILITY_WITHOUT_WORDS = -0.1
 _MAX_WORDS_PER_S = 7.0
 _FREE_WORDS = 3
 
-# The shortest unit said more often in a row than this is a loop and not a speaker's insistence.
-_MAX_REPETITIONS = 4
-_REPEATED = re.compile(rf"(?<!\S)(\S+(?: \S+){{0,7}}?)(?: \1(?!\S)){{{_MAX_REPETITIONS},}}")
-
 _STRAY = re.compile(r"[\[\]\x00-\x08\x0b-\x1f\x7f]+")
 
 
-def is_loop(text: str) -> bool:
-    """Whether a text repeats itself as no speaker does, judged by how well it compresses."""
-    data = text.encode()
-    return len(data) / len(zlib.compress(data)) > MAX_COMPRESSION_RATIO
-
-
 def is_doubtful(hypothesis: Hypothesis) -> bool:
-    """Whether a text should be searched for again: the engine is unsure of it, or it is a loop."""
+    """Whether an engine is so unsure of a text that a wider search is worth its time."""
     mean = hypothesis.mean_log_probability
-    return (mean is not None and mean < MIN_MEAN_LOG_PROBABILITY) or is_loop(hypothesis.text)
+    return mean is not None and mean < MIN_MEAN_LOG_PROBABILITY
 
 
 def heard_text(hypothesis: Hypothesis, speech_s: float) -> str:
     """The part of a hypothesis that was heard in a window with so many seconds of speech; "" if it is invented.
 
     Brackets that belong to no tag are dropped (nobody speaks one, and half a tag must not meet the other half of
-    another window's), loops are said once, white space is single.
+    another window's), white space is single.
     """
     if _is_invented(hypothesis, speech_s):
         return ""
@@ -51,9 +42,12 @@ def heard_text(hypothesis: Hypothesis, speech_s: float) -> str:
         item.text if isinstance(item, Tag) else _STRAY.sub(" ", item.text) for item in parse(hypothesis.text).items
     ]
     text = " ".join("".join(pieces).split())
-    if is_loop(text):
-        text = _REPEATED.sub(r"\1", text)
-    return "" if _is_too_fast(text, speech_s) or _is_doubtful_sound(text, hypothesis) else text
+    return "" if _is_doubtful_sound(text, hypothesis) else text
+
+
+def is_too_fast(text: str, speech_s: float) -> bool:
+    """Whether a text has more words than anybody says in so many seconds of speech."""
+    return len(parse(text).words) > _FREE_WORDS + _MAX_WORDS_PER_S * speech_s
 
 
 def _is_invented(hypothesis: Hypothesis, speech_s: float) -> bool:
@@ -66,7 +60,3 @@ def _is_doubtful_sound(text: str, hypothesis: Hypothesis) -> bool:
     mean = hypothesis.mean_log_probability
     unsure = mean is None or mean < _MIN_MEAN_LOG_PROBABILITY_WITHOUT_WORDS
     return unsure and not parse(text).words
-
-
-def _is_too_fast(text: str, speech_s: float) -> bool:
-    return len(parse(text).words) > _FREE_WORDS + _MAX_WORDS_PER_S * speech_s

@@ -14,13 +14,21 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from evoxtral.audio import SAMPLE_RATE_HZ, AudioReader, open_audio
+from evoxtral.audio import SAMPLE_RATE_HZ, AudioReader, Hole, open_audio
 from evoxtral.errors import AudioError, ModelError, TooLongError
 from evoxtral.inference.chunking import Window, cut_windows
 from evoxtral.inference.diarization import Turn, load_diarizer, speaker_of
-from evoxtral.inference.engines.protocol import AlignedToken, Aligner, TranscriptionEngine
-from evoxtral.inference.hallucination_filter import heard_text
+from evoxtral.inference.engines.protocol import (
+    AlignedToken,
+    Aligner,
+    Hypothesis,
+    LanguageDetector,
+    TranscriptionEngine,
+)
+from evoxtral.inference.hallucination_filter import heard_text, is_too_fast
+from evoxtral.inference.language_guard import LanguageDoubt, is_foreign, note_doubts
 from evoxtral.inference.options import TranscribeOptions
+from evoxtral.inference.repetition import cut_loops, repeated_runs
 from evoxtral.inference.timing import TimedSpan, plain_part, split_segments, time_events, time_words
 from evoxtral.inference.transcript import Transcript, TranscriptSegment, TranscriptTag, TranscriptWord
 from evoxtral.models import HUB_CACHE, ModelStore
@@ -30,6 +38,8 @@ _LOG = logging.getLogger(__name__)
 
 # How much sound is decoded at a time; also how often progress is told while nobody speaks.
 _BLOCK_S = 10.0
+# No tag stands so close to where sound is missing: a voice that breaks off there sounds moved.
+_HOLE_MARGIN_S = 1.0
 # Times are given to this many digits: a millisecond, finer than any alignment.
 _DIGITS = 3
 _DEFAULTS = TranscribeOptions()
@@ -78,7 +88,7 @@ def transcribe(
         source: path or binary stream of anything that FFmpeg decodes, or mono float32 samples at 16 kHz, shape (n,).
         engine: what transcribes; by default the engine of `model` and `adapter` (see `load_engine`).
         name: how messages and the transcript call the recording; by default its path.
-        options: language, times, speakers.
+        options: language, times, speakers, sound track.
         store: where models are looked up and fetched to.
         max_duration_s: a longer recording is refused, as soon as that is known.
         on_progress: told how far it is now and then.
@@ -96,16 +106,19 @@ def transcribe(
         from evoxtral.inference.engines.loading import load_engine
 
         engine = load_engine(model, adapter, store=store)
-    aligner = find_aligner(engine) if options.times or options.diarize else None
+    aligner = find_aligner(engine)
+    has_times = options.times or options.diarize
     diarizer = load_diarizer(store) if options.diarize else None
     declared_s: float | None
+    holes: Sequence[Hole] = ()
+    languages = _Languages(options.language)
     with ExitStack() as stack:
         if isinstance(source, np.ndarray):
             name, declared_s = name or "samples", len(source) / SAMPLE_RATE_HZ
             blocks: Iterable[NDArray[np.float32]] = _blocks_of(source, name)
         else:
-            reader: AudioReader = stack.enter_context(open_audio(source, name=name))
-            name, declared_s = reader.name, reader.declared_duration_s
+            reader: AudioReader = stack.enter_context(open_audio(source, name=name, track=options.track))
+            name, declared_s, holes = reader.name, reader.declared_duration_s, reader.holes
             blocks = reader.blocks(_BLOCK_S)
         meter = _Meter(on_progress, declared_s, name, max_duration_s)
 
@@ -116,50 +129,168 @@ def transcribe(
 
         heard = []
         for window in hear_windows(
-            meter.count(blocks), engine, aligner, language=options.language, on_window=pass_window
+            meter.count(blocks),
+            engine,
+            aligner,
+            language=options.language,
+            times=has_times,
+            holes=holes,
+            languages=languages,
+            on_window=pass_window,
         ):
             heard.append(window)
             if on_text is not None:
                 on_text(window)
         meter.finish()
+        notes = [] if isinstance(source, np.ndarray) else reader.notes
     turns = [] if diarizer is None else diarizer.turns(options.min_speakers, options.max_speakers)
-    return _join(heard, turns, name=name, engine=engine, language=options.language, duration_s=meter.read_s)
+    transcript = _join(heard, turns, name=name, engine=engine, language=options.language, duration_s=meter.read_s)
+    return replace(
+        transcript,
+        notes=(*notes, *note_doubts(languages.doubts, options.language)),
+        language_probability=languages.probability,
+    )
 
 
 def hear_windows(
     blocks: Iterable[NDArray[np.float32]],
     engine: TranscriptionEngine,
-    aligner: Aligner | None,
+    aligner: Aligner,
     *,
     language: str = "en",
+    times: bool = True,
+    holes: Sequence[Hole] = (),
+    languages: "_Languages | None" = None,
     on_window: Callable[[Window], None] = lambda window: None,
 ) -> Iterator[HeardWindow]:
-    """Transcribe a recording given block by block; gives each window in which something was said, in order."""
+    """Transcribe a recording given block by block; gives each window in which something was said, in order.
+
+    Args:
+        aligner: what judges loops and tags at holes, and gives times if they are wanted (`times`).
+        holes: where sound is missing; may grow while blocks are read.
+        languages: takes note of the language of each window.
+    """
+    languages = languages or _Languages(language)
     windows = cut_windows(blocks, engine.max_window_s)
     while batch := list(islice(windows, engine.batch_size)):
         samples = [window.samples for window in batch]
         hypotheses = engine.transcribe_windows(samples, language=language)
         texts = [heard_text(hypothesis, window.speech_s) for hypothesis, window in zip(hypotheses, batch, strict=True)]
-        aligned: Sequence[list[AlignedToken] | None] = [None] * len(batch)
-        if aligner is not None:
-            aligned = aligner.align_windows(samples, texts, language=language)
-        for window, text, tokens in zip(batch, texts, aligned, strict=True):
+        texts = languages.leave_out_foreign(texts, hypotheses, batch, engine)
+        texts = _without_loops(texts, batch, aligner, language)
+        at_holes = [_are_near(holes, window) for window in batch]
+        aligned: list[list[AlignedToken] | None] = [None] * len(batch)
+        needed = [index for index, text in enumerate(texts) if text and (times or at_holes[index])]
+        for index, tokens in zip(needed, _align(aligner, batch, texts, needed, language), strict=True):
+            aligned[index] = tokens
+        for window, text, tokens, near in zip(batch, texts, aligned, at_holes, strict=True):
+            heard = _hear(window, text, tokens)
+            if near and heard.parsed.tags:
+                text = _without_tags_at(holes, heard)
+                heard = _hear(window, text, _align(aligner, [window], [text], [0], language)[0] if text else None)
             if text:
-                yield _hear(window, text, tokens)
+                yield heard if times else replace(heard, words=None, events=(None,) * len(heard.events))
             on_window(window)
 
 
-def find_aligner(engine: TranscriptionEngine) -> Aligner | None:
-    """The engine itself if it aligns; otherwise the packaged edge model."""
-    if isinstance(engine, Aligner):
-        return engine
-    from evoxtral.inference.engines.loading import load_packaged_engine
+def _without_loops(texts: list[str], batch: Sequence[Window], aligner: Aligner, language: str) -> list[str]:
+    """The texts without repetitions that are not heard, and none where more is said than there was time for."""
+    doubtful = [index for index, text in enumerate(texts) if repeated_runs(text)]
+    for index, tokens in zip(doubtful, _align(aligner, batch, texts, doubtful, language), strict=True):
+        texts[index] = cut_loops(texts[index], tokens, batch[index].speech)
+    return ["" if is_too_fast(text, window.speech_s) else text for text, window in zip(texts, batch, strict=True)]
 
+
+def _align(
+    aligner: Aligner, batch: Sequence[Window], texts: Sequence[str], chosen: Sequence[int], language: str
+) -> list[list[AlignedToken] | None]:
+    """Alignments of some windows of a batch; None each where nothing can align."""
+    if not chosen:
+        return []
     try:
-        return load_packaged_engine()
+        windows = [batch[index].samples for index in chosen]
+        return [*aligner.align_windows(windows, [texts[index] for index in chosen], language=language)]
     except ModelError as error:
         _LOG.warning("no times: %s", error)
-        return None
+        return [None] * len(chosen)
+
+
+def _are_near(holes: Sequence[Hole], window: Window) -> bool:
+    start_s, end_s = window.start_s - _HOLE_MARGIN_S, window.end_s + _HOLE_MARGIN_S
+    return any(hole.start_s < end_s and hole.end_s > start_s for hole in holes)
+
+
+def _without_tags_at(holes: Sequence[Hole], heard: HeardWindow) -> str:
+    """The text of a window without the tags that begin or are heard where sound is missing; without times, any tags."""
+    parsed = heard.parsed
+    times = list(heard.events)
+    for scope in parsed.scopes:
+        if heard.words and scope.first_word < len(heard.words):
+            start_s = heard.words[scope.first_word].start_s
+            times[scope.tag] = TimedSpan(start_s, start_s)
+    dropped = {
+        tag
+        for tag, span in zip(parsed.tags, times, strict=True)
+        if span is None
+        or any(
+            hole.start_s - _HOLE_MARGIN_S < span.end_s and hole.end_s + _HOLE_MARGIN_S > span.start_s for hole in holes
+        )
+    }
+    kept = "".join("" if item in dropped else item.text for item in parsed.items)
+    return " ".join(kept.split())
+
+
+class _Languages:
+    """Takes note of the language of each window, and leaves out what was made of another one."""
+
+    def __init__(self, language: str) -> None:
+        self.doubts: list[LanguageDoubt] = []
+        self._language = language
+        self._heard_s = self._likely_s = 0.0
+
+    @property
+    def probability(self) -> float | None:
+        """How likely the language is, over all speech; None if nothing told it."""
+        return round(self._likely_s / self._heard_s, _DIGITS) if self._heard_s else None
+
+    def leave_out_foreign(
+        self,
+        texts: Sequence[str],
+        hypotheses: Sequence[Hypothesis],
+        batch: Sequence[Window],
+        engine: TranscriptionEngine,
+    ) -> list[str]:
+        """The texts, empty where another language is spoken."""
+        left = list(texts)
+        asked = [index for index, text in enumerate(texts) if text]
+        if not asked or not isinstance(engine, LanguageDetector):
+            return left
+        found = engine.detect_languages([batch[index].samples for index in asked])
+        for index, probabilities in zip(asked, found, strict=True):
+            window = batch[index]
+            if not probabilities or self._language not in probabilities:
+                continue
+            self._heard_s += window.speech_s
+            self._likely_s += window.speech_s * probabilities[self._language]
+            if is_foreign(hypotheses[index], probabilities, self._language, window.speech_s):
+                likeliest = max(probabilities, key=lambda language: probabilities[language])
+                self.doubts.append(LanguageDoubt(window.start_s, window.end_s, likeliest))
+                left[index] = ""
+        return left
+
+
+def find_aligner(engine: TranscriptionEngine) -> Aligner:
+    """The engine itself if it aligns; otherwise the packaged edge model, loaded when it is needed."""
+    return engine if isinstance(engine, Aligner) else _PackagedAligner()
+
+
+class _PackagedAligner:
+    def align_windows(
+        self, windows: Sequence[NDArray[np.float32]], texts: Sequence[str], *, language: str = "en"
+    ) -> list[list[AlignedToken]]:
+        from evoxtral.inference.engines.loading import load_packaged_engine
+
+        return load_packaged_engine().align_windows(windows, texts, language=language)
 
 
 def _blocks_of(samples: NDArray[np.float32], name: str) -> Iterator[NDArray[np.float32]]:

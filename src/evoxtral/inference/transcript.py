@@ -50,9 +50,12 @@ class Transcript:
     Attributes:
         path: the input as the user named it ("-" for standard input).
         model, engine: what transcribed it, such as "edge" by "ctranslate2".
-        language: ISO 639-1 code.
+        language: ISO 639-1 code of what the words were written as.
+        language_probability: how likely that language is spoken, over all speech; None where the engine cannot tell.
         duration_s: length of the recording.
         text: tagged text; `plain_text` the same without tags and emphasis.
+        notes: what the reader should know, a line each: what could not be decoded, which sound track this is, where
+            another language is spoken.
     """
 
     path: str
@@ -65,6 +68,8 @@ class Transcript:
     segments: tuple[TranscriptSegment, ...] = ()
     words: tuple[TranscriptWord, ...] = ()
     tags: tuple[TranscriptTag, ...] = ()
+    notes: tuple[str, ...] = ()
+    language_probability: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object that `evoxtral transcribe --format json` and the server give; plain lists and dicts."""

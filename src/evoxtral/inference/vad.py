@@ -27,10 +27,13 @@ class SpeechDetector:
 
     def __init__(self) -> None:
         self._session = _session()
+        self._rest = np.zeros(0, np.float32)
+        self._forget()
+
+    def _forget(self) -> None:
         self._h = np.zeros((1, 1, 128), np.float32)
         self._c = np.zeros((1, 1, 128), np.float32)
         self._context = np.zeros(_CONTEXT_SAMPLES, np.float32)
-        self._rest = np.zeros(0, np.float32)
 
     def feed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities of the frames that these samples complete, shape (frames,)."""
@@ -39,6 +42,10 @@ class SpeechDetector:
         self._rest = samples[count * FRAME_SAMPLES :]
         if count == 0:
             return np.zeros(0, np.float32)
+        if not samples.any():
+            # Silence that stands for what a file does not hold: there may be hours of it.
+            self._forget()
+            return np.zeros(count, np.float32)
         frames = samples[: count * FRAME_SAMPLES].reshape(count, FRAME_SAMPLES)
         # Each frame is heard after the last samples of the one before it.
         contexts = np.concatenate([self._context[None], frames[:-1, -_CONTEXT_SAMPLES:]])

@@ -18,7 +18,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from evoxtral.inference.engines.protocol import AlignedToken, Aligner, Hypothesis, TranscriptionEngine
+from evoxtral.inference.engines.protocol import (
+    AlignedToken,
+    Aligner,
+    Hypothesis,
+    LanguageDetector,
+    TranscriptionEngine,
+)
 
 # After its windows were transcribed a request asks for their alignment within this time; the engine still holds their
 # encodings then, so that it is worth waiting for.
@@ -37,9 +43,9 @@ class QueueFullError(Exception):
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """One window for the engine: to be transcribed, or with a text to be aligned."""
+    """One window for the engine: to be transcribed, with a text to be aligned, or to tell its language."""
 
-    kind: Literal["transcribe", "align"]
+    kind: Literal["transcribe", "align", "detect"]
     window: NDArray[np.float32]
     language: str
     text: str = ""
@@ -108,7 +114,11 @@ class WindowScheduler:
 
     def engine_for(self, ticket: Ticket) -> TranscriptionEngine:
         """What a request's pipeline is given for an engine."""
-        return _StandIn(self, ticket) if self._aligner is None else _AligningStandIn(self, ticket)
+        if self._aligner is None:
+            return _StandIn(self, ticket)
+        if isinstance(self.engine, LanguageDetector):
+            return _DetectingStandIn(self, ticket)
+        return _AligningStandIn(self, ticket)
 
     def cancel(self, ticket: Ticket) -> None:
         """Take a request's windows out of the queue; who waits for them gets CancelledError."""
@@ -169,9 +179,9 @@ class WindowScheduler:
         self._changed.wait_for(have_asked, _ALIGNMENT_GRACE_S)
 
     def _take(self) -> list[tuple[Ticket, _Job]]:
-        """The next batch: jobs of one kind and language, one of each request in turn; alignments come first."""
+        """The next batch: jobs of one kind and language, one of each request in turn; what the engine still holds the encodings for comes first."""
         waiting = [ticket for ticket in self._tickets if ticket.jobs]
-        first = next((ticket for ticket in waiting if ticket.jobs[0].kind == "align"), waiting[0])
+        first = next((ticket for ticket in waiting if ticket.jobs[0].kind != "transcribe"), waiting[0])
         wanted = first.jobs[0].kind, first.jobs[0].language
         batch: list[tuple[Ticket, _Job]] = []
         turns = deque([first, *(ticket for ticket in waiting if ticket is not first)])
@@ -201,6 +211,9 @@ class WindowScheduler:
             results: Sequence[Any]
             if jobs[0].kind == "transcribe":
                 results = self.engine.transcribe_windows(windows, language=language)
+            elif jobs[0].kind == "detect":
+                assert isinstance(self.engine, LanguageDetector)
+                results = self.engine.detect_languages(windows)
             else:
                 assert self._aligner is not None
                 results = self._aligner.align_windows(windows, [job.text for job in jobs], language=language)
@@ -241,3 +254,11 @@ class _AligningStandIn(_StandIn):
         """See `Aligner`."""
         pairs = zip(windows, texts, strict=True)
         return self._scheduler.submit(self._ticket, [_Job("align", window, language, text) for window, text in pairs])
+
+
+class _DetectingStandIn(_AligningStandIn):
+    """The same where the engine also tells languages."""
+
+    def detect_languages(self, windows: Sequence[NDArray[np.float32]]) -> list[dict[str, float]]:
+        """See `LanguageDetector`."""
+        return self._scheduler.submit(self._ticket, [_Job("detect", window, "") for window in windows])

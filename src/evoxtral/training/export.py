@@ -45,6 +45,16 @@ def export_ctranslate2(
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         config["suppress_ids"] = []
         config["suppress_ids_begin"] = []
+        config["lang_ids"] = _languages(unfinished / "tokenizer.json")
         if heads is not None:
             config["alignment_heads"] = [list(head) for head in heads]
         path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def _languages(tokenizer: Path) -> list[int]:
+    """The tokens of all languages: a fine-tuned checkpoint lists only its own, and would find that in any speech."""
+    tokens = {token["content"]: token["id"] for token in json.loads(tokenizer.read_text("utf-8"))["added_tokens"]}
+    first, after = tokens.get("<|startoftranscript|>"), tokens.get("<|translate|>")
+    if first is None or after is None:
+        return []
+    return sorted(number for number in tokens.values() if first < number < after)

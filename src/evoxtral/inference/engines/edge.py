@@ -5,8 +5,9 @@ Knows nothing of files or long recordings.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.errors import ModelError
 from evoxtral.inference.engines.protocol import AlignedToken, Hypothesis
 from evoxtral.inference.engines.registry import EngineRequest, EngineRow, Probe, missing_packages
-from evoxtral.inference.hallucination_filter import is_doubtful, is_loop
+from evoxtral.inference.hallucination_filter import is_doubtful
 from evoxtral.models import resolve_model
 from evoxtral.models.families.whisper import END_OF_TEXT, NO_TIMESTAMPS, start_of_transcript
 
@@ -40,6 +41,20 @@ BEAM_SIZE = 1
 _MAX_TOKENS_PER_S = 12
 _MAX_TOKENS_EXTRA = 24
 _MAX_TOKENS = 448
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a search found, and whether the text ended by itself."""
+
+    hypothesis: Hypothesis
+    ends: bool
+
+    @property
+    def merit(self) -> tuple[bool, float]:
+        """What ends is better than what does not, and what is surer better than what is less so."""
+        mean = self.hypothesis.mean_log_probability
+        return self.ends, 0.0 if mean is None else mean
 
 
 class EdgeEngine:
@@ -116,17 +131,27 @@ class EdgeEngine:
             batch = windows[first : first + self.batch_size]
             encoded = self._encode(batch)
             results = self._generate(encoded, prompt, batch, beam_size=BEAM_SIZE)
-            # Whisper's loops and slips: searched again more widely, then with repetitions forbidden.
-            for options in ({"beam_size": 5}, {"beam_size": 5, "no_repeat_ngram_size": 3}):
-                doubtful = [index for index, result in enumerate(results) if is_doubtful(result)]
-                if not doubtful:
-                    break
-                again = self._generate(encoded[doubtful], prompt, [batch[index] for index in doubtful], **options)
-                for index, result in zip(doubtful, again, strict=True):
-                    if not is_doubtful(result) or is_loop(results[index].text):
-                        results[index] = result
-            hypotheses += results
+            # Slips, and texts that never end, are searched for again more widely; what ends and is surer stands.
+            doubtful = [index for index, found in enumerate(results) if not found.ends or is_doubtful(found.hypothesis)]
+            if doubtful:
+                again = self._generate(encoded[doubtful], prompt, [batch[index] for index in doubtful], beam_size=5)
+                for index, wider in zip(doubtful, again, strict=True):
+                    results[index] = max(results[index], wider, key=lambda found: found.merit)
+            hypotheses += [found.hypothesis for found in results]
         return hypotheses
+
+    def detect_languages(self, windows: Sequence[NDArray[np.float32]]) -> list[Mapping[str, float] | None]:
+        """See `LanguageDetector`: by the decoder's first step. Windows as for `align_windows`."""
+        if not self.is_multilingual:
+            return [None] * len(windows)
+        found: list[Mapping[str, float] | None] = []
+        for first in range(0, len(windows), self.batch_size):
+            encoded = self._encode(windows[first : first + self.batch_size])
+            for ranked in self._model(len(encoded)).detect_language(self._view(encoded)):
+                probabilities = {token.strip("<|>"): float(chance) for token, chance in ranked}
+                # A model whose configuration lists one language gives that one, whatever it hears.
+                found.append(probabilities if len(probabilities) > 1 else None)
+        return found
 
     def align_windows(
         self, windows: Sequence[NDArray[np.float32]], texts: Sequence[str], *, language: str = "en"
@@ -215,15 +240,16 @@ class EdgeEngine:
 
     def _generate(
         self, encoded: NDArray[np.float32], prompt: list[int], windows: Sequence[NDArray[np.float32]], **options: Any
-    ) -> list[Hypothesis]:
+    ) -> list[_Found]:
         longest_s = max(len(window) for window in windows) / SAMPLE_RATE_HZ
+        # CTranslate2 writes at most half of `max_length` tokens.
+        limit = min(_MAX_TOKENS // 2, _MAX_TOKENS_EXTRA + int(longest_s * _MAX_TOKENS_PER_S))
         generate = self._model(len(windows)).generate
         results = self._side_by_side(
             lambda part: generate(
                 self._view(encoded[part]),
                 [prompt] * len(part),
-                # CTranslate2 writes at most half of this many tokens.
-                max_length=min(_MAX_TOKENS, 2 * (_MAX_TOKENS_EXTRA + int(longest_s * _MAX_TOKENS_PER_S))),
+                max_length=2 * limit,
                 return_scores=True,
                 return_no_speech_prob=True,
                 suppress_tokens=[],  # Whisper's usual list holds "[", without which no tag can be written,
@@ -232,14 +258,14 @@ class EdgeEngine:
             ),
             len(windows),
         )
-        hypotheses = []
+        found = []
         for result in results:
             written = result.sequences_ids[0]
             # The score is a mean that counts the end token's probability but not the token; of no tokens it is none.
             mean = float(result.scores[0]) * len(written) / (len(written) + 1) if written else None
             text = self._tokenizer.decode([token for token in written if token < self._end_of_text]).strip()
-            hypotheses.append(Hypothesis(text, mean, float(result.no_speech_prob)))
-        return hypotheses
+            found.append(_Found(Hypothesis(text, mean, float(result.no_speech_prob)), ends=len(written) < limit))
+        return found
 
     @staticmethod
     def _view(array: NDArray[np.float32]) -> Any:

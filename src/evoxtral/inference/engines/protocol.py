@@ -3,7 +3,7 @@
 Holds the protocol only; cutting long audio, joining and timing happen above it (`evoxtral.inference.pipeline`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -80,4 +80,13 @@ class Aligner(Protocol):
         self, windows: Sequence[NDArray[np.float32]], texts: Sequence[str], *, language: str = "en"
     ) -> list[list[AlignedToken]]:
         """The tokens of each text in order, their times rising; windows as for `transcribe_windows`."""
+        ...
+
+
+@runtime_checkable
+class LanguageDetector(Protocol):
+    """Tells which language is spoken, apart from any text that is written about it."""
+
+    def detect_languages(self, windows: Sequence[NDArray[np.float32]]) -> list[Mapping[str, float] | None]:
+        """The probability of each language by its ISO 639-1 code; None where the engine cannot tell."""
         ...

@@ -1,0 +1,93 @@
+"""Is a window in the language that it was transcribed in? A model made for one language writes that, whatever it hears.
+
+Asks the engine's own language detection and its confidence. Knows probabilities and names of languages; no audio.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from evoxtral.inference.engines.protocol import Hypothesis
+
+# A window whose language has less than this probability is not in it, unless the text is as sure as only understood
+# speech is. Of 40 clips of English by seven kinds of speakers none had less than 0.69; of 34 clips of ten other
+# languages, half of them by people, none had more than 0.18 (the packaged model; benchmarks/foreign_speech.py).
+MIN_PROBABILITY = 0.3
+MIN_MEAN_LOG_PROBABILITY = -0.1
+# A window with less speech tells no language.
+MIN_SPEECH_S = 1.0
+
+_NAMES = {
+    "ar": "Arabic",
+    "cs": "Czech",
+    "da": "Danish",
+    "de": "German",
+    "el": "Greek",
+    "en": "English",
+    "es": "Spanish",
+    "fi": "Finnish",
+    "fr": "French",
+    "he": "Hebrew",
+    "hi": "Hindi",
+    "hu": "Hungarian",
+    "id": "Indonesian",
+    "it": "Italian",
+    "ja": "Japanese",
+    "ko": "Korean",
+    "nl": "Dutch",
+    "no": "Norwegian",
+    "pl": "Polish",
+    "pt": "Portuguese",
+    "ro": "Romanian",
+    "ru": "Russian",
+    "sv": "Swedish",
+    "th": "Thai",
+    "tr": "Turkish",
+    "uk": "Ukrainian",
+    "vi": "Vietnamese",
+    "zh": "Chinese",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageDoubt:
+    """A stretch of the recording, in seconds, whose text was left out because it is in another language.
+
+    Attributes:
+        likeliest: ISO 639-1 code of what it sounds most like.
+    """
+
+    start_s: float
+    end_s: float
+    likeliest: str
+
+
+def is_foreign(
+    hypothesis: Hypothesis, probabilities: Mapping[str, float] | None, language: str, speech_s: float
+) -> bool:
+    """Whether a text is in all likelihood an invention about speech in another language.
+
+    Args:
+        probabilities: of each language that the engine tells apart, or None if it tells none.
+    """
+    if not probabilities or language not in probabilities or speech_s < MIN_SPEECH_S:
+        return False
+    mean = hypothesis.mean_log_probability
+    unsure = mean is None or mean < MIN_MEAN_LOG_PROBABILITY
+    return unsure and probabilities[language] < MIN_PROBABILITY
+
+
+def note_doubts(doubts: Sequence[LanguageDoubt], language: str) -> list[str]:
+    """What to tell of them; a line, or none."""
+    if not doubts:
+        return []
+    likeliest = max({doubt.likeliest for doubt in doubts}, key=[doubt.likeliest for doubt in doubts].count)
+    places = ", ".join(f"{doubt.start_s:.1f} to {doubt.end_s:.1f} s" for doubt in doubts[:3])
+    more = f" and {len(doubts) - 3} more places" if len(doubts) > 3 else ""
+    return [
+        f"does not sound like {_name(language)} at {places}{more} (most like {_name(likeliest)}): "
+        "what the model made of it is left out"
+    ]
+
+
+def _name(language: str) -> str:
+    return _NAMES.get(language, f"the language {language!r}")
