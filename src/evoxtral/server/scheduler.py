@@ -9,7 +9,7 @@ their protocol, and threads; nothing of HTTP or audio files.
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -259,6 +259,6 @@ class _AligningStandIn(_StandIn):
 class _DetectingStandIn(_AligningStandIn):
     """The same where the engine also tells languages."""
 
-    def detect_languages(self, windows: Sequence[NDArray[np.float32]]) -> list[dict[str, float]]:
+    def detect_languages(self, windows: Sequence[NDArray[np.float32]]) -> list[Mapping[str, float] | None]:
         """See `LanguageDetector`."""
         return self._scheduler.submit(self._ticket, [_Job("detect", window, "") for window in windows])
