@@ -179,7 +179,10 @@ class WindowScheduler:
         self._changed.wait_for(have_asked, _ALIGNMENT_GRACE_S)
 
     def _take(self) -> list[tuple[Ticket, _Job]]:
-        """The next batch: jobs of one kind and language, one of each request in turn; what the engine still holds the encodings for comes first."""
+        """The next batch: jobs of one kind and language, one of each request in turn.
+
+        Alignments and languages come first: the engine still holds the encodings that they need.
+        """
         waiting = [ticket for ticket in self._tickets if ticket.jobs]
         first = next((ticket for ticket in waiting if ticket.jobs[0].kind != "transcribe"), waiting[0])
         wanted = first.jobs[0].kind, first.jobs[0].language
