@@ -5,8 +5,6 @@ speech.
 """
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -23,6 +21,7 @@ from evoxtral.audio.containers import (
     truncated,
 )
 from evoxtral.audio.resampling import SAMPLE_RATE_HZ
+from evoxtral.audio.spooling import pieces_of, spooled
 from evoxtral.errors import AudioError
 
 if TYPE_CHECKING:
@@ -193,10 +192,7 @@ def open_audio(source: str | Path | BinaryIO, *, name: str | None = None) -> Ite
             name = name or str(getattr(source, "name", None) or "audio")
             file = source
             if not file.seekable():
-                spool = stack.enter_context(tempfile.TemporaryFile())
-                shutil.copyfileobj(file, spool)
-                spool.seek(0)
-                file = spool
+                file = stack.enter_context(spooled(pieces_of(file, name), name))
         try:
             head = file.read(64 * 1024)
         except OSError as error:
