@@ -6,37 +6,50 @@ knows nothing of what is done with the values. Keys are `SecretStr`: they show i
 
 import os
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_PREFIX = "EVOXTRAL_"
 
 
 class Settings(BaseSettings):
-    """Variables that Evoxtral reads; an empty one counts as not set.
+    """Variables that Evoxtral reads; one that is empty or blank counts as not set. Each field says what it is for."""
 
-    Attributes:
-        kokoro_dir: EVOXTRAL_KOKORO_DIR, a folder with Kokoro's weights or their hub id.
-        piper_dir: EVOXTRAL_PIPER_DIR, a folder of Piper voices.
-        recordings_dir: EVOXTRAL_RECORDINGS_DIR, a folder with sets of recordings.
-        speech_cache: EVOXTRAL_SPEECH_CACHE, where raw phrases of Kokoro are kept.
-        remote_key: EVOXTRAL_REMOTE_KEY, for the remote engine.
-        openai_key, anthropic_key, hub_token, wandb_key: the services' own variables.
-        elevenlabs_keys: ELEVENLABS_API_KEYS (separated by commas) and ELEVENLABS_API_KEY.
-    """
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
 
-    model_config = SettingsConfigDict(env_prefix="EVOXTRAL_", env_ignore_empty=True, extra="ignore", frozen=True)
+    kokoro_dir: str | None = Field(default=None, description="folder with Kokoro's weights and voices, or their hub id")
+    piper_dir: Path | None = Field(default=None, description="folder of Piper's `.onnx` voices")
+    recordings_dir: Path | None = Field(default=None, description="folder with sets of recordings, for training data")
+    speech_cache: Path | None = Field(default=None, description="folder where raw phrases of Kokoro are kept")
+    remote_key: SecretStr | None = Field(default=None, description="key of the remote engine's server")
+    openai_key: SecretStr | None = Field(
+        default=None, validation_alias="OPENAI_API_KEY", description="OpenAI: scripts and transcription, nobody else"
+    )
+    anthropic_key: SecretStr | None = Field(
+        default=None, validation_alias="ANTHROPIC_API_KEY", description="Anthropic: scripts"
+    )
+    elevenlabs_key: SecretStr | None = Field(
+        default=None, validation_alias="ELEVENLABS_API_KEY", description="ElevenLabs: speech"
+    )
+    elevenlabs_key_list: SecretStr | None = Field(
+        default=None, validation_alias="ELEVENLABS_API_KEYS", description="several keys of ElevenLabs, by commas"
+    )
+    hub_token: SecretStr | None = Field(
+        default=None, validation_alias="HF_TOKEN", description="Hugging Face Hub: gated and private models, uploads"
+    )
+    wandb_key: SecretStr | None = Field(
+        default=None, validation_alias="WANDB_API_KEY", description="Weights & Biases: runs"
+    )
+    netrc: Path | None = Field(
+        default=None, validation_alias="NETRC", description="where logins are kept, if not in `~/.netrc`"
+    )
 
-    kokoro_dir: str | None = None
-    piper_dir: Path | None = None
-    recordings_dir: Path | None = None
-    speech_cache: Path | None = None
-    remote_key: SecretStr | None = None
-    openai_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
-    anthropic_key: SecretStr | None = Field(default=None, validation_alias="ANTHROPIC_API_KEY")
-    elevenlabs_key: SecretStr | None = Field(default=None, validation_alias="ELEVENLABS_API_KEY")
-    elevenlabs_key_list: SecretStr | None = Field(default=None, validation_alias="ELEVENLABS_API_KEYS")
-    hub_token: SecretStr | None = Field(default=None, validation_alias="HF_TOKEN")
-    wandb_key: SecretStr | None = Field(default=None, validation_alias="WANDB_API_KEY")
+    @field_validator("*", mode="before")
+    @classmethod
+    def _blank_is_unset(cls, value: Any) -> Any:
+        return None if isinstance(value, str) and not value.strip() else value
 
     @property
     def elevenlabs_keys(self) -> tuple[SecretStr, ...]:
@@ -55,3 +68,11 @@ def read_secret(variable: str) -> SecretStr | None:
     """The key in a variable that a user's own configuration names; None where it is not set or empty."""
     value = os.environ.get(variable, "").strip()
     return SecretStr(value) if value else None
+
+
+def variables() -> dict[str, str]:
+    """What each variable is for, by its name; for `docs/settings.md`."""
+    return {
+        str(field.validation_alias or _PREFIX + name.upper()): field.description or ""
+        for name, field in Settings.model_fields.items()
+    }

@@ -167,10 +167,10 @@ def test_an_address_is_fetched_and_its_password_is_kept_to_oneself(address: str,
     out = tmp_path / "out"
     result = run(f"http://me:hidden@{address}/talk.wav", "--model", model, "--format", "all", "--output-dir", str(out))
     assert (result.return_value, result.output) == (0, "")
-    assert json.loads((out / "talk.json").read_text())["path"] == f"http://{address}/talk.wav"
+    assert json.loads((out / "talk.json").read_text())["path"] == f"***@{address}/talk.wav"
     result = run(f"http://me:hidden@{address}/none.wav", f"http://{address}/talk.wav", "--model", model)
     assert (result.return_value, result.stdout) == (1, f"==> http://{address}/talk.wav <==\n{TEXT}\n")
-    assert result.stderr.startswith(f"evoxtral: http://{address}/none.wav: answered 404 (Not Found)")
+    assert result.stderr.startswith(f"evoxtral: ***@{address}/none.wav: answered 404 (Not Found)")
 
 
 def test_offline_no_address_is_fetched(address: str, model: str) -> None:
@@ -352,8 +352,11 @@ def test_offline_a_model_that_is_not_there_is_one_line_with_the_command_that_fet
         (["a.wav", "--format", "all"], "needs --output-dir"),
         (["a.wav", "b.wav", "--format", "srt"], "need --output-dir"),
         (["a.wav", "", "b.wav"], "a PATH is empty"),
-        (["a.wav", "--max-speakers", "3"], "need --diarize"),
-        (["a.wav", "--diarize", "--min-speakers", "3", "--max-speakers", "2"], "more than --max-speakers"),
+        (["a.wav", "--max-speakers", "3"], "ask for diarize"),
+        (
+            ["a.wav", "--diarize", "--min-speakers", "3", "--max-speakers", "2"],
+            "min_speakers is more than max_speakers",
+        ),
         (["a.wav", "--model", "no such model"], "no such model"),
     ],
 )

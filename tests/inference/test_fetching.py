@@ -9,7 +9,6 @@ import pytest
 
 from evoxtral.errors import AudioError
 from evoxtral.inference.fetching import fetched
-from evoxtral.inference.inputs import shown_address
 from evoxtral.retries import RetryPolicy
 
 ONCE = RetryPolicy(attempts=1)
@@ -121,16 +120,3 @@ def test_a_password_is_sent_and_never_shown(site: Site) -> None:
     with pytest.raises(AudioError) as raised:
         fetch(f"http://me:hidden@{site.host}/none")
     assert "hidden" not in str(raised.value)
-
-
-@pytest.mark.parametrize(
-    ("address", "shown"),
-    [
-        ("http://a:b@host/x", "http://host/x"),
-        ("https://a:b@c@[::1]:80/x?q=d@e#f@g", "https://[::1]:80/x?q=d@e#f@g"),
-        ("http://host/a@b", "http://host/a@b"),
-        ("http://a:b@[", "http://["),
-    ],
-)
-def test_what_stands_before_the_host_is_not_shown(address: str, shown: str) -> None:
-    assert shown_address(address) == shown

@@ -75,19 +75,23 @@ def command(
     inputs = find_inputs(paths)
     if not inputs:
         raise click.UsageError(f"no audio or video in {', '.join(paths)}")
-    if not diarize and (min_speakers or max_speakers):
-        raise click.UsageError("--min-speakers and --max-speakers need --diarize")
-    if (min_speakers or 1) > (max_speakers or min_speakers or 1):
-        raise click.UsageError("--min-speakers is more than --max-speakers")
     if output_dir is None and output_format == "all":
         raise click.UsageError("--format all needs --output-dir")
     if output_dir is None and len(inputs) > 1 and output_format not in ("txt", "json"):
         raise click.UsageError(f"several recordings as {output_format} need --output-dir")
 
     from evoxtral.inference.formats import without_tags
+    from evoxtral.inference.options import TranscribeOptions
     from evoxtral.inference.pipeline import transcribe
 
     formats = FORMATS if output_format == "all" else (output_format,)
+    options = TranscribeOptions(
+        language=language,
+        times=formats != ("txt",),
+        diarize=diarize,
+        min_speakers=min_speakers,
+        max_speakers=max_speakers,
+    )
     output: TranscriptOutput = (
         OutputFolder(output_dir, formats) if output_dir else StandardOutput(output_format, len(inputs))
     )
@@ -101,11 +105,7 @@ def command(
                         source,
                         name=item.name,
                         engine=engine,
-                        language=language,
-                        times=formats != ("txt",),
-                        diarize=diarize,
-                        min_speakers=min_speakers,
-                        max_speakers=max_speakers,
+                        options=options,
                         store=chosen.store,
                         on_progress=_progress_of(number, item, show, len(inputs)),
                     )

@@ -13,7 +13,7 @@ import httpx
 
 from evoxtral.audio.spooling import spooled
 from evoxtral.errors import AudioError
-from evoxtral.inference.inputs import shown_address
+from evoxtral.models.names import without_credentials
 from evoxtral.retries import RetryPolicy, is_transient
 
 # Some 35 hours of MP3 at 128 kbit/s. What is longer is better fetched by a program that resumes.
@@ -36,7 +36,7 @@ def fetched(address: str, *, retries: RetryPolicy = _RETRIES, max_bytes: int = M
     Raises:
         AudioError: the address is of another scheme, is not answered, or answers something else than a file.
     """
-    name = shown_address(address)
+    name = without_credentials(address)
     if not address.lower().startswith(("http://", "https://")):
         scheme = address.partition("://")[0]
         raise AudioError(f"{name}: nothing is fetched by {scheme}", "http and https addresses are; or name a file")

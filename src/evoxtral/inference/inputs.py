@@ -12,6 +12,8 @@ from pathlib import Path, PurePath, PurePosixPath
 from stat import S_ISDIR
 from urllib.parse import unquote, urlsplit
 
+from evoxtral.models.names import without_credentials
+
 STANDARD_INPUT = "-"
 
 # What is taken from a folder. A file that is named itself may have any name.
@@ -38,7 +40,7 @@ class Input:
     @property
     def name(self) -> str:
         """How messages and transcripts call it: its path; of an address, what may be shown."""
-        return shown_address(self.path) if is_address(self.path) else self.path
+        return without_credentials(self.path) if is_address(self.path) else self.path
 
 
 def find_inputs(paths: Iterable[str]) -> list[Input]:
@@ -74,11 +76,6 @@ def mode_of(path: str) -> int:
 def is_address(path: str) -> bool:
     """Whether a path is an address, of whatever scheme."""
     return _ADDRESS.match(path) is not None
-
-
-def shown_address(address: str) -> str:
-    """The address without a user's name and password."""
-    return re.sub(r"(?<=://)[^/?#]*@", "", address, count=1)
 
 
 def _file_name(address: str) -> str:
