@@ -1,6 +1,6 @@
 """Pages of the site that are made from the code: recipe, corpus configuration, tags, settings. A hook of MkDocs.
 
-A field's meaning is read where the code has it (the class's docstring, the settings' descriptions), so that a page and
+A field's meaning is read where the code has it (docstrings of classes and fields), so that a page and
 the code cannot differ.
 """
 
@@ -8,16 +8,19 @@ import types
 from collections.abc import Iterator
 from typing import Any, Literal, Union, get_args, get_origin
 
-from griffe import Docstring, DocstringSectionKind
+from griffe import Docstring, DocstringSectionKind, load
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
 
 from evoxtral.data.corpus_config import CorpusConfig
 from evoxtral.markdown import table
-from evoxtral.settings import variables
+from evoxtral.server.settings import STUDIO_FOLDER
+from evoxtral.server.settings import Settings as ServerSettings
+from evoxtral.settings import Settings
 from evoxtral.tags import TAG_TYPES
 from evoxtral.training.recipe import Recipe
 
@@ -41,9 +44,12 @@ def pages() -> dict[str, str]:
         "corpus-yaml.md": _models_page(
             "corpus.yaml", "What a corpus folder remembers; the options of the corpus commands change it.", CorpusConfig
         ),
-        "settings.md": "# Settings\n\nEnvironment variables. One that is empty or blank counts as not set; keys are "
-        "never printed or logged.\n\n" + table(("variable", "what for"), _settings_rows()),
-        "tags.md": "# Tags\n\nEach alias is understood wherever its tag is; `render` writes the canonical name.\n\n"
+        "settings.md": "# Settings\n\nEnvironment variables. One that is empty counts as not set; keys are never "
+        "printed or logged.\n\n"
+        + _settings_table(Settings)
+        + "\n\n## Of `evoxtral serve`\n\nIts options come before them.\n\n"
+        + _settings_table(ServerSettings),
+        "tag-table.md": "# All tags and their aliases\n\nEach alias is understood wherever its tag is.\n\n"
         + table(
             ("tag", "category", "group", "aliases"),
             [(f"`[{tag.name}]`", str(tag.category), tag.group, ", ".join(tag.aliases)) for tag in TAG_TYPES],
@@ -51,8 +57,19 @@ def pages() -> dict[str, str]:
     }
 
 
-def _settings_rows() -> list[tuple[str, str]]:
-    return [(f"`{name}`", purpose) for name, purpose in sorted(variables().items())]
+def _settings_table(settings: type[BaseSettings]) -> str:
+    """What each variable is for, by the docstrings under the fields."""
+    described = load(settings.__module__)[settings.__name__].members
+    prefix = settings.model_config["env_prefix"]
+    rows = [
+        (
+            f"`{field.validation_alias or prefix + name.upper()}`",
+            _default(field),
+            " ".join(described[name].docstring.value.split()),
+        )
+        for name, field in settings.model_fields.items()
+    ]
+    return table(("variable", "default", "what for"), rows)
 
 
 def _models_page(title: str, introduction: str, model: type[BaseModel]) -> str:
@@ -130,6 +147,6 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "**needed**"
     value = field.default
-    if value is PydanticUndefined or isinstance(value, BaseModel) or value in (None, ()):
+    if value is PydanticUndefined or isinstance(value, BaseModel) or value in (None, (), STUDIO_FOLDER):
         return ""
     return f"`{value}`"

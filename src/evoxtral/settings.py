@@ -11,40 +11,47 @@ from typing import Any
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_PREFIX = "EVOXTRAL_"
-
 
 class Settings(BaseSettings):
-    """Variables that Evoxtral reads; one that is empty or blank counts as not set. Each field says what it is for."""
+    """Variables that Evoxtral reads; one that is empty or blank counts as not set."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="EVOXTRAL_", env_ignore_empty=True, extra="ignore", frozen=True)
 
-    kokoro_dir: str | None = Field(default=None, description="folder with Kokoro's weights and voices, or their hub id")
-    piper_dir: Path | None = Field(default=None, description="folder of Piper's `.onnx` voices")
-    recordings_dir: Path | None = Field(default=None, description="folder with sets of recordings, for training data")
-    speech_cache: Path | None = Field(default=None, description="folder where raw phrases of Kokoro are kept")
-    remote_key: SecretStr | None = Field(default=None, description="key of the remote engine's server")
-    openai_key: SecretStr | None = Field(
-        default=None, validation_alias="OPENAI_API_KEY", description="OpenAI: scripts and transcription, nobody else"
-    )
-    anthropic_key: SecretStr | None = Field(
-        default=None, validation_alias="ANTHROPIC_API_KEY", description="Anthropic: scripts"
-    )
-    elevenlabs_key: SecretStr | None = Field(
-        default=None, validation_alias="ELEVENLABS_API_KEY", description="ElevenLabs: speech"
-    )
-    elevenlabs_key_list: SecretStr | None = Field(
-        default=None, validation_alias="ELEVENLABS_API_KEYS", description="several keys of ElevenLabs, by commas"
-    )
-    hub_token: SecretStr | None = Field(
-        default=None, validation_alias="HF_TOKEN", description="Hugging Face Hub: gated and private models, uploads"
-    )
-    wandb_key: SecretStr | None = Field(
-        default=None, validation_alias="WANDB_API_KEY", description="Weights & Biases: runs"
-    )
-    netrc: Path | None = Field(
-        default=None, validation_alias="NETRC", description="where logins are kept, if not in `~/.netrc`"
-    )
+    kokoro_dir: str | None = None
+    """Folder with Kokoro's weights and voices, or their hub id."""
+
+    piper_dir: Path | None = None
+    """Folder of Piper's `.onnx` voices."""
+
+    recordings_dir: Path | None = None
+    """Folder with sets of recordings, for training data."""
+
+    speech_cache: Path | None = None
+    """Folder where raw phrases of Kokoro are kept."""
+
+    remote_key: SecretStr | None = None
+    """Key of the remote engine's server."""
+
+    openai_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
+    """OpenAI: scripts and transcription. No other server is sent it."""
+
+    anthropic_key: SecretStr | None = Field(default=None, validation_alias="ANTHROPIC_API_KEY")
+    """Anthropic: scripts."""
+
+    elevenlabs_key: SecretStr | None = Field(default=None, validation_alias="ELEVENLABS_API_KEY")
+    """ElevenLabs: speech."""
+
+    elevenlabs_key_list: SecretStr | None = Field(default=None, validation_alias="ELEVENLABS_API_KEYS")
+    """Several keys of ElevenLabs, separated by commas."""
+
+    hub_token: SecretStr | None = Field(default=None, validation_alias="HF_TOKEN")
+    """Hugging Face Hub: gated and private models, uploads."""
+
+    wandb_key: SecretStr | None = Field(default=None, validation_alias="WANDB_API_KEY")
+    """Weights & Biases: runs."""
+
+    netrc: Path | None = Field(default=None, validation_alias="NETRC")
+    """Where logins are kept, if not in `~/.netrc`."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -68,11 +75,3 @@ def read_secret(variable: str) -> SecretStr | None:
     """The key in a variable that a user's own configuration names; None where it is not set or empty."""
     value = os.environ.get(variable, "").strip()
     return SecretStr(value) if value else None
-
-
-def variables() -> dict[str, str]:
-    """What each variable is for, by its name; for `docs/settings.md`."""
-    return {
-        str(field.validation_alias or _PREFIX + name.upper()): field.description or ""
-        for name, field in Settings.model_fields.items()
-    }
