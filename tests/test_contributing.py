@@ -1,7 +1,7 @@
 """CONTRIBUTING's worked diffs: each applies to the tree as it is, touches as many files as the table says, and works.
 
-Each `###` section there holds a diff, and a program that fails if what the diff adds is not there. The program runs on a
-copy of the package, so that the tree stays as it is.
+Each `###` section there holds a diff, and a program that fails if what the diff adds is not there. The program runs
+on a copy of the package, so that the tree stays as it is.
 """
 
 import os
@@ -56,7 +56,8 @@ def test_the_diff_applies_touches_as_few_files_as_promised_and_works(name: str, 
     copy = tmp_path / "copy"
     shutil.copytree(package, copy)
     environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path), "PYTHONPATH": str(copy / "src")}
-    subprocess.run(["git", "apply", "--recount", "-C1", "-"], input=diff, text=True, cwd=copy, env=environment, check=True)
+    apply = ["git", "apply", "-C1", "-"]
+    subprocess.run(apply, input=diff, text=True, cwd=copy, env=environment, check=True)
     done = subprocess.run(
         [sys.executable, "-c", block(SECTIONS[name], "python")],
         cwd=tmp_path,

@@ -50,17 +50,21 @@ class ChosenModel:
         return load_engine(self.model, self.adapter, store=self.store, compiled=self.compiled)
 
 
+class _ModelOption(click.Option):
+    """An option whose help comes from the engines' rows, which are looked for only when it is shown."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        from evoxtral.inference.engines.registry import engines
+
+        self.help = f"What transcribes: {'; '.join(row.named_by for row in engines())}."
+        return super().get_help_record(ctx)
+
+
 def model_options(default: str = "edge") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command --model, --adapter, --model-dir, --offline, --compile; it gets them as one argument, `chosen`."""
 
     def give(command: Callable[..., Any]) -> Callable[..., Any]:
-        @click.option(
-            "--model",
-            metavar="M",
-            default=default,
-            show_default=True,
-            help="The packaged model edge, a folder, a hub id, or the address of a server: http://HOST:PORT/v1#MODEL.",
-        )
+        @click.option("--model", metavar="M", default=default, show_default=True, cls=_ModelOption)
         @click.option("--adapter", metavar="A", help="LoRA adapter of the model: a folder or a hub id.")
         @model_store
         @click.option(

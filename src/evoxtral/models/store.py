@@ -92,25 +92,6 @@ class ModelStore:
         except ModelError:
             return None
 
-    def fetch_files(self, hub_id: str, patterns: Sequence[str]) -> Path:
-        """The folder of the files that match, of anything on the hub.
-
-        Args:
-            patterns: as `fnmatch` has them, such as "onnx/model.onnx" or "voices/*.bin"; "*" is everything.
-
-        Raises:
-            ModelError: they are not there and cannot be fetched, or must not be.
-        """
-        return self._snapshot(hub_id, list(patterns), None)
-
-    def find_files(self, hub_id: str, patterns: Sequence[str]) -> Path | None:
-        """What `fetch_files` gives, of what is on this machine already; None if nothing of it is. Asks no network."""
-        try:
-            folder = replace(self, offline=True).fetch_files(hub_id, patterns)
-        except ModelError:
-            return None
-        return folder if _holds(folder, list(patterns)) else None
-
     def _snapshot(self, hub_id: str, allowed: list[str] | None, ignored: list[str] | None) -> Path:
         import huggingface_hub
         from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
