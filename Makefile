@@ -7,18 +7,45 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 EXAMPLE := examples/reading.opus
 
-.PHONY: demo test lint unit studio clean
+.PHONY: demo test lint licences lock lock-check docs unit studio wheel clean
 
 demo: $(VENV)/app.done
 	$(BIN)/evoxtral transcribe $(EXAMPLE)
 
 test: lint unit
 
-lint: $(VENV)/dev.done
+lint: $(VENV)/dev.done licences lock-check docs
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry src
+
+# Fails for a package whose licence is not in the list in pyproject.toml.
+licences: $(VENV)/dev.done
+	$(BIN)/pip-licenses >/dev/null
+
+# The plain install with a hash for each file: pip install --require-hashes -r requirements.lock && pip install --no-deps .
+# PyTorch is in no lock: which build is right depends on the machine (see CONTRIBUTING.md).
+LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--constraint constraints.txt --no-header --annotation-style line --no-emit-index-url
+
+lock: $(VENV)/dev.done
+	$(LOCK) --output-file requirements.lock
+
+# The same packages in the same versions would be locked now. (Hashes may grow: files are added to old releases.)
+lock-check: $(VENV)/dev.done
+	cp requirements.lock $(VENV)/requirements.lock
+	$(LOCK) --output-file $(VENV)/requirements.lock
+	test "$$(grep -o '^[^ ;]*==[^ ;]*' requirements.lock)" = "$$(grep -o '^[^ ;]*==[^ ;]*' $(VENV)/requirements.lock)" \
+		|| { echo "requirements.lock is out of step with pyproject.toml and constraints.txt: make lock" >&2; exit 1; }
+
+# The site, into site/; a link that leads nowhere is an error.
+docs: $(VENV)/dev.done
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+wheel: $(VENV)/dev.done studio
+	$(BIN)/uv build --wheel --quiet --out-dir dist
 
 unit: $(VENV)/dev.done $(VENV)/chromium.done studio studio-check
 	$(BIN)/pytest --numprocesses 2
@@ -43,6 +70,6 @@ $(VENV)/chromium.done: $(VENV)/python.done
 	touch $@
 
 clean:
-	rm -rf $(VENV) web/node_modules web/.next web/out src/evoxtral/server/studio
+	rm -rf $(VENV) site dist web/node_modules web/.next web/out src/evoxtral/server/studio
 
 include web/studio.mk

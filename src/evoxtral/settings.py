@@ -6,37 +6,57 @@ knows nothing of what is done with the values. Keys are `SecretStr`: they show i
 
 import os
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Variables that Evoxtral reads; an empty one counts as not set.
-
-    Attributes:
-        kokoro_dir: EVOXTRAL_KOKORO_DIR, a folder with Kokoro's weights or their hub id.
-        piper_dir: EVOXTRAL_PIPER_DIR, a folder of Piper voices.
-        recordings_dir: EVOXTRAL_RECORDINGS_DIR, a folder with sets of recordings.
-        speech_cache: EVOXTRAL_SPEECH_CACHE, where raw phrases of Kokoro are kept.
-        remote_key: EVOXTRAL_REMOTE_KEY, for the remote engine.
-        openai_key, anthropic_key, hub_token, wandb_key: the services' own variables.
-        elevenlabs_keys: ELEVENLABS_API_KEYS (separated by commas) and ELEVENLABS_API_KEY.
-    """
+    """Variables that Evoxtral reads; one that is empty or blank counts as not set."""
 
     model_config = SettingsConfigDict(env_prefix="EVOXTRAL_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     kokoro_dir: str | None = None
+    """Folder with Kokoro's weights and voices, or their hub id."""
+
     piper_dir: Path | None = None
+    """Folder of Piper's `.onnx` voices."""
+
     recordings_dir: Path | None = None
+    """Folder with sets of recordings, for training data."""
+
     speech_cache: Path | None = None
+    """Folder where raw phrases of Kokoro are kept."""
+
     remote_key: SecretStr | None = None
+    """Key of the remote engine's server."""
+
     openai_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
+    """OpenAI: scripts and transcription. No other server is sent it."""
+
     anthropic_key: SecretStr | None = Field(default=None, validation_alias="ANTHROPIC_API_KEY")
+    """Anthropic: scripts."""
+
     elevenlabs_key: SecretStr | None = Field(default=None, validation_alias="ELEVENLABS_API_KEY")
+    """ElevenLabs: speech."""
+
     elevenlabs_key_list: SecretStr | None = Field(default=None, validation_alias="ELEVENLABS_API_KEYS")
+    """Several keys of ElevenLabs, separated by commas."""
+
     hub_token: SecretStr | None = Field(default=None, validation_alias="HF_TOKEN")
+    """Hugging Face Hub: gated and private models, uploads."""
+
     wandb_key: SecretStr | None = Field(default=None, validation_alias="WANDB_API_KEY")
+    """Weights & Biases: runs."""
+
+    netrc: Path | None = Field(default=None, validation_alias="NETRC")
+    """Where logins are kept, if not in `~/.netrc`."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _blank_is_unset(cls, value: Any) -> Any:
+        return None if isinstance(value, str) and not value.strip() else value
 
     @property
     def elevenlabs_keys(self) -> tuple[SecretStr, ...]:

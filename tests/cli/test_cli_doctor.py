@@ -6,15 +6,19 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from evoxtral import doctor, findings
+from evoxtral import findings
 from evoxtral.cli.doctor import command
-from evoxtral.doctor import find_extras
+from evoxtral.doctor.extras import find_extras
+from evoxtral.findings import Finding
+from evoxtral.inference.engines import registry
+from evoxtral.tts.registry import SPEECH_ENGINES
 
 SECRET = "sk-do-not-show-0123456789"
 KEYS = ("ELEVENLABS_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "EVOXTRAL_REMOTE_KEY", "HF_TOKEN", "WANDB_API_KEY")
@@ -116,6 +120,28 @@ def hide(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return hide_packages
 
 
+def test_every_registered_engine_is_told_and_a_new_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here: an engine of each kind that is a row of its registry and nothing else."""
+    monkeypatch.setitem(
+        registry._REGISTERED,
+        "parrot",
+        registry.EngineRow(
+            name="parrot",
+            named_by="any name",
+            extra=None,
+            probe=lambda: Finding("parrot", False, "no parrot", "buy one"),
+            load=lambda request: pytest.fail("the doctor loads nothing"),
+        ),
+    )
+    entry = replace(SPEECH_ENGINES["local"], name="choir", probe=lambda store: iter([Finding("choir", True, "sings")]))
+    monkeypatch.setattr("evoxtral.tts.registry.SPEECH_ENGINES", {**SPEECH_ENGINES, "choir": entry})
+    found = examine()
+    assert set(by_name(found["engines"])) == {"edge", "torch", "remote", "parrot"}
+    assert by_name(found["engines"])["parrot"] == asdict(Finding("parrot", False, "no parrot", "buy one"))
+    assert {"espeak", "elevenlabs", "choir"} <= set(by_name(found["voices"]))
+    assert "buy one" in run().output
+
+
 def test_an_engine_that_lacks_packages_is_missing_with_what_adds_it(hide: Callable[..., None]) -> None:
     hide("torch", "peft", "onnxruntime", "elevenlabs", "kokoro_onnx")
     found = examine()
@@ -129,27 +155,29 @@ def test_an_engine_that_lacks_packages_is_missing_with_what_adds_it(hide: Callab
 
 
 def test_an_incomplete_packaged_model_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evoxtral.models.EDGE_FOLDER", tmp_path)
+    monkeypatch.setattr("evoxtral.models.names.EDGE_FOLDER", tmp_path)
     engines = by_name(examine()["engines"])
     assert not engines["edge"]["present"]
     assert "model.bin" in engines["edge"]["detail"]
 
 
-def test_a_gpu_that_pytorch_cannot_use_is_shown_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_pytorch_cannot_use_is_shown_with_what_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hide: Callable[..., None]
+) -> None:
     program = tmp_path / "nvidia-smi"
     program.write_text("#!/bin/sh\necho 'NVIDIA H100 80GB HBM3, 81559'\necho 'NVIDIA T4, 15360'\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(doctor, "_gpus_of_torch", lambda: ((), None))
-    found = examine()
-    assert found["machine"]["gpus"] == [
-        {"name": "NVIDIA H100 80GB HBM3", "memory_bytes": 81559 * 2**20},
-        {"name": "NVIDIA T4", "memory_bytes": 15360 * 2**20},
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    found = examine()["machine"]["gpus"]
+    assert [(gpu["name"], gpu["memory_bytes"]) for gpu in found] == [
+        ("NVIDIA H100 80GB HBM3", 81559 * 2**20),
+        ("NVIDIA T4", 15360 * 2**20),
     ]
-    torch = by_name(found["engines"])["torch"]
-    assert "cannot use the NVIDIA H100" in torch["detail"]
-    assert "https://pytorch.org" in torch["remedy"]
+    assert all("https://pytorch.org" in gpu["remedy"] for gpu in found)
     assert "  NVIDIA H100 80GB HBM3, 79.6 GiB\n" in run().output
+    hide("torch")
+    assert [gpu["remedy"] for gpu in examine()["machine"]["gpus"]] == [None, None]
     program.write_text("#!/bin/sh\necho 'No devices were found'; exit 6\n")
     assert examine()["machine"]["gpus"] == []
 
@@ -183,7 +211,7 @@ def test_models_are_listed_with_their_size(tmp_path: Path) -> None:
     (snapshot / "config.json").symlink_to(blob)
     (tmp_path / "mine" / "config.json").write_bytes(b"x" * 72)
     (tmp_path / "other" / "adapter" / "adapter_config.json").touch()
-    models = by_name(examine("--model-dir", str(tmp_path))["caches"])["models"]
+    models = by_name(examine("--model-dir", str(tmp_path))["folders"])["models"]
     assert models == {
         "name": "models",
         "path": str(tmp_path),

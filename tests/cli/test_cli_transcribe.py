@@ -5,10 +5,15 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
+import av
+import click
 import numpy as np
 import pytest
 import soundfile
@@ -89,15 +94,135 @@ def test_a_pipe_is_read_by_its_name(clip, model: str, tmp_path: Path) -> None:
         assert writing.result() == len(data)
 
 
+def shell(arguments: str, model: str) -> "subprocess.CompletedProcess[str]":
+    command = f"{sys.executable} -m evoxtral.cli.main transcribe --model {model} {arguments}"
+    return subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+
+
 @pytest.mark.parametrize(
     ("redirection", "message"),
-    [("- <&-", "standard input: is closed"), ("{clip} >/dev/full", "standard output: cannot be written: No space")],
+    [
+        ("- <&-", "standard input: is closed"),
+        ("{clip} >/dev/full", "standard output: cannot be written: No space"),
+        ("{clip} >&-", "standard output: is closed"),
+    ],
 )
 def test_streams_that_do_not_work_are_one_line(redirection: str, message: str, clip, model: str) -> None:
-    command = f"{sys.executable} -m evoxtral.cli.main transcribe --model {model} {redirection}"
-    done = subprocess.run(command.format(clip=clip("a.wav")), shell=True, capture_output=True, text=True, check=False)
+    done = shell(redirection.format(clip=clip("a.wav")), model)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert message in done.stderr
+
+
+def test_closed_streams_that_are_not_needed_do_no_harm(clip, model: str, tmp_path: Path) -> None:
+    """Nothing that a library prints gets into a file that was opened in the place of a closed stream."""
+    clip_path = clip("a.wav")
+    assert shell(f"{clip_path} 2>&-", model).stdout == TEXT + "\n"
+    (tmp_path / "bad.wav").write_bytes(b"nothing of the kind")
+    done = shell(f"{clip_path} {tmp_path}/bad.wav --output-dir {tmp_path}/out <&- >&- 2>&-", model)
+    assert done.returncode == 1
+    assert (tmp_path / "out" / "a.txt").read_text() == TEXT + "\n"
+
+
+def test_a_full_temporary_folder_is_one_line_and_the_rest_is_done(clip, model: str) -> None:
+    """The system refuses files above 32 KiB, as a full disk would; the clip on standard input has more."""
+    clip_path = clip("a.wav")
+    assert Path(clip_path).stat().st_size > 32 * 1024
+    limited = f"ulimit -f 32; cat {clip_path} | {sys.executable} -m evoxtral.cli.main transcribe --model {model} -"
+    done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "-: cannot be kept in a temporary file" in done.stderr
+    assert "TMPDIR" in done.stderr
+    done = subprocess.run(["bash", "-c", f"{limited} {clip_path}"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, f"==> {clip_path} <==\n{TEXT}\n")
+
+
+def test_names_as_long_as_the_file_system_allows(clip, model: str, tmp_path: Path) -> None:
+    long = "n" * 241
+    out = tmp_path / "out"
+    done = run(clip(f"{long}.wav"), "--model", model, "--format", "all", "--output-dir", str(out))
+    assert done.return_value == 0
+    assert sorted(path.name for path in out.iterdir()) == [f"{long}.{x}" for x in ("json", "srt", "tsv", "txt", "vtt")]
+
+
+@pytest.fixture
+def address(speech: np.ndarray, tmp_path: Path) -> Iterator[str]:
+    """Where a server on this machine has `talk.wav`."""
+    (tmp_path / "site").mkdir()
+    soundfile.write(tmp_path / "site" / "talk.wav", speech, SAMPLE_RATE_HZ)
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments, directory=str(tmp_path / "site"))
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_an_address_is_fetched_and_its_password_is_kept_to_oneself(address: str, model: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = run(f"http://me:hidden@{address}/talk.wav", "--model", model, "--format", "all", "--output-dir", str(out))
+    assert (result.return_value, result.output) == (0, "")
+    assert json.loads((out / "talk.json").read_text())["path"] == f"***@{address}/talk.wav"
+    result = run(f"http://me:hidden@{address}/none.wav", f"http://{address}/talk.wav", "--model", model)
+    assert (result.return_value, result.stdout) == (1, f"==> http://{address}/talk.wav <==\n{TEXT}\n")
+    assert result.stderr.startswith(f"evoxtral: ***@{address}/none.wav: answered 404 (Not Found)")
+
+
+def test_offline_no_address_is_fetched(address: str, model: str) -> None:
+    result = run(f"http://{address}/talk.wav", "--model", model, "--offline")
+    assert (result.return_value, result.stderr.count("\n")) == (2, 1)
+    assert "offline nothing is fetched" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("failure", "cause"),
+    [
+        (MemoryError(), None),
+        (IndexError("list index\nout of range"), "IndexError: list index out of range"),
+        (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device"),
+        (
+            av.ArgumentError(22, "Invalid argument"),
+            "ArgumentError: Invalid argument returned 22",
+        ),
+    ],
+)
+def test_whatever_a_recording_does_the_others_are_done_and_the_list_is_closed(
+    failure: Exception, cause: str | None, clip, scripted_engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine fails at the second of three as libraries do: each error stands for its kind."""
+    clips = [clip(f"{name}.wav") for name in "abc"]
+    calls = iter([None, failure, None])
+
+    def fail_once() -> None:
+        if (error := next(calls)) is not None:
+            raise error
+
+    scripted_engine.before = fail_once
+    monkeypatch.setattr("evoxtral.inference.load_engine", lambda *_, **__: scripted_engine)
+    result = run(*clips, "--format", "json")
+    assert result.return_value == 1
+    assert [item["path"] for item in json.loads(result.stdout)] == [clips[0], clips[2]]
+    line = f"cannot be transcribed: {cause}" if cause else "does not fit into the memory of this machine"
+    assert result.stderr == f"evoxtral: {clips[1]}: {line}\n"
+
+
+def test_interrupted_it_closes_the_list(clip, scripted_engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = iter([None, KeyboardInterrupt()])
+
+    def interrupt() -> None:
+        if (error := next(calls)) is not None:
+            raise error
+
+    scripted_engine.before = interrupt
+    monkeypatch.setattr("evoxtral.inference.load_engine", lambda *_, **__: scripted_engine)
+    result = run(clip("a.wav"), clip("b.wav"), "--format", "json")
+    assert isinstance(result.exception, click.Abort)
+    assert len(json.loads(result.stdout)) == 1
 
 
 def test_names_that_are_no_text_are_replaced_in_it(clip, model: str, tmp_path: Path) -> None:
@@ -227,8 +352,11 @@ def test_offline_a_model_that_is_not_there_is_one_line_with_the_command_that_fet
         (["a.wav", "--format", "all"], "needs --output-dir"),
         (["a.wav", "b.wav", "--format", "srt"], "need --output-dir"),
         (["a.wav", "", "b.wav"], "a PATH is empty"),
-        (["a.wav", "--max-speakers", "3"], "need --diarize"),
-        (["a.wav", "--diarize", "--min-speakers", "3", "--max-speakers", "2"], "more than --max-speakers"),
+        (["a.wav", "--max-speakers", "3"], "ask for diarize"),
+        (
+            ["a.wav", "--diarize", "--min-speakers", "3", "--max-speakers", "2"],
+            "min_speakers is more than max_speakers",
+        ),
         (["a.wav", "--model", "no such model"], "no such model"),
     ],
 )
@@ -243,3 +371,28 @@ def test_wrong_use_exits_with_2(arguments: list[str], message: str, tmp_path: Pa
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_many_recordings_take_no_more_memory_than_few(model: str, tmp_path: Path) -> None:
+    """Of 120 recordings the last 90 add less than a tenth of a megabyte each; their samples alone are a fifth."""
+    noise = np.random.default_rng(0).standard_normal(3 * SAMPLE_RATE_HZ) * 0.1
+    for number in range(120):
+        soundfile.write(tmp_path / f"{number:03}.wav", noise, SAMPLE_RATE_HZ)
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from evoxtral.cli.transcripts import OutputFolder\n"
+        "write, resident = OutputFolder.write, []\n"
+        "def write_and_weigh(self, item, transcript):\n"
+        "    write(self, item, transcript)\n"
+        "    resident.append(int(Path('/proc/self/statm').read_text().split()[1]) * 4096)\n"
+        "OutputFolder.write = write_and_weigh\n"
+        "from evoxtral.cli.main import main\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: print(len(resident), resident[-1] - resident[30])\n"
+    )
+    arguments = ["transcribe", str(tmp_path), "--model", model, "--format", "json", "--output-dir", f"{tmp_path}/out"]
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
+    written, growth_bytes = map(int, done.stdout.split())
+    assert written == 120
+    assert growth_bytes < 90 * 100_000

@@ -60,3 +60,26 @@ def test_each_recording_is_taken_once(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_usual_suffixes_are_media(suffix: str, tmp_path: Path) -> None:
     make(tmp_path, f"a.{suffix}")
     assert len(outputs(tmp_path)) == 1
+
+
+def test_addresses_are_named_by_their_last_part_which_stays_inside_the_output_folder() -> None:
+    assert outputs(
+        "https://host/shows/talk%20one.mp3?key=1",
+        "http://host.example:8000/",
+        "http://me:hidden@other.example",
+        "http://third/a/%2e%2e",
+        "http://host/..%2f..%2fetc%2fpasswd",
+        "http://host/a%00b.ogg",
+    ) == {
+        "https://host/shows/talk%20one.mp3?key=1": "talk one",
+        "http://host.example:8000/": "host",
+        "http://me:hidden@other.example": "other",
+        "http://third/a/%2e%2e": "third",
+        "http://host/..%2f..%2fetc%2fpasswd": "passwd",
+        "http://host/a%00b.ogg": "ab",
+    }
+
+
+def test_a_password_in_an_address_is_not_part_of_its_name() -> None:
+    (found,) = find_inputs(["http://me:hidden@host/talk.ogg"])
+    assert (found.name, found.path) == ("***@host/talk.ogg", "http://me:hidden@host/talk.ogg")

@@ -5,8 +5,6 @@ speech.
 """
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -28,6 +26,7 @@ from evoxtral.audio.containers import (
 )
 from evoxtral.audio.mixing import MonoMixer, check_kind
 from evoxtral.audio.resampling import SAMPLE_RATE_HZ
+from evoxtral.audio.spooling import pieces_of, spooled
 from evoxtral.errors import AudioError
 
 if TYPE_CHECKING:
@@ -56,7 +55,6 @@ _SILENT_TRACK_DB = -60.0
 _PROBED_S = 120.0
 
 # A stream that cannot seek is held in memory up to here, and in a temporary file from there on.
-_SPOOLED_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +310,7 @@ def open_audio(
             name = name or str(getattr(source, "name", None) or "audio")
             file = source
             if not file.seekable():
-                file = stack.enter_context(_spooled(file, name))
+                file = stack.enter_context(spooled(pieces_of(file, name), name))
         try:
             head = file.read(64 * 1024)
         except OSError as error:
@@ -335,20 +333,6 @@ def open_audio(
                 container.format.name == "mp3" and counts_mp3_frames(file, head)
             )
         yield AudioReader(parts, chosen, name, states_length=states_length, about=about)
-
-
-@contextmanager
-def _spooled(stream: BinaryIO, name: str) -> Iterator[BinaryIO]:
-    with tempfile.SpooledTemporaryFile(max_size=_SPOOLED_BYTES) as spool:
-        try:
-            shutil.copyfileobj(stream, spool)
-        except OSError as error:
-            raise AudioError(
-                f"{name}: cannot be read or kept in {tempfile.gettempdir()}: {_reason(error)}",
-                "make room there, or set TMPDIR",
-            ) from error
-        spool.seek(0)
-        yield spool  # type: ignore[misc]  # typeshed has it as IO[bytes]
 
 
 def _choose_track(

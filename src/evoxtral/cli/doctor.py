@@ -12,7 +12,7 @@ from evoxtral.cli.options import model_dir_option
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from evoxtral.doctor import Cache, Machine
+    from evoxtral.doctor import Folder, Machine
     from evoxtral.findings import Finding
 
 # section of the diagnosis -> heading, what is said of a thing that is there, and of one that is not
@@ -49,7 +49,7 @@ def command(model_dir: Path | None, kind: str) -> None:
     _show_machine(console, found.machine)
     for section, (heading, there, not_there) in _SECTIONS.items():
         _show_findings(console, heading, getattr(found, section), there, not_there)
-    _show_caches(console, found.caches)
+    _show_folders(console, found.folders)
 
 
 def _show_machine(console: "Console", machine: "Machine") -> None:
@@ -59,6 +59,8 @@ def _show_machine(console: "Console", machine: "Machine") -> None:
     console.print(f"  {machine.cores} {'core' if machine.cores == 1 else 'cores'}{memory}")
     for gpu in machine.gpus:
         console.print(f"  {gpu.name}, {_size(gpu.memory_bytes)}")
+        if gpu.remedy is not None:
+            console.print(f"    -> {gpu.remedy}", style="cyan")
     if not machine.gpus:
         console.print("  no NVIDIA GPU")
 
@@ -83,12 +85,12 @@ def _show_findings(
             console.print(f"  {'':{names}}  {'':{states}}  -> {finding.remedy}", style="cyan")
 
 
-def _show_caches(console: "Console", caches: "tuple[Cache, ...]") -> None:
+def _show_folders(console: "Console", folders: "tuple[Folder, ...]") -> None:
     console.print("\nFolders", style="bold")
-    names = max(len(cache.name) for cache in caches)
-    for cache in caches:
-        console.print(f"  {cache.name:{names}}  {_size(cache.size_bytes):>9}  {cache.path}")
-        for model in cache.models:
+    names = max(len(folder.name) for folder in folders)
+    for folder in folders:
+        console.print(f"  {folder.name:{names}}  {_size(folder.size_bytes):>9}  {folder.path}")
+        for model in folder.models:
             console.print(f"  {'':{names}}  {'':9}  {model}")
 
 

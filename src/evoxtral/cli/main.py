@@ -1,76 +1,47 @@
-"""The `evoxtral` command: finds the subcommand and turns errors into one line and an exit code.
+"""The entry point of the `evoxtral` program: makes the process fit to run a command, and runs it.
 
-Knows the names of the commands and nothing of what they do. A command's module is imported when that command
-runs, so that `evoxtral --help` stays fast. Exit codes: 0 done, 1 some inputs failed, 2 wrong use or nothing done.
+Imports next to nothing by itself: whoever presses Ctrl-C while the commands are being imported gets no traceback.
 """
 
-import importlib
 import os
+import signal
 import sys
-from typing import Any
-
-import click
-
-import evoxtral
-
-# name -> (module, help line). The module defines `command`.
-COMMANDS = {
-    "transcribe": ("evoxtral.cli.transcribe", "Turn recordings into text with audio tags."),
-    "speak": ("evoxtral.cli.speak", "Speak tagged text."),
-    "serve": ("evoxtral.cli.serve", "Serve transcription, speech and the Studio over HTTP."),
-    "corpus": ("evoxtral.cli.corpus", "Make training data: scripts, speech, dataset."),
-    "train": ("evoxtral.cli.train", "Run a training recipe."),
-    "bench": ("evoxtral.cli.bench", "Measure tagged transcription."),
-    "doctor": ("evoxtral.cli.doctor", "Tell what this machine can run."),
-}
+from collections.abc import Sequence
 
 
-class LazyGroup(click.Group):
-    """A group that imports a subcommand only when it is run or its own help is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command = importlib.import_module(COMMANDS[cmd_name][0]).command
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(evoxtral.__version__, prog_name="evoxtral")
-def cli() -> None:
-    """Speech to text that keeps the delivery: words with inline audio tags."""
-
-
-def main(args: list[str] | None = None) -> None:
-    """Entry point of the console script; always leaves through SystemExit."""
-    from evoxtral.errors import EvoxtralError
-
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command line, by default the process's own; always leaves through SystemExit."""
+    raises = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     try:
-        status: Any = cli.main(args=args, prog_name="evoxtral", standalone_mode=False)
-    except EvoxtralError as error:
-        click.echo(f"evoxtral: {error}", err=True)
-        status = 2
-    except click.Abort:
-        click.echo("evoxtral: interrupted", err=True)
+        if raises:  # and is not ignored, as in a job that a shell started in the background
+            # While there is nothing to tidy up, Ctrl-C ends the process as it ends any other program.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        _hold_standard_descriptors()
+        from evoxtral.cli.commands import run
+
+        if raises:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        status = run(arguments)
+    except KeyboardInterrupt:
         status = 130
-    except click.exceptions.Exit as stop:
-        status = stop.exit_code
-    except click.ClickException as error:
-        error.show()
-        status = 2
-    except BrokenPipeError:
-        # The reader of our output went away (`evoxtral ... | head`): nothing is wrong here.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
-    sys.exit(status if isinstance(status, int) else 0)
+    if raises and arguments is None:  # the process ends here, and so does patience with its last threads
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.exit(status)
+
+
+def _hold_standard_descriptors() -> None:
+    """Put the null device where the caller closed a standard stream (`2>&-`).
+
+    Otherwise the first file that is opened gets the stream's number, and what a library prints is written into it.
+    Python's `sys.stdin` and `sys.stdout` stay None there, by which commands know; messages go nowhere.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, which is this one
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  # pathlib takes long to import
 
 
 if __name__ == "__main__":

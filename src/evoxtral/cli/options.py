@@ -1,25 +1,22 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from evoxtral.inference.engines.protocol import TranscriptionEngine
+    from evoxtral.models import ModelStore
 
 model_dir_option = click.option(
     "--model-dir",
     metavar="D",
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of models, by name, and of what comes from the hub.  [default: the hub's cache]",
-)
-
-
-compile_option = click.option(
-    "--compile",
-    "compiled",
-    is_flag=True,
-    help="Voxtral on a GPU: compile first (about ten seconds), for faster batches.",
 )
 
 
@@ -35,3 +32,53 @@ def model_store(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*arguments, store=ModelStore(model_dir, offline), **options)
 
     return with_store
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenModel:
+    """What transcribes, as the options name it."""
+
+    model: str
+    adapter: str | None
+    compiled: bool
+    store: "ModelStore"
+
+    def load(self) -> "TranscriptionEngine":
+        """Load it; errors as of `load_engine`."""
+        from evoxtral.inference import load_engine
+
+        return load_engine(self.model, self.adapter, store=self.store, compiled=self.compiled)
+
+
+class _ModelOption(click.Option):
+    """An option whose help comes from the engines' rows, which are looked for only when it is shown."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        from evoxtral.inference.engines.registry import engines
+
+        self.help = f"What transcribes: {'; '.join(row.named_by for row in engines())}."
+        return super().get_help_record(ctx)
+
+
+def model_options(default: str = "edge") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command --model, --adapter, --model-dir, --offline, --compile; it gets them as one argument, `chosen`."""
+
+    def give(command: Callable[..., Any]) -> Callable[..., Any]:
+        @click.option("--model", metavar="M", default=default, show_default=True, cls=_ModelOption)
+        @click.option("--adapter", metavar="A", help="LoRA adapter of the model: a folder or a hub id.")
+        @model_store
+        @click.option(
+            "--compile",
+            "compiled",
+            is_flag=True,
+            help="Voxtral on a GPU: compile first (about ten seconds), for faster batches.",
+        )
+        @wraps(command)
+        def with_model(
+            *arguments: Any, model: str, adapter: str | None, compiled: bool, store: "ModelStore", **options: Any
+        ) -> Any:
+            return command(*arguments, chosen=ChosenModel(model, adapter, compiled, store), **options)
+
+        return with_model
+
+    return give

@@ -9,17 +9,22 @@ class ShowProgress(Protocol):
     """What a step tells its progress to."""
 
     def __call__(self, done: float, total: float | None, note: str = "") -> None:
-        """`done` of `total` (None if unknown); `note` is shown behind the bar."""
+        """`done` of `total` (None if unknown), where a fraction moves the bar; `note` is shown behind it."""
+        ...
+
+    def hide(self) -> None:
+        """Clear the bar, so that something else can be written there; the next call shows it again."""
         ...
 
 
 @contextmanager
-def progress_bar(description: str, *, with_rate: bool = False) -> Iterator[ShowProgress]:
+def progress_bar(description: str, *, with_rate: bool = False, transient: bool = False) -> Iterator[ShowProgress]:
     """Show a bar with counts and the time left while the block runs.
 
     Args:
         description: what is going on, one word such as "Writing".
         with_rate: also show how many are done in a second.
+        transient: leave nothing of it on the terminal.
     """
     from rich.console import Console
     from rich.progress import (
@@ -44,10 +49,19 @@ def progress_bar(description: str, *, with_rate: bool = False) -> Iterator[ShowP
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}", markup=False),
     ]
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("", total=None, note="")
+    progress = Progress(
+        *columns, console=console, disable=not console.is_terminal, transient=transient, redirect_stdout=False
+    )
+    bar = progress.add_task("", total=None, note="")
 
-        def show(done: float, total: float | None, note: str = "") -> None:
+    class Show:
+        def __call__(self, done: float, total: float | None, note: str = "") -> None:
             progress.update(bar, completed=done, total=total, note=note)
+            progress.start()
 
-        yield show
+        def hide(self) -> None:
+            if progress.live.is_started:
+                progress.stop()
+
+    with progress:
+        yield Show()

@@ -2,15 +2,11 @@
 
 import contextlib
 import socket
-from typing import TYPE_CHECKING
 
 import click
 
-from evoxtral.cli.options import compile_option, model_store
+from evoxtral.cli.options import ChosenModel, model_options
 from evoxtral.server.settings import Settings
-
-if TYPE_CHECKING:
-    from evoxtral.models import ModelStore
 
 MEBIBYTE = 2**20
 # What is under way when the server is told to stop has so long to end.
@@ -18,9 +14,7 @@ _SHUTDOWN_S = 10
 
 
 @click.command()
-@click.option("--model", default=Settings().model, show_default=True, help="Model name, path or hub id.")
-@model_store
-@compile_option
+@model_options(Settings().model)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
 @click.option("--port", default=8000, show_default=True, help="Port to listen on; 0 for any free one.")
 @click.option(
@@ -30,19 +24,18 @@ _SHUTDOWN_S = 10
     show_default=True,
     help="Largest upload, in MiB.",
 )
-def command(model: str, host: str, port: int, max_upload_mib: int, compiled: bool, store: "ModelStore") -> None:
-    """Serve transcription and the Studio over HTTP."""
+def command(chosen: ChosenModel, host: str, port: int, max_upload_mib: int) -> None:
+    """Serve transcription, speech and the Studio over HTTP."""
     import uvicorn
 
-    from evoxtral.inference import load_engine
     from evoxtral.server.app import create_app
 
     # The socket first: a port that is taken shows at once, and a client that comes early waits for the model.
     with open_socket(host, port) as listener:
         hosts = () if host in ("127.0.0.1", "localhost", "::1") else ("*",) if host in ("0.0.0.0", "::") else (host,)  # noqa: S104
-        settings = Settings(model=model, max_upload_bytes=max_upload_mib * MEBIBYTE)
+        settings = Settings(model=chosen.model, max_upload_bytes=max_upload_mib * MEBIBYTE)
         settings = settings.model_copy(update={"allowed_hosts": (*settings.allowed_hosts, *hosts)})
-        app = create_app(settings, engine=load_engine(model, store=store, compiled=compiled))
+        app = create_app(settings, engine=chosen.load())
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_SHUTDOWN_S))
         shown_host = f"[{host}]" if ":" in host else host
         click.echo(f"Evoxtral serves at http://{shown_host}:{listener.getsockname()[1]} (Ctrl-C stops it)", err=True)

@@ -1,4 +1,4 @@
-"""What to transcribe and where to write it: files, folders and standard input; output names that never collide.
+"""What to transcribe and where to write it: files, folders, addresses, standard input; output names that never collide.
 
 Knows paths; opens nothing.
 """
@@ -8,8 +8,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 from stat import S_ISDIR
+from urllib.parse import unquote, urlsplit
+
+from evoxtral.models.names import without_credentials
 
 STANDARD_INPUT = "-"
 
@@ -19,6 +22,7 @@ _MEDIA_NAME = re.compile(
     r"|opus|ra|snd|spx|ts|tta|vob|w64|wav|web[am]|wm[av]|wv)",
     re.IGNORECASE,
 )
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,11 @@ class Input:
     path: str
     output: PurePath
 
+    @property
+    def name(self) -> str:
+        """How messages and transcripts call it: its path; of an address, what may be shown."""
+        return without_credentials(self.path) if is_address(self.path) else self.path
+
 
 def find_inputs(paths: Iterable[str]) -> list[Input]:
     """The recordings that paths name: files as they are, folders with all media in them and below, each once.
@@ -45,6 +54,8 @@ def find_inputs(paths: Iterable[str]) -> list[Input]:
     for path in paths:
         if path == STANDARD_INPUT:
             found.setdefault(path, (path, PurePath("stdin")))
+        elif is_address(path):
+            found.setdefault(path, (path, PurePath(_file_name(path))))
         elif S_ISDIR(mode_of(path)):
             for file in sorted(_media_in(Path(path))):
                 found.setdefault(file.absolute(), (str(file), file.relative_to(path)))
@@ -60,6 +71,22 @@ def mode_of(path: str) -> int:
         return Path(path).stat().st_mode
     except OSError:
         return 0
+
+
+def is_address(path: str) -> bool:
+    """Whether a path is an address, of whatever scheme."""
+    return _ADDRESS.match(path) is not None
+
+
+def _file_name(address: str) -> str:
+    """What the file at an address is called: the last part of its path, or the host's name."""
+    try:
+        parts = urlsplit(address)
+        name = PurePosixPath(unquote(parts.path)).name
+        name = "".join(character for character in name if character.isprintable())
+        return name if name.strip(". ") else parts.hostname or "address"
+    except ValueError:
+        return "address"
 
 
 def _media_in(folder: Path) -> Iterable[Path]:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from evoxtral import findings
 from evoxtral.errors import ModelError
+from evoxtral.findings import Finding
 from evoxtral.inference import load_engine
 from evoxtral.inference.engines import registry
-from evoxtral.inference.engines.registry import EngineRequest, EngineRow, Probe, engines
+from evoxtral.inference.engines.registry import EngineRequest, EngineRow, engines
 from evoxtral.models import ModelStore
 
 
@@ -23,10 +25,10 @@ def test_the_engines_of_the_package_are_found_in_order_and_can_run_here() -> Non
 
 
 def test_a_missing_package_is_told_with_what_adds_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = registry.find_spec
-    monkeypatch.setattr(registry, "find_spec", lambda name: None if name == "peft" else found(name))
+    found = findings.find_spec
+    monkeypatch.setattr(findings, "find_spec", lambda name: None if name == "peft" else found(name))
     (torch_row,) = [row for row in engines() if row.name == "torch"]
-    assert torch_row.probe() == Probe(False, "missing: peft", "pip install 'evoxtral[train]'")
+    assert torch_row.probe() == Finding("torch", False, "missing: peft", "pip install 'evoxtral[train]'")
 
 
 def test_finding_the_rows_imports_nothing_heavy() -> None:
@@ -51,7 +53,7 @@ def asked(scripted_engine: Any) -> Iterator[list[EngineRequest]]:
             name="parrot",
             named_by="parrot:WORDS, or a folder with words.txt",
             extra=None,
-            probe=lambda: Probe(True, "says what it is told"),
+            probe=lambda: Finding("parrot", True, "says what it is told"),
             load=load,
             claims_name=lambda name: name.startswith("parrot:"),
             claims_folder=lambda folder: (folder / "words.txt").is_file(),

@@ -23,7 +23,6 @@ from evoxtral.corpus.writers.chat_endpoints import Endpoint, ask, endpoint_for
 from evoxtral.corpus.writers.prompt import describe, system_prompt
 from evoxtral.data.corpus_config import ScriptsConfig
 from evoxtral.data.records import Script
-from evoxtral.errors import CorpusError
 from evoxtral.tags import normalise_tags, parse
 
 if TYPE_CHECKING:
@@ -134,10 +133,7 @@ class _Run:
         self.report = WritingReport(wanted=len(self._waiting))
 
     async def run(self) -> WritingReport:
-        try:
-            import httpx
-        except ImportError:
-            raise CorpusError("httpx is not installed", "pip install 'evoxtral[llm]'") from None
+        import httpx
 
         self._on_progress(self.report)
         requests: set[asyncio.Task[None]] = set()

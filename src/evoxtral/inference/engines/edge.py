@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.errors import ModelError
+from evoxtral.findings import Finding
 from evoxtral.inference.engines.protocol import AlignedToken, Hypothesis
-from evoxtral.inference.engines.registry import EngineRequest, EngineRow, Probe, missing_packages
+from evoxtral.inference.engines.registry import EngineRequest, EngineRow, missing_packages
 from evoxtral.inference.hallucination_filter import is_doubtful
 from evoxtral.models import resolve_model
 from evoxtral.models.families.whisper import END_OF_TEXT, NO_TIMESTAMPS, start_of_transcript
@@ -290,15 +291,15 @@ def _load(request: EngineRequest) -> EdgeEngine:
     return EdgeEngine(request.weights.folder, model=request.model)
 
 
-def _probe() -> Probe:
+def _probe() -> Finding:
     reinstall = "pip install --force-reinstall evoxtral"
     if missing := missing_packages("ctranslate2", "faster_whisper", "onnxruntime", "tokenizers"):
-        return Probe(False, f"missing: {', '.join(missing)}", reinstall)
+        return Finding("edge", False, f"missing: {', '.join(missing)}", reinstall)
     try:
         resolve_model("edge")
     except ModelError as error:
-        return Probe(False, error.message, error.hint)
-    return Probe(True, "the packaged model, in CTranslate2 on the processor")
+        return Finding("edge", False, error.message, error.hint)
+    return Finding("edge", True, "the packaged model, in CTranslate2 on the processor")
 
 
 ENGINE = EngineRow(

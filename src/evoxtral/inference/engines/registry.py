@@ -9,10 +9,10 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from evoxtral.findings import Finding, is_importable
 from evoxtral.inference.engines.protocol import TranscriptionEngine
 
 
@@ -43,21 +43,6 @@ class EngineRequest:
     offline: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """Whether an engine can run on this machine; looks at packages and devices, loads no model and calls nobody.
-
-    Attributes:
-        present: whether it can.
-        detail: one line: what it runs, or what it lacks.
-        remedy: the command that adds it or makes it better; None where there is nothing to do.
-    """
-
-    present: bool
-    detail: str
-    remedy: str | None = None
-
-
 def _claims_no_name(name: str) -> bool:
     return False
 
@@ -74,7 +59,7 @@ class EngineRow:
         name: what `doctor` calls it, and the key of the row.
         named_by: one line for the help of `--model`: what names a model of this engine.
         extra: the optional group of packages that it needs (`pip install 'evoxtral[EXTRA]'`); None: always there.
-        probe: looks whether it can run here.
+        probe: looks whether it can run here: at packages and devices; loads no model and calls nobody.
         load: makes the engine. Raises ModelError: a package is missing, or the model cannot be used.
         claims_name: whether a model's name is for this engine, no weights being on this machine (an address).
         claims_folder: whether a folder of weights is for this engine. Rows are asked in the order of `order`.
@@ -85,7 +70,7 @@ class EngineRow:
     name: str
     named_by: str
     extra: str | None
-    probe: Callable[[], Probe]
+    probe: Callable[[], Finding]
     load: Callable[[EngineRequest], TranscriptionEngine]
     claims_name: Callable[[str], bool] = _claims_no_name
     claims_folder: Callable[[Path], bool] = _claims_no_folder
@@ -110,14 +95,7 @@ def register_engine(row: EngineRow) -> None:
 
 def missing_packages(*modules: str) -> list[str]:
     """Which modules cannot be imported; imports none."""
-
-    def is_missing(module: str) -> bool:
-        try:
-            return find_spec(module) is None
-        except (ImportError, ValueError):  # its parent is missing, or it is only half there
-            return True
-
-    return [module for module in modules if is_missing(module)]
+    return [module for module in modules if not is_importable(module)]
 
 
 _REGISTERED: dict[str, EngineRow] = {}

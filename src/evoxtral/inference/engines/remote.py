@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ, write_audio
 from evoxtral.errors import ModelError
+from evoxtral.findings import Finding
 from evoxtral.inference.engines.detokenizer import stripped
 from evoxtral.inference.engines.protocol import Hypothesis
-from evoxtral.inference.engines.registry import EngineRequest, EngineRow, Probe
+from evoxtral.inference.engines.registry import EngineRequest, EngineRow
 from evoxtral.models import without_credentials
 from evoxtral.retries import RetryPolicy, is_transient
 from evoxtral.settings import read_settings
@@ -203,7 +204,7 @@ ENGINE = EngineRow(
     name="remote",
     named_by="the address of a server: http://HOST:PORT/v1#MODEL",
     extra=None,
-    probe=lambda: Probe(True, "any OpenAI-compatible server: --model http://HOST:PORT/v1#MODEL"),
+    probe=lambda: Finding("remote", True, "any OpenAI-compatible server: --model http://HOST:PORT/v1#MODEL"),
     load=_load,
     claims_name=lambda name: name.lower().startswith(("http://", "https://")),
     order=30,

@@ -10,8 +10,9 @@ This file is its row in the registry, and imports no torch.
 from pathlib import Path
 
 from evoxtral.errors import ModelError
+from evoxtral.findings import Finding
 from evoxtral.inference.engines.protocol import TranscriptionEngine
-from evoxtral.inference.engines.registry import EngineRequest, EngineRow, Probe, missing_packages
+from evoxtral.inference.engines.registry import EngineRequest, EngineRow, missing_packages
 
 _PACKAGES = ("torch", "transformers", "peft", "mistral_common")
 
@@ -31,19 +32,19 @@ def _load(request: EngineRequest) -> TranscriptionEngine:
     return TorchEngine(request.weights, model=request.model, compiled=request.compiled)
 
 
-def _probe() -> Probe:
+def _probe() -> Finding:
     if missing := missing_packages(*_PACKAGES):
-        return Probe(False, f"missing: {', '.join(missing)}", "pip install 'evoxtral[train]'")
+        return Finding("torch", False, f"missing: {', '.join(missing)}", "pip install 'evoxtral[train]'")
     try:
         import torch
 
         gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
     except Exception as error:  # a library of another version raises anything
         cause = " ".join(str(error).split())[:200]
-        return Probe(False, f"PyTorch does not start: {cause}", "pip install --force-reinstall torch")
+        return Finding("torch", False, f"PyTorch does not start: {cause}", "pip install --force-reinstall torch")
     if gpu is not None:
-        return Probe(True, f"Voxtral and Whisper on {gpu}")
-    return Probe(True, "Whisper, and slowly Voxtral, on the processor: PyTorch finds no GPU here")
+        return Finding("torch", True, f"Voxtral and Whisper on {gpu}")
+    return Finding("torch", True, "Whisper, and slowly Voxtral, on the processor: PyTorch finds no GPU here")
 
 
 ENGINE = EngineRow(

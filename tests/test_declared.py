@@ -1,0 +1,48 @@
+"""What is declared is what is there: packages, locked versions."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def pins(name: str) -> dict[str, str]:
+    """Package -> version of each line `name==version ...`."""
+    found = re.findall(r"(?m)^([\w.-]+)==([^\s;\\]+)", (ROOT / name).read_text())
+    return {canonicalize_name(package): version for package, version in found}
+
+
+def test_the_lock_holds_each_requirement_of_the_plain_install_in_a_version_that_it_allows() -> None:
+    locked = pins("requirements.lock")
+    for requirement in map(Requirement, PROJECT["dependencies"]):
+        assert locked[canonicalize_name(requirement.name)] in requirement.specifier, requirement
+
+
+def test_the_lock_and_the_constraints_name_the_same_versions_and_the_lock_no_torch() -> None:
+    locked, tested = pins("requirements.lock"), pins("constraints.txt")
+    assert {name: locked[name] for name in locked.keys() & tested.keys() if locked[name] != tested[name]} == {}
+    assert "torch" not in locked
+
+
+def test_every_locked_package_has_hashes() -> None:
+    entries = re.split(r"(?m)^(?=[\w.-]+==)", (ROOT / "requirements.lock").read_text())[1:]
+    assert len(entries) == len(pins("requirements.lock"))
+    assert all("--hash=sha256:" in entry for entry in entries)
+
+
+def test_the_constraints_hold_each_tool_of_the_developers() -> None:
+    tested = pins("constraints.txt")
+    wanted = [Requirement(line) for group in ("dev", "docs", "train", "bench") for line in extra(group)]
+    assert [
+        str(item) for item in wanted if item.name != "evoxtral" and canonicalize_name(item.name) not in tested
+    ] == []
+
+
+def extra(name: str) -> list[str]:
+    lines: list[str] = PROJECT["optional-dependencies"][name]
+    return lines
