@@ -83,6 +83,7 @@ def write(text: str, dialect: str) -> DialectText:
 
 
 _OURS = "elevenlabs"
+_CLOSING = ".,!?;:…"
 
 
 # --- a text of a dialect, cut into its marks -------------------------------------------------------------------------
@@ -526,7 +527,7 @@ class _Writer:
         after = self.parsed.source[tag.end : tag.end + 1]
         if (not before or before.isspace()) and after == " ":
             self.position += 1
-        elif before and after and not before.isspace() and after.isalnum():
+        elif before and after and not before.isspace() and not after.isspace() and after not in _CLOSING:
             self._add(" ")
 
     def _copy(self, end: int) -> None:
