@@ -1,11 +1,14 @@
 """Options that several commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
+
+from evoxtral.tags.dialect_table import DIALECTS
+from evoxtral.tags.dialects import Note, count_notes
 
 model_dir_option = click.option(
     "--model-dir",
@@ -21,6 +24,18 @@ compile_option = click.option(
     is_flag=True,
     help="Voxtral on a GPU: compile first (about ten seconds), for faster batches.",
 )
+
+
+def dialect_option(name: str, help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option that names a dialect of tags; ours where it is not given."""
+    return click.option(name, type=click.Choice(list(DIALECTS)), default="elevenlabs", show_default=True, help=help)
+
+
+def print_notes(notes: Iterable[Note]) -> None:
+    """Say on standard error what did not come through from a dialect to another."""
+    counts = count_notes(notes)
+    if counts:
+        click.echo(f"tags: {', '.join(f'{what} ({count})' for what, count in counts.most_common())}", err=True)
 
 
 def model_store(command: Callable[..., Any]) -> Callable[..., Any]:

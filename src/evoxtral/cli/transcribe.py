@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 import click
 
-from evoxtral.cli.options import compile_option, model_store
+from evoxtral.cli.options import compile_option, dialect_option, model_store, print_notes
 from evoxtral.errors import AudioError, EvoxtralError
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ FORMATS = ("txt", "json", "srt", "vtt", "tsv")
     help="Write a file for each recording, named by it; talk.mp3 gives talk.txt.",
 )
 @click.option("--plain", is_flag=True, help="Leave out tags and emphasis.")
+@dialect_option("--dialect", "How tags are written in txt and json.")
 @click.option("--diarize", is_flag=True, help="Tell speakers apart; by pyannote.audio where it is installed.")
 @click.option("--min-speakers", metavar="N", type=click.IntRange(min=1), help="With --diarize: at least so many.")
 @click.option("--max-speakers", metavar="N", type=click.IntRange(min=1), help="With --diarize: at most so many.")
@@ -64,6 +65,7 @@ def command(
     output_format: str,
     output_dir: Path | None,
     plain: bool,
+    dialect: str,
     diarize: bool,
     min_speakers: int | None,
     max_speakers: int | None,
@@ -97,8 +99,11 @@ def command(
     if output_dir is None and len(inputs) > 1 and output_format not in ("txt", "json"):
         raise click.UsageError(f"several recordings as {output_format} need --output-dir")
 
+    if dialect != "elevenlabs" and (plain or output_format not in ("txt", "json")):
+        raise click.UsageError("--dialect is for tagged txt and json")
+
     from evoxtral.inference.engines.loading import load_engine
-    from evoxtral.inference.formats import without_tags
+    from evoxtral.inference.formats import in_dialect, without_tags
     from evoxtral.inference.pipeline import transcribe
 
     formats = FORMATS if output_format == "all" else (output_format,)
@@ -122,7 +127,9 @@ def command(
                     on_progress=bar.follow(number, item.path),
                 )
             bar.hide()
-            output.write(item, without_tags(transcript) if plain else transcript)
+            transcript, notes = in_dialect(without_tags(transcript) if plain else transcript, dialect)
+            print_notes(notes)
+            output.write(item, transcript)
         except _StandardOutputLostError as error:
             # Whatever else were transcribed would be lost too.
             click.echo(f"evoxtral: {error}", err=True)
