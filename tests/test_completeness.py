@@ -34,7 +34,7 @@ from collections import Counter
 from evoxtral.bench.floors import most_frequent_tag
 from evoxtral.bench.scoring import score
 from evoxtral.corpus.briefs import clash, plan
-from evoxtral.corpus.composition import NATURAL_TAG_SHARES, target_tag_shares
+from evoxtral.corpus.composition import target_tag_shares
 from evoxtral.corpus.gates import check
 from evoxtral.corpus.writers import grammar, sentences
 from evoxtral.corpus.writers.prompt import system_prompt
@@ -49,7 +49,6 @@ print(json.dumps({
     "parsed": [[tag.name, tag.category, tag.group] for tag in parse("[yodelling] [Drawls] [proudly] Yes.").tags],
     "dealt": dealt,
     "targets": target_tag_shares(),
-    "natural": sum(NATURAL_TAG_SHARES.values()),
     "clash": clash("sad", "proud"),
     "written": Counter(tag for script in scripts for tag in tag_names(script.tagged_text)),
     "gates": {gate.name: gate.passed for gate in report.gates},
@@ -98,7 +97,6 @@ def test_it_is_parsed_by_name_and_alias(rooms: dict[str, Any]) -> None:
 
 
 def test_it_is_planned_and_has_a_share(rooms: dict[str, Any]) -> None:
-    assert rooms["natural"] == pytest.approx(1)
     assert sum(rooms["targets"].values()) == pytest.approx(1)
     total = sum(rooms["dealt"].values())
     for tag in (*NEW, *(row.name for row in TAG_TYPES)):

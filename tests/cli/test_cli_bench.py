@@ -40,6 +40,46 @@ def test_score_as_json(capsys, files):
     assert report["baselines"] == {}
 
 
+TRUTH = "[excited] We did it. [laughs] Now [whispers] listen to me. [clears throat] [pause] So."
+IN_DIALECTS = {
+    "stage": "*excited* We did it. *laughs* Now *whispers* listen to me. *clears throat* (pause) So.",
+    "fish": "(excited) We did it. (laughing) Now (whispering) listen to me.  (break) So.",
+    "wesr": "We did it. [laughs] Now <whispering>listen to me.</whispering> [clear_throat] So.",
+    "scribe": "We did it. (laughter) Now listen to me. (clears throat) So.",
+}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "found"), [("elevenlabs", 0), ("stage", 5), ("fish", 4), ("wesr", 3), ("scribe", 2)]
+)
+def test_a_transcript_in_another_dialect_is_scored_by_what_it_says(capsys, tmp_path, dialect, found):
+    reference = write(tmp_path / "r.jsonl", [{"id": "a", "text": TRUTH}])
+    text = IN_DIALECTS.get(dialect, IN_DIALECTS["stage"])
+    hypothesis = write(tmp_path / "h.jsonl", [{"id": "a", "text": text}])
+    status, out, _ = run(
+        capsys,
+        *("score", "--reference", reference, "--hypothesis", hypothesis, "--dialect", dialect, "--format", "json"),
+    )
+    report = json.loads(out)
+    assert status == 0
+    assert report["tags"]["recall"]["value"] == found / 5
+    assert (report["wer"]["value"] == 0) is (dialect != "elevenlabs")
+
+
+def test_references_have_a_dialect_too_and_what_is_lost_is_said(capsys, tmp_path):
+    reference = write(tmp_path / "r.jsonl", [{"id": "a", "text": "<laughing>Oh no</laughing> [inhale] really."}])
+    hypothesis = write(tmp_path / "h.jsonl", [{"id": "a", "text": "[laughs] Oh no [gasps] really."}])
+    _, out, err = run(
+        capsys,
+        *("score", "--reference", reference, "--hypothesis", hypothesis, "--reference-dialect", "wesr"),
+        *("--format", "json"),
+    )
+    report = json.loads(out)
+    assert "rescoped <laughing> (1)" in err
+    assert report["tags"]["recall"]["value"] == 1 / 2
+    assert report["tags"]["type_accuracy"]["value"] == 1
+
+
 def test_score_as_a_table(capsys, files):
     status, out, _ = run(capsys, "score", "--reference", files[0], "--hypothesis", files[1])
     assert status == 0

@@ -256,6 +256,17 @@ def test_plain_leaves_out_tags_and_emphasis(clip, model: str) -> None:
     assert "WORKS" not in run(clip("a.wav"), "--model", model, "--plain", "--format", "srt").stdout
 
 
+def test_another_dialect_is_written_and_what_it_cannot_say_is_told(clip, model: str) -> None:
+    done = run(clip("a.wav"), "--model", model, "--dialect", "orpheus")
+    assert (done.return_value, done.stdout) == (0, "It WORKS! <laugh>\n")
+    assert done.stderr == "tags: left out [excited] (1)\n"
+    done = run(clip("a.wav"), "--model", model, "--dialect", "stage", "--format", "json")
+    found = json.loads(done.stdout)
+    assert found["text"] == found["segments"][0]["text"] == "*excited* It WORKS! *laughs*"
+    assert [tag["tag"] for tag in found["tags"]] == ["excited", "laughs"]
+    assert done.stderr == ""
+
+
 def test_speakers_are_told_apart_on_demand(clip, model: str) -> None:
     spoken = json.loads(run(clip("a.wav"), "--model", model, "--format", "json", "--diarize").stdout)
     assert {word["speaker"] for word in spoken["words"]} == {"SPEAKER_1"}
@@ -357,6 +368,7 @@ def test_offline_a_model_that_is_not_there_is_one_line_with_the_command_that_fet
             ["a.wav", "--diarize", "--min-speakers", "3", "--max-speakers", "2"],
             "min_speakers is more than max_speakers",
         ),
+        (["a.wav", "--dialect", "wesr", "--format", "srt"], "--dialect is for tagged txt and json"),
         (["a.wav", "--model", "no such model"], "no such model"),
     ],
 )

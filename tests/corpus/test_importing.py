@@ -50,6 +50,17 @@ def test_a_list_of_objects_is_imported_and_its_tags_are_reported(tmp_path: Path)
     assert report.skipped == {"no tagged_text": 3, "the same text again": 1}
 
 
+def test_a_set_in_another_dialect_is_read_and_what_it_cannot_say_is_reported(tmp_path: Path) -> None:
+    texts = ["[clear_throat] Well, [cough] it is <whispering>over now.</whispering>", "<laughing>Really</laughing> so?"]
+    report = import_scripts([write(tmp_path / "a.json", [{"tagged_text": text} for text in texts])], dialect="wesr")
+    assert [script.tagged_text for script in report.scripts] == [
+        "[clears throat] Well, [coughs] it is [whispers]over now.",
+        "[laughs]Really so?",
+    ]
+    assert report.unknown_tags == {}
+    assert report.dialect_notes == {"rescoped <laughing>": 1}
+
+
 def test_lines_and_folders_are_read_too(tmp_path: Path) -> None:
     folder = tmp_path / "set"
     (folder / "deep").mkdir(parents=True)

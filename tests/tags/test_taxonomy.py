@@ -1,7 +1,7 @@
 import pytest
 
 from evoxtral.corpus.writers.situations import load_rules
-from evoxtral.tags import CANONICAL, RELATED_EVENTS, TAG_TYPES, USES, Category, lookup, normalise_tags, parse
+from evoxtral.tags import CANONICAL, RELATED_EVENTS, TAG_TYPES, USES, Category, Frequency, lookup, normalise_tags, parse
 
 SPEC_TAGS = {
     Category.EMOTION: {"excited", "sad", "angry", "nervous", "calm", "frustrated"},
@@ -115,5 +115,6 @@ def test_rows_name_only_tags_of_the_language_and_moods_that_texts_have():
         assert {*use.moods, *use.jarring} <= moods
         assert not set(use.moods) & set(use.jarring)
         assert not set(use.companions) & set(use.clashes)
-        assert use.share > 0
+        assert use.weight > 0
+        assert use.frequency is not Frequency.LOWERED or use.natural_rate
     assert all(row.meaning for row in (*TAG_TYPES, *RELATED_EVENTS))

@@ -5,21 +5,25 @@ Knows options and files; what is measured, and how, stands in `evoxtral.bench`.
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from evoxtral.cli.options import model_store
+from evoxtral.cli.options import dialect_option, model_store, print_notes
 from evoxtral.cli.progress import progress_bar
+from evoxtral.tags.dialects import read
 from evoxtral.tts.registry import SPEECH_ENGINES
 
 if TYPE_CHECKING:
     from evoxtral.bench.roundtrip import RoundTrip
     from evoxtral.bench.scoring import Report
     from evoxtral.bench.testset import TestSet
-    from evoxtral.data.records import Prediction
+    from evoxtral.data.records import Prediction, Reference
     from evoxtral.models import ModelStore
+
+_Record = TypeVar("_Record", "Prediction", "Reference")
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -119,11 +123,23 @@ def run(
 @_format
 @_resamples
 @_seed
+@dialect_option("--dialect", "How the hypotheses write tags.")
+@dialect_option("--reference-dialect", "How the references write tags.")
 def score(
-    reference: Path, hypothesis: Path, allow_missing: bool, baselines: bool, kind: str, resamples: int, seed: int
+    reference: Path,
+    hypothesis: Path,
+    allow_missing: bool,
+    baselines: bool,
+    kind: str,
+    resamples: int,
+    seed: int,
+    dialect: str,
+    reference_dialect: str,
 ) -> None:
     """Score tagged texts of any system against references; no model or audio is needed."""
     testset, predictions = _load(reference), _read(hypothesis)
+    testset = replace(testset, references=tuple(_translated(testset.references, reference_dialect)))
+    predictions = _translated(predictions, dialect)
     scores = _score(
         testset, predictions, allow_missing=allow_missing, resamples=resamples, seed=seed, baselines=baselines
     )
@@ -210,6 +226,13 @@ def _load(path: Path | None) -> "TestSet":
     from evoxtral.bench.testset import load_testset
 
     return load_testset() if path is None else load_testset(path)
+
+
+def _translated(records: "Sequence[_Record]", dialect: str) -> "list[_Record]":
+    """The records with their texts in our dialect; says what did not come through."""
+    texts = [read(record.text, dialect) for record in records]
+    print_notes(note for text in texts for note in text.notes)
+    return [record.model_copy(update={"text": text.text}) for record, text in zip(records, texts, strict=True)]
 
 
 def _read(path: Path) -> "list[Prediction]":

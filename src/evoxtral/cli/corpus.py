@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evoxtral.cli.options import model_store
+from evoxtral.cli.options import dialect_option, model_store
 from evoxtral.cli.progress import ShowProgress, progress_bar
 from evoxtral.tts.registry import SPEECH_ENGINES
 
@@ -89,8 +89,9 @@ def scripts(folder: Path, **options: Any) -> None:
 @_FOLDER
 @click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--domain", default="conversation", show_default=True, help="Of scripts that do not name one.")
+@dialect_option("--dialect", "How the texts write tags.")
 @click.option("--any-voice", is_flag=True, help="Forget the voices that the objects name, which are another engine's.")
-def import_(folder: Path, sources: tuple[Path, ...], domain: str, any_voice: bool) -> None:
+def import_(folder: Path, sources: tuple[Path, ...], domain: str, dialect: str, any_voice: bool) -> None:
     """Add scripts from SOURCES: files (or folders of them) with a JSON list, or lines, of objects with tagged_text."""
     from evoxtral.corpus.importing import ALREADY_THERE, import_scripts
     from evoxtral.data.records import Domain
@@ -101,13 +102,18 @@ def import_(folder: Path, sources: tuple[Path, ...], domain: str, any_voice: boo
     _remember(corpus, config, create=True)
     with corpus.locked():
         report = import_scripts(
-            sources, domain=Domain(domain), keep_voices=not any_voice, existing=corpus.read_scripts()
+            sources,
+            domain=Domain(domain),
+            keep_voices=not any_voice,
+            dialect=dialect,
+            existing=corpus.read_scripts(),
         )
         corpus.append_scripts(report.scripts)
     click.echo(f"{folder}: {len(report.scripts)} scripts imported", err=True)
     for what, counts in (
         ("unknown tags, kept", report.unknown_tags),
         ("tags renamed", report.renamed_tags),
+        (f"not as in {dialect}", report.dialect_notes),
         ("ids that were taken, renamed", report.renamed_ids),
         ("skipped", report.skipped),
     ):

@@ -1,12 +1,15 @@
 """Options that several commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from evoxtral.tags.dialect_table import DIALECTS
+from evoxtral.tags.dialects import Note, count_notes
 
 if TYPE_CHECKING:
     from evoxtral.inference.engines.protocol import TranscriptionEngine
@@ -18,6 +21,18 @@ model_dir_option = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of models, by name, and of what comes from the hub.  [default: the hub's cache]",
 )
+
+
+def dialect_option(name: str, help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option that names a dialect of tags; ours where it is not given."""
+    return click.option(name, type=click.Choice(list(DIALECTS)), default="elevenlabs", show_default=True, help=help)
+
+
+def print_notes(notes: Iterable[Note]) -> None:
+    """Say on standard error what did not come through from a dialect to another."""
+    counts = count_notes(notes)
+    if counts:
+        click.echo(f"tags: {', '.join(f'{what} ({count})' for what, count in counts.most_common())}", err=True)
 
 
 def model_store(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from evoxtral.cli.options import ChosenModel, model_options
+from evoxtral.cli.options import ChosenModel, dialect_option, model_options, print_notes
 from evoxtral.cli.progress import ShowProgress, progress_bar
 from evoxtral.cli.transcripts import FORMATS, OutputFolder, StandardOutput, StandardOutputLostError, TranscriptOutput
 from evoxtral.errors import AudioError, EvoxtralError
@@ -43,6 +43,7 @@ _LONGEST_CAUSE_CHARACTERS = 300
     help="Write a file for each recording, named by it; talk.mp3 gives talk.txt.",
 )
 @click.option("--plain", is_flag=True, help="Leave out tags and emphasis.")
+@dialect_option("--dialect", "How tags are written in txt and json.")
 @click.option("--diarize", is_flag=True, help="Tell speakers apart; by pyannote.audio where it is installed.")
 @click.option("--min-speakers", metavar="N", type=click.IntRange(min=1), help="With --diarize: at least so many.")
 @click.option("--max-speakers", metavar="N", type=click.IntRange(min=1), help="With --diarize: at most so many.")
@@ -53,6 +54,7 @@ def command(
     output_format: str,
     output_dir: Path | None,
     plain: bool,
+    dialect: str,
     diarize: bool,
     min_speakers: int | None,
     max_speakers: int | None,
@@ -80,7 +82,10 @@ def command(
     if output_dir is None and len(inputs) > 1 and output_format not in ("txt", "json"):
         raise click.UsageError(f"several recordings as {output_format} need --output-dir")
 
-    from evoxtral.inference.formats import without_tags
+    if dialect != "elevenlabs" and (plain or output_format not in ("txt", "json")):
+        raise click.UsageError("--dialect is for tagged txt and json")
+
+    from evoxtral.inference.formats import in_dialect, without_tags
     from evoxtral.inference.options import TranscribeOptions
     from evoxtral.inference.pipeline import transcribe
 
@@ -110,7 +115,9 @@ def command(
                         on_progress=_progress_of(number, item, show, len(inputs)),
                     )
                 show.hide()
-                output.write(item, without_tags(transcript) if plain else transcript)
+                transcript, notes = in_dialect(without_tags(transcript) if plain else transcript, dialect)
+                print_notes(notes)
+                output.write(item, transcript)
             except StandardOutputLostError as error:
                 # Whatever else were transcribed would be lost too.
                 click.echo(f"evoxtral: {error}", err=True)

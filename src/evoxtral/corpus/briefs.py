@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from evoxtral.corpus.composition import (
-    COMMON_FACTOR,
-    NATURAL_EMPHASIS_SHARE,
     SLICE_SHARES,
     apportion,
+    emphasis_share,
     target_tag_shares,
 )
 from evoxtral.data.records import Domain, Script, SliceType
@@ -94,7 +93,7 @@ def plan(count: int, *, seed: int = 0, existing: Sequence[Script] = ()) -> list[
     domains = _domains(rng, slices, existing)
     hands = _deal(rng, list(zip(sizes, (edge for _, edge in kinds), strict=True)), existing)
     tagged = [index for index, hand in enumerate(hands) if hand]
-    emphatic = set(rng.sample(tagged, round(len(tagged) * NATURAL_EMPHASIS_SHARE * COMMON_FACTOR)))
+    emphatic = set(rng.sample(tagged, round(len(tagged) * emphasis_share())))
     hesitant = set(rng.sample(tagged, round(len(tagged) * _ELLIPSIS_SHARE)))
     briefs = [
         Brief(kind, domain, hand, edge, emphasis=index in emphatic, ellipsis=index in hesitant)

@@ -29,37 +29,57 @@ MAX_DOMAIN_SHARE = 0.25
 MIN_TAG_SHARE = 0.03  # of all scripts, for each tag
 MAX_ROUGE_L = 0.7  # two scripts must stay below
 
-# Share of each tag among all tags when people speak; the rows of the taxonomy say where the numbers come from.
-_WHOLE = sum(use.share for use in USES.values())
-NATURAL_TAG_SHARES: Mapping[str, float] = {tag: use.share / _WHOLE for tag, use in USES.items()}
-# Share of tagged scripts with a word in capitals, in the same sense.
-NATURAL_EMPHASIS_SHARE = 0.5
+# How often people stress a word when they talk, in 1,000 words (ICSI: benchmarks/natural_frequencies.py).
+NATURAL_EMPHASIS_RATE = 32.0
 
 RARE_TAGS = tuple(tag for tag, use in USES.items() if use.frequency is Frequency.RAISED)
-RARE_FACTOR = (3.0, 5.0)  # oversampling, both ends included
+RARE_FACTOR = (3.0, 5.0)  # of the natural rate, both ends included
+# Where five times the natural rate is less than MIN_TAG_SHARE asks for, or nobody knows it: of all scripts.
+RARE_SHARE = (MIN_TAG_SHARE, 3 * MIN_TAG_SHARE)
 COMMON_TAGS = tuple(tag for tag, use in USES.items() if use.frequency is Frequency.LOWERED)
 COMMON_FACTOR = 0.5  # undersampling of pauses and capitals
 COMMON_TOLERANCE = 0.15
 
-_RARE_AIM = 3.7
-# A tag that is dealt less often than this misses MIN_TAG_SHARE: scripts have 2.6 tags on average, some the same twice.
-_LEAST_SHARE = 0.016
+# Of the scripts that are planned, on average; a test compares them with what the grammar writes.
+MEAN_WORDS = 33.0
+MEAN_TAGS = 2.36
+# A tag that is dealt less often than this misses MIN_TAG_SHARE, some scripts having the same twice.
+_LEAST_SHARE = 0.017
+
+
+def natural_rate(tag: str) -> float | None:
+    """How often a rare or common tag comes in 1,000 words of talk; None where its share of scripts is the measure."""
+    rate = USES[tag].natural_rate
+    if tag in RARE_TAGS and (rate is None or RARE_FACTOR[1] * rate * MEAN_WORDS / 1_000 < MIN_TAG_SHARE):
+        return None
+    return rate
 
 
 def target_tag_shares() -> dict[str, float]:
-    """Share of each tag among all tags to aim at: rare tags raised, common ones halved, the rest filling up to 1.
+    """Share of each tag among all tags to aim at: rare ones raised, common ones halved, the others by their weights.
 
     No tag goes below what its share of all scripts needs.
     """
-    fixed = {tag: NATURAL_TAG_SHARES[tag] * _RARE_AIM for tag in RARE_TAGS}
-    fixed |= {tag: NATURAL_TAG_SHARES[tag] * COMMON_FACTOR for tag in COMMON_TAGS}
-    rest = {tag: share for tag, share in NATURAL_TAG_SHARES.items() if tag not in fixed}
-    scale = (1 - sum(fixed.values())) / sum(rest.values())
-    while low := [tag for tag, share in rest.items() if share * scale < _LEAST_SHARE]:
-        fixed |= dict.fromkeys(low, _LEAST_SHARE)
-        rest = {tag: share for tag, share in rest.items() if tag not in fixed}
+    fixed: dict[str, float] = {}
+    for tags, factor in ((RARE_TAGS, sum(RARE_FACTOR) / 2), (COMMON_TAGS, COMMON_FACTOR)):
+        for tag in tags:
+            rate = natural_rate(tag)
+            per_script = sum(RARE_SHARE) / 2 if rate is None else factor * rate * MEAN_WORDS / 1_000
+            fixed[tag] = per_script / MEAN_TAGS
+    rest = {tag: use.weight for tag, use in USES.items() if tag not in fixed}
+    while True:
         scale = (1 - sum(fixed.values())) / sum(rest.values())
-    return {tag: fixed.get(tag, share * scale) for tag, share in NATURAL_TAG_SHARES.items()}
+        low = [tag for tag, weight in rest.items() if weight * scale < _LEAST_SHARE]
+        if not low:
+            return {tag: fixed.get(tag, use.weight * scale) for tag, use in USES.items()}
+        fixed |= dict.fromkeys(low, _LEAST_SHARE)
+        rest = {tag: weight for tag, weight in rest.items() if tag not in fixed}
+
+
+def emphasis_share() -> float:
+    """Share of the tagged scripts that have one or two stressed words (four in three scripts on average)."""
+    tagged = 1 - SLICE_SHARES[SliceType.PLAIN]
+    return COMMON_FACTOR * NATURAL_EMPHASIS_RATE * MEAN_WORDS / 1_000 / (tagged * 4 / 3)
 
 
 Key = TypeVar("Key")

@@ -15,18 +15,19 @@ from evoxtral.corpus.composition import (
     MAX_DOMAIN_SHARE,
     MAX_ROUGE_L,
     MIN_TAG_SHARE,
-    NATURAL_EMPHASIS_SHARE,
-    NATURAL_TAG_SHARES,
+    NATURAL_EMPHASIS_RATE,
     RARE_FACTOR,
+    RARE_SHARE,
     RARE_TAGS,
     SLICE_SHARES,
     SLICE_TAGS,
     apportion,
+    natural_rate,
 )
 from evoxtral.corpus.similarity import SimilarPair, find_similar_pairs
 from evoxtral.data.corpus_config import MAX_VOICE_SHARE
 from evoxtral.data.records import Clip, Script, SliceType
-from evoxtral.tags import TaggedText, parse
+from evoxtral.tags import USES, TaggedText, parse
 
 _SHOWN_EXAMPLES = 3
 # Shares are quotients: at the very edge a rounded one may not decide.
@@ -165,36 +166,41 @@ def _largest(kind: str, counts: Counter[str], limit: float) -> Gate:
 
 
 def _tags(parsed: Sequence[TaggedText]) -> Iterator[Gate]:
-    """Each tag's share of the scripts, and how often rare and common tags come, as a factor of the natural share."""
+    """Each tag's share of the scripts, and how often rare and common tags come, compared with real talk."""
     scripts_with = Counter(name for text in parsed for name in {tag.name for tag in text.tags})
-    occurrences = Counter(tag.name for text in parsed for tag in text.tags if tag.name in NATURAL_TAG_SHARES)
-    for tag in NATURAL_TAG_SHARES:
+    for tag in USES:
         share = _share(scripts_with[tag], len(parsed))
         measured = f"{share:.1%} ({scripts_with[tag]})"
         yield Gate(f"scripts with [{tag}]", f">= {MIN_TAG_SHARE:.0%}", measured, share >= MIN_TAG_SHARE)
-    low, high = RARE_FACTOR
+    occurrences = Counter(tag.name for text in parsed for tag in text.tags)
+    words = sum(len(text.words) for text in parsed)
     for tag in RARE_TAGS:
-        factor = _share(occurrences[tag], occurrences.total()) / NATURAL_TAG_SHARES[tag]
-        yield Gate(
-            f"frequency of [{tag}]",
-            f"{low:g}-{high:g}x natural",
-            f"{factor:.1f}x",
-            low - _ROUNDING <= factor <= high + _ROUNDING,
-        )
+        name, natural = f"frequency of [{tag}]", natural_rate(tag)
+        if natural is None:
+            share, (low, high) = _share(scripts_with[tag], len(parsed)), RARE_SHARE
+            yield Gate(name, f"{low:.0%}-{high:.0%} of scripts", f"{share:.1%}", low <= share <= high)
+        else:
+            factor, (low, high) = _rate(occurrences[tag], words) / natural, RARE_FACTOR
+            passed = low - _ROUNDING <= factor <= high + _ROUNDING
+            yield Gate(name, f"{low:g}-{high:g}x natural", f"{factor:.1f}x", passed)
     for tag in COMMON_TAGS:
-        yield _common(f"[{tag}]", _share(occurrences[tag], occurrences.total()), NATURAL_TAG_SHARES[tag])
+        yield _common(f"[{tag}]", _rate(occurrences[tag], words), natural_rate(tag))
 
 
 def _emphasis(parsed: Sequence[TaggedText]) -> Gate:
-    tagged = [text for text in parsed if text.tags]
-    share = _share(sum(bool(text.emphasised) for text in tagged), len(tagged))
-    return _common("CAPITALS in tagged scripts", share, NATURAL_EMPHASIS_SHARE)
+    stressed = sum(len(text.emphasised) for text in parsed)
+    return _common("CAPITALS", _rate(stressed, sum(len(text.words) for text in parsed)), NATURAL_EMPHASIS_RATE)
 
 
-def _common(name: str, share: float, natural: float) -> Gate:
-    factor = share / natural
+def _common(name: str, rate: float, natural: float | None) -> Gate:
+    factor = rate / natural if natural else 0.0
     passed = abs(factor - COMMON_FACTOR) <= COMMON_TOLERANCE + _ROUNDING
     return Gate(f"frequency of {name}", f"about {COMMON_FACTOR:g}x natural", f"{factor:.2f}x", passed)
+
+
+def _rate(count: int, words: int) -> float:
+    """How often something comes in 1,000 words."""
+    return 1_000 * _share(count, words)
 
 
 def _unknown_tags(parsed: Sequence[TaggedText]) -> Gate:

@@ -1,7 +1,8 @@
 """Scripts that others wrote, brought into a corpus: JSON lists or JSON lines of objects with `tagged_text`.
 
-Known tags get their canonical names; unknown ones stay and are counted. Where an object does not say which slice it
-belongs to, its tags do. An id that is taken gets a number. Knows nothing of writers or gates.
+Texts may be in any dialect of tags. Known tags get their canonical names; unknown ones stay and are counted. Where an
+object does not say which slice it belongs to, its tags do. An id that is taken gets a number. Knows nothing of writers
+or gates.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ from evoxtral.data.json_lines import read_objects
 from evoxtral.data.records import Domain, Script, SliceType
 from evoxtral.errors import CorpusError
 from evoxtral.tags import Category, TaggedText, normalise_tags, parse
+from evoxtral.tags.dialects import count_notes, read
 
 _SUFFIXES = (".json", ".jsonl")
 _EXPECTED = "JSON objects with tagged_text, one a line or a list"
@@ -37,6 +39,7 @@ class ImportReport:
         unknown_tags: how often each tag that is not in the vocabulary occurs in them.
         renamed_tags: how often each alias was replaced by its canonical name.
         renamed_ids: "OLD to NEW" of each id that another script had already.
+        dialect_notes: how often each thing could not be read from the dialect as it was.
         skipped: reason -> how many objects were left out for it.
     """
 
@@ -44,6 +47,7 @@ class ImportReport:
     unknown_tags: Counter[str] = field(default_factory=Counter)
     renamed_tags: Counter[str] = field(default_factory=Counter)
     renamed_ids: Counter[str] = field(default_factory=Counter)
+    dialect_notes: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
 
 
@@ -52,6 +56,7 @@ def import_scripts(
     *,
     domain: Domain = Domain.CONVERSATION,
     keep_voices: bool = True,
+    dialect: str = "elevenlabs",
     existing: Sequence[Script] = (),
 ) -> ImportReport:
     """Read scripts from files, and from folders that hold such files.
@@ -62,6 +67,7 @@ def import_scripts(
     Args:
         domain: of objects that name none, or none of the known ones.
         keep_voices: whether a script must be spoken by the voice that its object names.
+        dialect: how the texts write tags (`evoxtral.tags.dialects`).
 
     Raises:
         CorpusError: a file cannot be read or is not JSON.
@@ -72,7 +78,7 @@ def import_scripts(
     numbers_of: dict[str, itertools.count[int]] = {}
     for file in _files(paths):
         for _, item in read_objects(file, CorpusError, expected=_EXPECTED):
-            script = _script(item, file, domain, texts, report)
+            script = _script(item, file, domain, dialect, texts, report)
             if script is None:
                 continue
             if not keep_voices:
@@ -99,13 +105,16 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
             yield path
 
 
-def _script(item: Any, file: Path, domain: Domain, texts: Container[str], report: ImportReport) -> Script | None:
+def _script(
+    item: Any, file: Path, domain: Domain, dialect: str, texts: Container[str], report: ImportReport
+) -> Script | None:
     """The script that an object stands for, or None, with the reason in the report."""
     written = item.get("tagged_text") if isinstance(item, dict) else None
     if not isinstance(written, str) or not written.strip():
         report.skipped["no tagged_text"] += 1
         return None
-    written = " ".join(written.split())
+    translated = read(written, dialect)
+    written = " ".join(translated.text.split())
     text = normalise_tags(written)
     parsed = parse(text)
     if not parsed.words and not any(tag.category is Category.NON_VERBAL for tag in parsed.tags):
@@ -121,6 +130,7 @@ def _script(item: Any, file: Path, domain: Domain, texts: Container[str], report
     if text in texts:
         report.skipped[ALREADY_THERE] += 1
         return None
+    report.dialect_notes.update(count_notes(translated.notes))
     report.unknown_tags.update(tag.name for tag in parsed.tags if not tag.known)
     if written != text:
         report.renamed_tags.update(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from evoxtral.inference.transcript import Transcript
 from evoxtral.tags import Category, parse
+from evoxtral.tags.dialects import Note, write
 
 # Subtitle conventions, as broadcasters' guides have them: two lines of 42 characters, no more than seven seconds,
 # and shown long enough to be read at 17 characters a second where the next subtitle leaves the time.
@@ -50,6 +51,16 @@ def without_tags(transcript: Transcript) -> Transcript:
         for word, part in zip(transcript.words, parsed.words, strict=True)
     ]
     return replace(transcript, text=transcript.plain_text, segments=tuple(segments), words=tuple(words), tags=())
+
+
+def in_dialect(transcript: Transcript, dialect: str) -> tuple[Transcript, tuple[Note, ...]]:
+    """The transcript with its text, and those of its segments, in another dialect of tags; its words and tags stay.
+
+    Its text is then no text of ours: it can be written as it is (txt, json), but subtitles cannot be cut from it.
+    """
+    text = write(transcript.text, dialect)
+    segments = tuple(replace(segment, text=write(segment.text, dialect).text) for segment in transcript.segments)
+    return replace(transcript, text=text.text, segments=segments), text.notes
 
 
 def to_txt(transcript: Transcript) -> str:

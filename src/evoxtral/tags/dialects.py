@@ -12,7 +12,8 @@ ended at the end of ours. Knows how dialects work; which marks they have stands 
 import html
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -82,7 +83,13 @@ def write(text: str, dialect: str) -> DialectText:
     return DialectText(text, ()) if row.name == _OURS else _Writer(row, parse(text)).write()
 
 
+def count_notes(notes: Iterable[Note]) -> Counter[str]:
+    """How often each thing did not come through, for people: `left out [sad]` -> 3."""
+    return Counter(f"{note.kind} {note.what.lower()}" for note in notes)
+
+
 _OURS = "elevenlabs"
+_CLOSING = ".,!?;:…"
 
 
 # --- a text of a dialect, cut into its marks -------------------------------------------------------------------------
@@ -438,7 +445,7 @@ class _Writer:
                 continue
             wrap = _Wrap(mark, index, scope.first_word, scope.last_word)
             before = wraps.get(latest.get(kind, -1))
-            if before is not None and before.mark is mark and self._goes_on(before, tag):
+            if before is not None and before.mark is mark and self._goes_on(before, index):
                 wraps[before.tag] = _Wrap(mark, before.tag, before.first, wrap.last)
             else:
                 wraps[index] = wrap
@@ -471,9 +478,11 @@ class _Writer:
     def _starts_sentence(self, gap: int) -> bool:
         return gap == 0 or self.parsed.sentence_ends[gap - 1] == gap
 
-    def _goes_on(self, wrap: _Wrap, tag: Tag) -> bool:
-        """Whether a tag only repeats at the start of a sentence what a mark has held up to there."""
-        if wrap.last != tag.gap or not self._starts_sentence(tag.gap):
+    def _goes_on(self, wrap: _Wrap, index: int) -> bool:
+        """Whether a tag only repeats at the start of a sentence, alone there, what a mark has held up to there."""
+        tag = self.parsed.tags[index]
+        around = self.parsed.tags[max(0, index - 1) : index + 2]
+        if wrap.last != tag.gap or not self._starts_sentence(tag.gap) or sum(t.gap == tag.gap for t in around) > 1:
             return False
         return not self.parsed.source[self.parsed.words[wrap.last - 1].end : tag.start].strip()
 
@@ -526,7 +535,7 @@ class _Writer:
         after = self.parsed.source[tag.end : tag.end + 1]
         if (not before or before.isspace()) and after == " ":
             self.position += 1
-        elif before and after and not before.isspace() and after.isalnum():
+        elif before and after and not before.isspace() and not after.isspace() and after not in _CLOSING:
             self._add(" ")
 
     def _copy(self, end: int) -> None:

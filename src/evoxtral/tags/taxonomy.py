@@ -30,11 +30,11 @@ class Category(StrEnum):
 
 
 class Frequency(StrEnum):
-    """How often scripts have a tag, measured by its natural share (SPEC section 2)."""
+    """How often scripts have a tag, compared with real talk."""
 
-    RAISED = "raised"  # rare in speech: three to five times as often
-    NATURAL = "natural"
-    LOWERED = "lowered"  # everywhere in speech: half as often
+    RAISED = "raised"  # rare in talk: three to five times as often
+    WEIGHTED = "weighted"  # by its weight: enough to be learned
+    LOWERED = "lowered"  # everywhere in talk: half as often
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,9 @@ class Use:
     """How people use a tag: what scripts are planned, written and measured by.
 
     Attributes:
-        share: natural share among all tags, in parts of those of all rows.
+        weight: how often scripts have it, relative to the other rows that are not measured by nature.
+        natural_rate: how often it comes in 1,000 words of real talk (the ICSI meetings, measured by
+            benchmarks/natural_frequencies.py); None where they do not mark it.
         moods: of sentences that suit it, as the grammar names them; one that is named twice suits twice as well.
         jarring: moods that contradict it so much that a reader would stumble.
         companions: tags that occur together with it; others do too, but less often.
@@ -53,12 +55,13 @@ class Use:
             commas weigh 1.6 together, those inside its clauses 0.4).
     """
 
-    share: float
+    weight: float
     moods: tuple[str, ...]
+    natural_rate: float | None = None
     jarring: tuple[str, ...] = ()
     companions: tuple[str, ...] = ()
     clashes: tuple[str, ...] = ()
-    frequency: Frequency = Frequency.NATURAL
+    frequency: Frequency = Frequency.WEIGHTED
     is_quiet: bool = False
     at_start: float = 1.6
     at_end: float = 1.4
@@ -94,7 +97,6 @@ def _set(words: str) -> frozenset[str]:
 
 
 # Adverbs beside verbs and other qualified forms ("laughs softly", "starts laughing") are not listed: see `lookup`.
-# Shares are estimates: no corpus of talk that may be used here is tagged with all of these.
 _ROWS: tuple[TagType, ...] = (
     TagType(
         "excited",
@@ -106,7 +108,7 @@ _ROWS: tuple[TagType, ...] = (
             "eager, eagerly, energetic, energetically, overjoyed, exhilarated, jubilant, giddy"
         ),
         Use(
-            share=0.100,
+            weight=0.100,
             moods=("excited",),
             jarring=("sad",),
             companions=("laughs", "gasps", "shouts", "stammers"),
@@ -124,7 +126,7 @@ _ROWS: tuple[TagType, ...] = (
             "disappointedly, wistful, wistfully, somber, regretful, regretfully, miserable, upset, solemnly sad"
         ),
         Use(
-            share=0.060,
+            weight=0.060,
             moods=("sad",),
             companions=("crying", "sighs", "whispers", "pause", "stammers"),
             clashes=("laughs",),
@@ -140,7 +142,7 @@ _ROWS: tuple[TagType, ...] = (
             "angrily, anger, mad, furious, furiously, fury, enraged, irate, outraged, rage, raging, seething, livid, "
             "hostile, wrathful"
         ),
-        Use(share=0.060, moods=("angry",), companions=("shouts", "frustrated", "sighs", "crying")),
+        Use(weight=0.060, moods=("angry",), companions=("shouts", "frustrated", "sighs", "crying")),
     ),
     TagType(
         "nervous",
@@ -152,7 +154,7 @@ _ROWS: tuple[TagType, ...] = (
             "tensely, hesitant, hesitantly, timid, timidly, apprehensive, apprehensively, shaky, trembling, jittery"
         ),
         Use(
-            share=0.060,
+            weight=0.060,
             moods=("nervous",),
             companions=("stammers", "clears throat", "whispers", "gasps", "pause", "laughs"),
             is_quiet=True,
@@ -168,7 +170,7 @@ _ROWS: tuple[TagType, ...] = (
             "gentle, gently, composed, composedly, tranquil, placid, reassuring, reassuringly, at ease"
         ),
         Use(
-            share=0.050,
+            weight=0.050,
             moods=("calm",),
             jarring=("shock", "excited"),
             companions=("pause", "sighs", "whispers", "clears throat"),
@@ -185,7 +187,7 @@ _ROWS: tuple[TagType, ...] = (
             "frustratedly, frustration, frustrating, annoyed, annoyedly, annoyance, irritated, irritatedly, irritably, "
             "exasperated, exasperatedly, exasperation, impatient, impatiently, aggravated, fed up, agitated"
         ),
-        Use(share=0.060, moods=("frustrated",), companions=("sighs", "angry", "shouts", "clears throat")),
+        Use(weight=0.060, moods=("frustrated",), companions=("sighs", "angry", "shouts", "clears throat")),
     ),
     TagType(
         "laughs",
@@ -199,7 +201,8 @@ _ROWS: tuple[TagType, ...] = (
             "wheezing laughter, cracks up, cracking up, bursts out laughing, bursts into laughter, haha, hahaha"
         ),
         Use(
-            share=0.130,
+            weight=0.130,
+            natural_rate=16.428,
             moods=("funny", "funny", "excited"),
             jarring=("sad",),
             companions=("excited", "gasps", "whispers", "nervous"),
@@ -213,7 +216,8 @@ _ROWS: tuple[TagType, ...] = (
         "a sigh: a long breath out that says something",
         _names("sigh, sighing, sighed, lets out a sigh"),
         Use(
-            share=0.100,
+            weight=0.100,
+            natural_rate=0.027,
             moods=("frustrated", "sad", "calm"),
             jarring=("shock",),
             companions=("sad", "frustrated", "calm", "crying"),
@@ -228,7 +232,8 @@ _ROWS: tuple[TagType, ...] = (
             "gasp, gasping, gasped, sharp breath, sharp inhale, inhales sharply, sharp intake of breath, catches breath"
         ),
         Use(
-            share=0.015,
+            weight=0.015,
+            natural_rate=0.012,
             moods=("shock", "shock", "nervous", "excited"),
             companions=("excited", "nervous", "whispers", "shouts"),
             frequency=Frequency.RAISED,
@@ -247,7 +252,8 @@ _ROWS: tuple[TagType, ...] = (
             "clearing their throat, clearing my throat, clears the throat, ahem"
         ),
         Use(
-            share=0.025,
+            weight=0.025,
+            natural_rate=1.171,
             moods=("neutral", "neutral", "nervous"),
             jarring=("shock",),
             companions=("nervous", "calm", "pause"),
@@ -266,7 +272,7 @@ _ROWS: tuple[TagType, ...] = (
             "voice breaking, voice breaks, choking up, chokes up, choked up"
         ),
         Use(
-            share=0.015,
+            weight=0.015,
             moods=("sad",),
             jarring=("funny",),
             companions=("sad", "sighs", "stammers", "whispers"),
@@ -283,7 +289,8 @@ _ROWS: tuple[TagType, ...] = (
             "under breath, under his breath, under her breath, under their breath, under my breath"
         ),
         Use(
-            share=0.060,
+            weight=0.060,
+            natural_rate=0.391,
             moods=("secret", "secret", "nervous", "calm"),
             companions=("nervous", "sad", "gasps", "calm"),
             clashes=("shouts",),
@@ -300,7 +307,7 @@ _ROWS: tuple[TagType, ...] = (
             "bellowing, roars, roaring, loud, loudly"
         ),
         Use(
-            share=0.050,
+            weight=0.050,
             moods=("angry", "excited", "shock"),
             jarring=("secret", "calm"),
             companions=("angry", "excited", "frustrated", "gasps"),
@@ -316,7 +323,8 @@ _ROWS: tuple[TagType, ...] = (
             "faltering, stumbles over words, stumbling over words, trips over words"
         ),
         Use(
-            share=0.015,
+            weight=0.015,
+            natural_rate=0.658,
             moods=("nervous",),
             companions=("nervous", "crying", "gasps", "pause"),
             frequency=Frequency.RAISED,
@@ -333,7 +341,8 @@ _ROWS: tuple[TagType, ...] = (
             "a beat, silence, silent, moment of silence, hesitates, hesitating, hesitation, waits"
         ),
         Use(
-            share=0.200,
+            weight=0.200,
+            natural_rate=9.351,
             moods=("neutral", "calm", "sad", "nervous"),
             companions=("sad", "calm", "nervous", "sighs", "stammers"),
             frequency=Frequency.LOWERED,
