@@ -20,6 +20,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["TRITON_INTERPRET"] = "1"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What `tests/fuzz` tries."""
+    parser.addoption("--mutations", type=int, default=500, help="damaged files to try")
+    parser.addoption("--seed", type=int, default=0, help="of the damage")
+
+
 class ScriptedEngine:
     """Answers every window with `text`, after calling `before` (which may wait or raise); spreads words evenly."""
 

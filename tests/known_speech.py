@@ -102,7 +102,10 @@ class Reader:
         for window, text in zip(windows, texts, strict=True):
             start_s, tokens, at = self._place(window), [], 0
             for part in self._inside(window):
-                at = text.index(part.text, at)
+                found = text.find(part.text, at)
+                if found < 0:  # a tag that was taken out of the text
+                    continue
+                at = found
                 end = at + len(part.text)
                 tokens.append(AlignedToken(at, end, part.start_s - start_s, part.end_s - start_s, 0.9))
                 at = end

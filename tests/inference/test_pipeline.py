@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Sequence
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -11,13 +12,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from evoxtral.audio import SAMPLE_RATE_HZ
+from evoxtral.audio import SAMPLE_RATE_HZ, Hole, resample
 from evoxtral.errors import AudioError
+from evoxtral.inference.engines.edge import EdgeEngine
 from evoxtral.inference.engines.loading import load_packaged_engine
-from evoxtral.inference.engines.protocol import Hypothesis
-from evoxtral.inference.pipeline import transcribe
+from evoxtral.inference.engines.protocol import AlignedToken, Hypothesis
+from evoxtral.inference.pipeline import hear_windows, transcribe
 from evoxtral.tags import parse
-from known_speech import Reader
+from evoxtral.tts.espeak import SAMPLE_RATE_HZ as ESPEAK_RATE_HZ
+from evoxtral.tts.espeak import synthesize
+from known_speech import Reader, record
 
 
 @pytest.mark.parametrize("max_window_s", [6.0, 8.0, 10.0, 15.0, 30.0])
@@ -166,3 +170,122 @@ def test_progress_rises_to_the_end(recording) -> None:
 def test_samples_that_are_no_recording_are_refused(samples: NDArray[np.float32]) -> None:
     with pytest.raises(AudioError, match="mine: "):
         transcribe(samples, engine=Babbler("x"), name="mine")
+
+
+def spoken_in(accent: str, text: str) -> NDArray[np.float32]:
+    """Speech of an espeak-ng voice of any language, at 16 kHz."""
+    samples, _ = synthesize(text, accent)
+    return resample(samples, ESPEAK_RATE_HZ, SAMPLE_RATE_HZ)
+
+
+@pytest.fixture(scope="module")
+def packaged() -> EdgeEngine:
+    return load_packaged_engine()
+
+
+def test_the_packaged_model_keeps_a_refrain(packaged: EdgeEngine) -> None:
+    line = spoken_in("en-us", "We will not go home.")
+    pause = np.zeros(round(0.35 * SAMPLE_RATE_HZ), np.float32)
+    song = np.concatenate([*[line, pause] * 6, spoken_in("en-us", "Thank you all for coming tonight.")])
+    heard = transcribe(song, engine=packaged).plain_text.lower()
+    assert heard.count("we will not go home") == 6
+    assert heard.rstrip(".!").endswith("thank you all for coming tonight")
+
+
+@pytest.mark.parametrize(
+    ("accent", "text"),
+    [
+        ("fr", "Bonjour à tous, la réunion commence à neuf heures dans la grande salle."),
+        ("de", "Guten Morgen, die Besprechung beginnt heute um neun Uhr im großen Saal."),
+        ("ru", "Доброе утро, собрание начинается в девять часов в большом зале."),
+        ("it", "Buongiorno a tutti, la riunione comincia alle nove nella sala grande."),
+    ],
+)
+def test_foreign_speech_is_told_and_not_turned_into_english(packaged: EdgeEngine, accent: str, text: str) -> None:
+    transcript = transcribe(spoken_in(accent, text), engine=packaged)
+    assert transcript.text == ""
+    (note,) = transcript.notes
+    assert note.startswith("does not sound like English at 0.0 to ")
+    assert transcript.language_probability is not None
+    assert transcript.language_probability < 0.3
+
+
+def test_english_speech_passes_the_guard(packaged: EdgeEngine) -> None:
+    transcript = transcribe(spoken_in("en-us", "The meeting begins at nine in the large hall."), engine=packaged)
+    assert "meeting begins" in transcript.text
+    assert transcript.notes == ()
+    assert transcript.language_probability is not None
+    assert transcript.language_probability > 0.5
+
+
+class Looper(Reader):
+    """Reads what is said, and goes on with the last three words again and again, as if there were time for it."""
+
+    def transcribe_windows(self, windows: Sequence[NDArray[np.float32]], *, language: str = "en") -> list[Hypothesis]:
+        self.inside = [super(Looper, self)._inside(window) for window in windows]
+        texts = [" ".join(part.text for part in parts) for parts in self.inside]
+        return [Hypothesis(" ".join([text, *text.split()[-3:] * 9]), -0.05, 0.0) for text in texts]
+
+    def align_windows(
+        self, windows: Sequence[NDArray[np.float32]], texts: Sequence[str], *, language: str = "en"
+    ) -> list[list[AlignedToken]]:
+        aligned = []
+        for window, text in zip(windows, texts, strict=True):
+            start_s, at = self._place(window), 0
+            tokens, end_s = [], len(window) / SAMPLE_RATE_HZ
+            parts = iter(self._inside(window))
+            for word in text.split():
+                part = next(parts, None)
+                at = text.index(word, at)
+                span = (end_s, end_s) if part is None else (part.start_s - start_s, part.end_s - start_s)
+                tokens.append(AlignedToken(at, at + len(word), *span, 0.99))
+                at += len(word)
+            aligned.append(tokens)
+        return aligned
+
+
+@pytest.mark.parametrize("times", [True, False])
+def test_a_loop_of_any_engine_is_cut_to_what_is_heard(times: bool) -> None:
+    talk = record(["The baker opens his shop before anybody else is awake."], [0.3])
+    assert transcribe(talk.samples, engine=Looper(talk), times=times).text == talk.text
+
+
+def test_no_tag_stands_where_sound_is_missing(recording) -> None:
+    told = transcribe(recording.samples, engine=Reader(recording))
+    laugh = next(tag for tag in told.tags if tag.tag == "laughs")
+    sigh = next(tag for tag in told.tags if tag.tag == "sighs")
+    hole = Hole(laugh.start_s, laugh.end_s, is_damage=True)
+    heard = list(hear_windows([recording.samples], Reader(recording), Reader(recording), holes=[hole]))
+    tags = [tag for window in heard for tag in window.parsed.tags]
+    words = [word.text for window in heard for word in window.parsed.words]
+    assert words == [word.word for word in told.words]
+    assert "laughs" not in {tag.name for tag in tags}
+    assert abs(sigh.start_s - laugh.end_s) > 1.0
+    assert "sighs" in {tag.name for tag in tags}
+
+
+def test_what_a_file_lacks_is_noted_and_the_rest_is_heard(recording, tmp_path) -> None:
+    rate_hz = SAMPLE_RATE_HZ
+    samples = recording.samples[: 30 * rate_hz]
+    hole = slice(10 * rate_hz, 13 * rate_hz)
+    path = tmp_path / "holed.mkv"
+    with av.open(path, "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=rate_hz, layout="mono")
+        for start in range(0, len(samples), rate_hz // 10):
+            if hole.start <= start < hole.stop:
+                continue
+            piece = np.round(samples[start : start + rate_hz // 10] * 32767).astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(piece[None], format="s16", layout="mono")
+            frame.sample_rate, frame.pts = rate_hz, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    transcript = transcribe(path, engine=Listener(), times=False)
+    assert transcript.duration_s == pytest.approx(30.0, abs=0.05)
+    (note,) = transcript.notes
+    assert note == "no sound could be decoded for 3.0 s (10.0 to 13.0 s)"
+    assert transcript.text
+
+
+class Listener(Babbler):
+    def __init__(self) -> None:
+        super().__init__("Something is said here.")

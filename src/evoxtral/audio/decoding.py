@@ -138,7 +138,9 @@ class AudioReader:
                 tracks = container.streams.audio
                 if not tracks:
                     raise AudioError(f"{self.name}: a part of it has no sound track")
-                yield from self._decode(container, tracks[min(self._track, len(tracks) - 1)], part)
+                track = tracks[min(self._track, len(tracks) - 1)]
+                _check_track(track, self.name)
+                yield from self._decode(container, track, part)
         if self._damaged_s > MOST_DAMAGE * self._given_s:
             raise AudioError(
                 f"{self.name}: is damaged: {self._damaged_s:.1f} of its {self._given_s:.1f} s cannot be decoded"
@@ -171,7 +173,7 @@ class AudioReader:
                 is_cut = bool(packet.is_corrupt)
             try:
                 decoded = list(packet.decode())
-            except FFmpegError:
+            except (FFmpegError, ValueError, MemoryError, OSError):
                 if packet.size:
                     faults += 1
                     lost_s += length_s
@@ -197,7 +199,7 @@ class AudioReader:
                 self._given_s += duration_s
                 try:
                     yield from mixer.mix(frame)
-                except (FFmpegError, ValueError) as error:
+                except (FFmpegError, ValueError, MemoryError, OSError) as error:
                     raise AudioError(f"{self.name}: its sound cannot be converted: {_reason(error)}") from error
         yield from mixer.flush()
         if frames == 0 and faults:
@@ -327,8 +329,7 @@ def open_audio(
             if tracks == 0:
                 raise AudioError(f"{name}: has no sound track")
             chosen, about = _choose_track(parts[0], container, track, name)
-            sound = container.streams.audio[chosen]
-            check_kind(name, sound.codec_context.channels, sound.codec_context.sample_rate)
+            _check_track(container.streams.audio[chosen], name)
             states_length = container.format.name in FORMATS_DECLARING_LENGTH or (
                 container.format.name == "mp3" and counts_mp3_frames(file, head)
             )
@@ -357,6 +358,13 @@ def _choose_track(
     language = tracks[chosen].metadata.get("language")
     which = f"track {chosen + 1}" + (f" ({language})" if language and language != "und" else "")
     return chosen, (f"has {len(tracks)} sound tracks; this is {which}",)
+
+
+def _check_track(track: Any, name: str) -> None:
+    if track.codec_context is None:
+        raise AudioError(f"{name}: its sound track is in a format that cannot be decoded", "convert it to FLAC or WAV")
+    # Zeros stand for what the container does not say and the first frame will.
+    check_kind(name, track.codec_context.channels or 1, track.codec_context.sample_rate or SAMPLE_RATE_HZ)
 
 
 def _is_default(track: Any) -> bool:

@@ -42,7 +42,8 @@ class MonoMixer:
             check_kind(self._name, frame.layout.nb_channels, frame.sample_rate)
             from av import AudioResampler
 
-            self._resampler, self._kind = AudioResampler("fltp", _layout_of(frame), SAMPLE_RATE_HZ), kind
+            # Interleaved, because PyAV reads past the end of the frame's list of more than eight planes.
+            self._resampler, self._kind = AudioResampler("flt", _layout_of(frame), SAMPLE_RATE_HZ), kind
         frame.pts = None
         for out in self._resampler.resample(frame):
             yield self._to_mono(out)
@@ -56,13 +57,14 @@ class MonoMixer:
         self._resampler = self._kind = None
 
     def _to_mono(self, frame: Any) -> NDArray[np.float32]:
-        channels: NDArray[np.float32] = frame.to_ndarray()  # (channels, samples)
-        if len(channels) == 1:
+        count = frame.layout.nb_channels
+        channels: NDArray[np.float32] = frame.to_ndarray().reshape(-1, count).T  # (channels, samples)
+        if count == 1:
             # A copy: the frame's memory is used again.
             only: NDArray[np.float32] = channels[0].copy()
             return only
         mono: NDArray[np.float32] = channels.mean(0, dtype=np.float32)
-        if len(channels) > 2:
+        if count > 2:
             return mono
         difference: NDArray[np.float32] = (channels[0] - channels[1]) * np.float32(0.5)
         kept = _FADING_PER_S ** (len(mono) / SAMPLE_RATE_HZ)

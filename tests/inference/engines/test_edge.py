@@ -11,7 +11,6 @@ from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.errors import ModelError
 from evoxtral.inference import load_engine
 from evoxtral.inference.engines.edge import EdgeEngine
-from evoxtral.inference.hallucination_filter import is_loop
 from tiny_edge import save_tiny_edge
 
 TAGGED = "[excited] It WORKS! [clears throat]"
@@ -35,7 +34,7 @@ def writer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture
 def never_doubts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A random model is unsure of everything: keep it from searching again."""
-    monkeypatch.setattr("evoxtral.inference.engines.edge.is_doubtful", lambda hypothesis: False)
+    monkeypatch.setattr("evoxtral.inference.engines.edge._is_doubtful", lambda found: False)
 
 
 @pytest.mark.usefixtures("never_doubts")
@@ -129,11 +128,25 @@ def test_a_model_that_never_ends_is_stopped(tmp_path: Path) -> None:
     assert len(hypothesis.text) <= 2 * 12 + 24
 
 
-def test_a_loop_is_searched_again_without_repetitions(tmp_path: Path) -> None:
+def test_what_a_sure_model_repeats_is_given_as_it_is(tmp_path: Path) -> None:
     engine = load_engine(str(save_tiny_edge(tmp_path, text="ha " * 30)))
     (hypothesis,) = engine.transcribe_windows([sounds(7)[6]])
-    assert "ha ha ha ha" not in hypothesis.text
-    assert not is_loop(hypothesis.text)
+    assert hypothesis.text == " ".join(["ha"] * 30)
+
+
+def test_languages_are_told_apart_only_where_the_configuration_lists_several(tmp_path: Path) -> None:
+    folder = save_tiny_edge(tmp_path, multilingual=True)
+    windows = sounds(2)
+    found = EdgeEngine(folder, model="tiny").detect_languages(windows)
+    for probabilities in found:
+        assert probabilities is not None
+        assert {"en", "de"} <= set(probabilities)
+        assert sum(probabilities.values()) == pytest.approx(1.0, abs=1e-3)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"lang_ids": config["lang_ids"][:1]}))
+    assert EdgeEngine(folder, model="tiny").detect_languages(windows) == [None, None]
+    english = EdgeEngine(save_tiny_edge(tmp_path / "english"), model="tiny")
+    assert english.detect_languages(windows) == [None, None]
 
 
 def test_what_is_no_model_is_refused(tmp_path: Path, writer: Path) -> None:

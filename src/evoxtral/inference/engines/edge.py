@@ -58,6 +58,10 @@ class _Found:
         return self.ends, 0.0 if mean is None else mean
 
 
+def _is_doubtful(found: _Found) -> bool:
+    return not found.ends or is_doubtful(found.hypothesis)
+
+
 class EdgeEngine:
     """A CTranslate2 Whisper, English-only or multilingual. It does not stream: CTranslate2's Whisper gives whole texts.
 
@@ -133,7 +137,7 @@ class EdgeEngine:
             encoded = self._encode(batch)
             results = self._generate(encoded, prompt, batch, beam_size=BEAM_SIZE)
             # Slips, and texts that never end, are searched for again more widely; what ends and is surer stands.
-            doubtful = [index for index, found in enumerate(results) if not found.ends or is_doubtful(found.hypothesis)]
+            doubtful = [index for index, found in enumerate(results) if _is_doubtful(found)]
             if doubtful:
                 again = self._generate(encoded[doubtful], prompt, [batch[index] for index in doubtful], beam_size=5)
                 for index, wider in zip(doubtful, again, strict=True):
