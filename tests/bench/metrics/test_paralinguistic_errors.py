@@ -1,8 +1,8 @@
 import jiwer
 import pytest
-from bench_texts import tagged_texts
 from hypothesis import assume, given
 
+from bench_texts import tagged_texts
 from evoxtral.bench.metrics.paralinguistic_errors import events
 from evoxtral.bench.scoring import score
 from evoxtral.tags import parse
