@@ -6,7 +6,6 @@ Knows scores, predictions, round trips and where the clips' audio lies; makes no
 import json
 from collections import Counter
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from evoxtral.bench.clip_markup import clip_markup
 from evoxtral.bench.comparing import paired_difference
 from evoxtral.bench.confusion import confusion
 from evoxtral.bench.metrics.registry import FIGURES, LABELS, METRICS
+from evoxtral.bench.pages import render_page
 from evoxtral.bench.plots import Row, number, with_interval
 from evoxtral.bench.rewards import clip_reward
 from evoxtral.bench.roundtrip import MEASURES, Condition, RoundTrip
@@ -33,7 +33,6 @@ from evoxtral.bench.summary import (
 from evoxtral.bench.testset import TestSet
 from evoxtral.data.files import write_atomically
 from evoxtral.data.records import SliceType
-from evoxtral.errors import ScoreError
 from evoxtral.tags import TAG_TYPES, lookup
 
 # Targets of the design, on clean English.
@@ -95,26 +94,6 @@ def write_html(
         ScoreError: jinja2 is not installed.
     """
     write_atomically(path, render_page("report.html.j2", _context(report, system, testset, spoken)).encode())
-
-
-def render_page(template: str, context: Mapping[str, Any]) -> str:
-    """A page from one of the templates beside this module; values are escaped unless marked as safe there.
-
-    Raises:
-        ScoreError: jinja2 is not installed.
-    """
-    try:
-        from jinja2 import Environment, FunctionLoader, StrictUndefined
-    except ImportError as error:
-        raise ScoreError("the HTML report needs jinja2", "pip install 'evoxtral[bench]'") from error
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        loader=FunctionLoader(lambda name: files("evoxtral.bench").joinpath("templates", name).read_text("utf-8")),
-    )
-    return environment.get_template(template).render(context)
 
 
 def worst_clips(report: Report) -> list[ScoredClip]:

@@ -3,6 +3,8 @@
 Knows texts, metrics by their registry, and intervals; nothing of audio, models or how a report looks.
 """
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -90,6 +92,7 @@ class Report:
             "clips": len(self.clips),
             "scripts": len(self._matrix),
             "missing": list(self.missing),
+            "references_sha256": self.references_sha256,
             "intervals": {
                 "confidence": CONFIDENCE,
                 "resamples": self.resamples,
@@ -119,6 +122,14 @@ class Report:
         }
         report["notes"] = list(self.notes)
         return report
+
+    @property
+    def references_sha256(self) -> str:
+        """Of the ids and texts of the references: figures are compared only where it is the same."""
+        digest = hashlib.sha256()
+        for clip in sorted(self.clips, key=lambda clip: clip.record.id):
+            digest.update(json.dumps([clip.record.id, clip.record.text]).encode() + b"\n")
+        return digest.hexdigest()
 
     @property
     def baseline_figures(self) -> dict[str, Estimate]:

@@ -6,6 +6,7 @@ from evoxtral.bench.counts import Counts
 from evoxtral.bench.metrics import (
     false_tags,
     first_report,
+    paralinguistic_errors,
     scope_overlap,
     stressed_words,
     tag_position,
@@ -23,6 +24,7 @@ METRICS: tuple[Metric, ...] = (
     scope_overlap.METRIC,
     stressed_words.METRIC,
     false_tags.METRIC,
+    paralinguistic_errors.METRIC,
     first_report.METRIC,
 )
 
