@@ -170,7 +170,7 @@ def test_an_address_is_fetched_and_its_password_is_kept_to_oneself(address: str,
     assert json.loads((out / "talk.json").read_text())["path"] == f"http://***@{address}/talk.wav"
     result = run(f"http://me:hidden@{address}/none.wav", f"http://{address}/talk.wav", "--model", model)
     assert (result.return_value, result.stdout) == (1, f"==> http://{address}/talk.wav <==\n{TEXT}\n")
-    assert result.stderr.startswith(f"evoxtral: ***@{address}/none.wav: answered 404 (Not Found)")
+    assert result.stderr.startswith(f"evoxtral: http://***@{address}/none.wav: answered 404 (Not Found)")
 
 
 def test_offline_no_address_is_fetched(address: str, model: str) -> None:
