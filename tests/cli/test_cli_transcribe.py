@@ -124,10 +124,10 @@ def test_closed_streams_that_are_not_needed_do_no_harm(clip, model: str, tmp_pat
 
 
 def test_a_full_temporary_folder_is_one_line_and_the_rest_is_done(clip, model: str) -> None:
-    """The system refuses files above 32 KiB, as a full disk would; the clip on standard input has more."""
+    """The system refuses files above 32 KiB, as a full disk would; standard input has more than memory is to hold."""
     clip_path = clip("a.wav")
-    assert Path(clip_path).stat().st_size > 32 * 1024
-    limited = f"ulimit -f 32; cat {clip_path} | {sys.executable} -m evoxtral.cli.main transcribe --model {model} -"
+    program = f"{sys.executable} -m evoxtral.cli.main transcribe --model {model} -"
+    limited = f"ulimit -f 32; head -c 34M /dev/zero | {program}"
     done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert "-: cannot be kept in a temporary file" in done.stderr
@@ -209,6 +209,24 @@ def test_whatever_a_recording_does_the_others_are_done_and_the_list_is_closed(
     assert [item["path"] for item in json.loads(result.stdout)] == [clips[0], clips[2]]
     line = f"cannot be transcribed: {cause}" if cause else "does not fit into the memory of this machine"
     assert result.stderr == f"evoxtral: {clips[1]}: {line}\n"
+
+
+def test_of_several_sound_tracks_one_is_taken_and_said_or_named(speech: np.ndarray, model: str, tmp_path: Path) -> None:
+    path = str(tmp_path / "two.mkv")
+    with av.open(path, "w") as container:
+        streams = [container.add_stream("pcm_s16le", rate=SAMPLE_RATE_HZ, layout="mono") for _ in range(2)]
+        for samples, stream in zip((np.zeros_like(speech), speech), streams, strict=True):
+            frame = av.AudioFrame.from_ndarray((samples[None] * 32_000).astype(np.int16), "s16", "mono")
+            frame.sample_rate = SAMPLE_RATE_HZ
+            container.mux([*stream.encode(frame), *stream.encode(None)])
+    heard = run(path, "--model", model, "--format", "json")
+    assert json.loads(heard.stdout)["text"] == TEXT
+    (note,) = json.loads(heard.stdout)["notes"]
+    assert "track" in note
+    assert heard.stderr == f"{path}: {note}\n"
+    assert run(path, "--model", model, "--track", "1").stdout == "\n"
+    refused = run(path, "--model", model, "--track", "3")
+    assert (refused.return_value, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
 
 
 def test_interrupted_it_closes_the_list(clip, scripted_engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,4 +82,4 @@ def test_addresses_are_named_by_their_last_part_which_stays_inside_the_output_fo
 
 def test_a_password_in_an_address_is_not_part_of_its_name() -> None:
     (found,) = find_inputs(["http://me:hidden@host/talk.ogg"])
-    assert (found.name, found.path) == ("***@host/talk.ogg", "http://me:hidden@host/talk.ogg")
+    assert (found.name, found.path) == ("http://***@host/talk.ogg", "http://me:hidden@host/talk.ogg")

@@ -54,8 +54,6 @@ _MOST_READ_FAILURES = 32
 _SILENT_TRACK_DB = -60.0
 _PROBED_S = 120.0
 
-# A stream that cannot seek is held in memory up to here, and in a temporary file from there on.
-
 
 @dataclass(frozen=True, slots=True)
 class Hole:

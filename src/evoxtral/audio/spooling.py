@@ -1,4 +1,4 @@
-"""What cannot be sought in (a pipe, a download), kept in a temporary file without a name, which goes with the process.
+"""What cannot be sought in (a pipe, a download), kept in memory or, if it is long, in a temporary file without a name.
 
 Knows nothing of what the bytes are.
 """
@@ -6,10 +6,12 @@ Knows nothing of what the bytes are.
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import BinaryIO
+from io import BytesIO, FileIO
+from typing import BinaryIO, cast
 
 from evoxtral.errors import AudioError
 
+IN_MEMORY_BYTES = 32 * 2**20
 _PIECE_BYTES = 256 * 1024
 
 
@@ -37,24 +39,29 @@ def spooled(pieces: Iterable[bytes], name: str) -> Iterator[BinaryIO]:
         AudioError: the temporary folder has no room for them, or cannot be written.
     """
     with ExitStack() as stack:
-        try:
-            # Unbuffered, so that nothing is left to be written when the file is closed after a failure.
-            file = stack.enter_context(tempfile.TemporaryFile(buffering=0))
-        except OSError as error:
-            raise _no_room(name, error) from error
+        memory, file, size_bytes = BytesIO(), None, 0
         for piece in pieces:
-            rest = memoryview(piece)
-            while rest:
-                try:
-                    rest = rest[file.write(rest) :]
-                except OSError as error:
-                    raise _no_room(name, error) from error
-        file.seek(0)
-        yield file
+            size_bytes += len(piece)
+            try:
+                if file is None and size_bytes > IN_MEMORY_BYTES:
+                    # Unbuffered, so that nothing is left to be written when the file is closed after a failure.
+                    file = stack.enter_context(tempfile.TemporaryFile(buffering=0))
+                    _write(file, memory.getbuffer())
+                    memory = BytesIO()
+                if file is None:
+                    memory.write(piece)
+                else:
+                    _write(file, memoryview(piece))
+            except OSError as error:
+                raise AudioError(
+                    f"{name}: cannot be kept in a temporary file: {error.strerror or error}",
+                    "make room, or set TMPDIR to a folder that has some",
+                ) from error
+        whole: BinaryIO = memory if file is None else cast(BinaryIO, file)
+        whole.seek(0)
+        yield whole
 
 
-def _no_room(name: str, error: OSError) -> AudioError:
-    return AudioError(
-        f"{name}: cannot be kept in a temporary file: {error.strerror or error}",
-        "make room, or set TMPDIR to a folder that has some",
-    )
+def _write(file: FileIO, rest: memoryview) -> None:
+    while rest:
+        rest = rest[file.write(rest) :]

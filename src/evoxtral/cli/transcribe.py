@@ -47,6 +47,7 @@ _LONGEST_CAUSE_CHARACTERS = 300
 @click.option("--diarize", is_flag=True, help="Tell speakers apart; by pyannote.audio where it is installed.")
 @click.option("--min-speakers", metavar="N", type=click.IntRange(min=1), help="With --diarize: at least so many.")
 @click.option("--max-speakers", metavar="N", type=click.IntRange(min=1), help="With --diarize: at most so many.")
+@click.option("--track", metavar="N", type=click.IntRange(min=1), help="Which of several sound tracks.")
 @click.option("--language", default="en", show_default=True, metavar="CODE", help="Spoken language (ISO 639-1).")
 def command(
     paths: tuple[str, ...],
@@ -58,13 +59,14 @@ def command(
     diarize: bool,
     min_speakers: int | None,
     max_speakers: int | None,
+    track: int | None,
     language: str,
 ) -> int:
     """Turn recordings into text with audio tags.
 
     PATH is a file of audio or video, a folder of such files, an http or https address of one, or - for standard input.
-    Without --output-dir the result goes to standard output; several recordings go there as txt or json. Exit code 1:
-    some recordings failed, each is named; 2: all did.
+    Without --output-dir the result goes to standard output; several recordings go there as txt or json. What could not
+    be heard is said on standard error, and in the JSON. Exit code 1: some recordings failed, each is named; 2: all did.
 
     \b
     evoxtral transcribe talk.mp4
@@ -81,7 +83,6 @@ def command(
         raise click.UsageError("--format all needs --output-dir")
     if output_dir is None and len(inputs) > 1 and output_format not in ("txt", "json"):
         raise click.UsageError(f"several recordings as {output_format} need --output-dir")
-
     if dialect != "elevenlabs" and (plain or output_format not in ("txt", "json")):
         raise click.UsageError("--dialect is for tagged txt and json")
 
@@ -96,6 +97,7 @@ def command(
         diarize=diarize,
         min_speakers=min_speakers,
         max_speakers=max_speakers,
+        track=track,
     )
     output: TranscriptOutput = (
         OutputFolder(output_dir, formats) if output_dir else StandardOutput(output_format, len(inputs))
@@ -115,6 +117,8 @@ def command(
                         on_progress=_progress_of(number, item, show, len(inputs)),
                     )
                 show.hide()
+                for note in transcript.notes:
+                    click.echo(f"{item.name}: {note}", err=True)
                 transcript, notes = in_dialect(without_tags(transcript) if plain else transcript, dialect)
                 print_notes(notes)
                 output.write(item, transcript)
