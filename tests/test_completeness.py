@@ -31,7 +31,7 @@ NEW = ("yodels", "drawls", "proud")
 PROGRAM = """
 import json
 from collections import Counter
-from evoxtral.bench.floors import most_frequent_tag
+from evoxtral.bench.baselines import most_frequent_tag
 from evoxtral.bench.scoring import score
 from evoxtral.corpus.briefs import clash, plan
 from evoxtral.corpus.composition import target_tag_shares
@@ -40,7 +40,9 @@ from evoxtral.corpus.writers import grammar, sentences
 from evoxtral.corpus.writers.prompt import system_prompt
 from evoxtral.tags import parse, tag_names
 from evoxtral.tags.dialects import write
+from evoxtral.tts import load_speech_engine
 
+speech = load_speech_engine("local").speak("[yodels] [proud] Well, [drawls] here we are. [coughs]", seed=1)
 scripts = grammar.write_scripts(1_000, seed=1)
 report = check(scripts)
 dealt = Counter(tag for brief in plan(1_000) for tag in brief.tags)
@@ -56,6 +58,7 @@ print(json.dumps({
     "prompt": system_prompt(),
     "floor": most_frequent_tag(["[drawls] No.", "[drawls] Yes. [sad] No."]),
     "per_tag": list(score({"a": "[proud] We [yodels] did."}, {"a": "[drawls] We did."}).to_json()["tags"]["per_tag"]),
+    "speech": [speech.duration_s, [tag.tag for tag in speech.tags], list(speech.notes)],
     "stage": write("[yodels] Hm.", "stage").text,
 }))
 """
@@ -125,6 +128,13 @@ def test_the_bench_counts_it_and_dialects_with_an_open_list_write_it(rooms: dict
     assert set(NEW) <= set(rooms["per_tag"])
     assert rooms["floor"] == "drawls"
     assert rooms["stage"] == "*yodels* Hm."
+
+
+def test_the_local_voice_speaks_the_words_and_says_what_it_has_no_sound_for(rooms: dict[str, Any]) -> None:
+    duration_s, tags, notes = rooms["speech"]
+    assert duration_s > 0.5
+    assert set(NEW) <= set(tags)
+    assert [name for name in (*NEW, "coughs") if not any(name in note for note in notes)] == []
 
 
 def test_the_studio_has_a_colour_for_every_category() -> None:

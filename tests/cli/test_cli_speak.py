@@ -43,6 +43,15 @@ def test_a_file_and_standard_input_are_read(tmp_path, monkeypatch):
     assert (tmp_path / "input.wav").read_bytes() == (tmp_path / "text.wav").read_bytes()
 
 
+def test_a_text_in_another_dialect_sounds_as_it_does_in_ours(tmp_path, capfd):
+    assert run("*sighs* So long, *whispers* my friend.", "--dialect", "stage", "-o", tmp_path / "stage.wav") == 0
+    assert run("[sighs] So long, [whispers] my friend.", "-o", tmp_path / "ours.wav") == 0
+    assert (tmp_path / "stage.wav").read_bytes() == (tmp_path / "ours.wav").read_bytes()
+    assert "tags:" not in capfd.readouterr().err
+    assert run("<whispering>Oh</whispering> no.", "--dialect", "wesr", "-o", tmp_path / "wesr.wav") == 0
+    assert "tags: rescoped <whispering> (1)" in capfd.readouterr().err
+
+
 def test_voices_are_listed(capfd):
     assert run("--list-voices") == 0
     lines = capfd.readouterr().out.splitlines()

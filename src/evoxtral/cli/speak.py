@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evoxtral.cli.options import model_store
+from evoxtral.cli.options import dialect_option, model_store, print_notes
+from evoxtral.tags.dialects import read
 from evoxtral.tts.registry import DEFAULT_ENGINE, SPEECH_ENGINES
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _MAX_NAME_CHARACTERS = 255  # a longer argument cannot be the name of a file
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Audio file to write; kind by suffix."
 )
+@dialect_option("--dialect", "How the text writes tags.")
 @click.option("--list-voices", is_flag=True, help="Print the voices that can be used now, and stop.")
 @model_store
 def command(
@@ -31,6 +33,7 @@ def command(
     voice: str | None,
     seed: int,
     output: Path | None,
+    dialect: str,
     list_voices: bool,
     store: "ModelStore",
 ) -> None:
@@ -52,7 +55,9 @@ def command(
     from evoxtral.audio import check_target, write_audio
 
     check_target(output)
-    speech = load_speech_engine(engine, store=store).speak(_read(text), voice=voice, seed=seed)
+    tagged = read(_read(text), dialect)
+    print_notes(tagged.notes)
+    speech = load_speech_engine(engine, store=store).speak(tagged.text, voice=voice, seed=seed)
     write_audio(output, speech.samples, speech.sample_rate_hz)
     for note in speech.notes:
         click.echo(note, err=True)

@@ -207,7 +207,12 @@ class LocalEngine:
         speakable = make_speakable(text)
         parsed = parse(speakable.text)
         unknown = dict.fromkeys(tag.text for tag in parsed.tags if not tag.known)
-        notes = (*speakable.notes, *(f"left out: the unknown tag {tag}" for tag in unknown))
+        silent = dict.fromkeys(tag.text for tag in parsed.tags if tag.known and tag.name not in sounds.SOUNDS)
+        notes = (
+            *speakable.notes,
+            *(f"left out: the unknown tag {tag}" for tag in unknown),
+            *(f"left out: the tag {tag}, which has no sound here" for tag in silent),
+        )
         items = plan(parsed)
         if not any(isinstance(item, (Phrase, Point)) for item in items):
             raise VoiceError("; ".join(["there is nothing to speak: the text has no words and no sounds", *notes]))
