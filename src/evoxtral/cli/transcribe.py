@@ -47,6 +47,12 @@ _LONGEST_CAUSE_CHARACTERS = 300
 @click.option("--diarize", is_flag=True, help="Tell speakers apart; by pyannote.audio where it is installed.")
 @click.option("--min-speakers", metavar="N", type=click.IntRange(min=1), help="With --diarize: at least so many.")
 @click.option("--max-speakers", metavar="N", type=click.IntRange(min=1), help="With --diarize: at most so many.")
+@click.option(
+    "--track",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Of several sound tracks the Nth; by default the default one, or if it is silent the first that is not.",
+)
 @click.option("--language", default="en", show_default=True, metavar="CODE", help="Spoken language (ISO 639-1).")
 def command(
     paths: tuple[str, ...],
@@ -58,6 +64,7 @@ def command(
     diarize: bool,
     min_speakers: int | None,
     max_speakers: int | None,
+    track: int | None,
     language: str,
 ) -> int:
     """Turn recordings into text with audio tags.
@@ -96,6 +103,7 @@ def command(
         diarize=diarize,
         min_speakers=min_speakers,
         max_speakers=max_speakers,
+        track=track,
     )
     output: TranscriptOutput = (
         OutputFolder(output_dir, formats) if output_dir else StandardOutput(output_format, len(inputs))
@@ -115,6 +123,8 @@ def command(
                         on_progress=_progress_of(number, item, show, len(inputs)),
                     )
                 show.hide()
+                for note in transcript.notes:
+                    click.echo(f"evoxtral: {item.name}: {note}", err=True)
                 transcript, notes = in_dialect(without_tags(transcript) if plain else transcript, dialect)
                 print_notes(notes)
                 output.write(item, transcript)
