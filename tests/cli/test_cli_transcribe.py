@@ -264,6 +264,29 @@ def test_json_of_one_is_an_object_and_of_several_a_list(clip, model: str) -> Non
     assert several[0] == one
 
 
+def test_notes_go_to_standard_error_and_into_the_json_and_a_track_can_be_chosen(
+    speech: np.ndarray, model: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "two.mkv"
+    with av.open(path, "w") as container:
+        streams = [container.add_stream("pcm_s16le", rate=SAMPLE_RATE_HZ, layout="mono") for _ in range(2)]
+        for stream, gain in zip(streams, (0.0, 0.9), strict=True):
+            samples = (speech * gain * 32767).astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
+            frame.sample_rate, frame.pts = SAMPLE_RATE_HZ, 0
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+    note = "has 2 sound tracks; this is track 2"
+    result = run(str(path), "--model", model, "--format", "json")
+    told = json.loads(result.stdout)
+    assert (told["text"], told["notes"]) == (TEXT, [note])
+    assert result.stderr == f"evoxtral: {path}: {note}\n"
+    silent = run(str(path), "--model", model, "--format", "json", "--track", "1")
+    assert (json.loads(silent.stdout)["text"], "this is track 1" in silent.stderr) == ("", True)
+    missing = run(str(path), "--model", model, "--track", "3")
+    assert (missing.return_value, "has no sound track 3 (it has 2)" in missing.stderr) == (2, True)
+
+
 def test_several_texts_have_headings(clip, model: str) -> None:
     a, b = clip("a.wav"), clip("b.wav")
     assert run(a, b, "--model", model).stdout == f"==> {a} <==\n{TEXT}\n\n==> {b} <==\n{TEXT}\n"

@@ -47,7 +47,12 @@ _LONGEST_CAUSE_CHARACTERS = 300
 @click.option("--diarize", is_flag=True, help="Tell speakers apart; by pyannote.audio where it is installed.")
 @click.option("--min-speakers", metavar="N", type=click.IntRange(min=1), help="With --diarize: at least so many.")
 @click.option("--max-speakers", metavar="N", type=click.IntRange(min=1), help="With --diarize: at most so many.")
-@click.option("--track", metavar="N", type=click.IntRange(min=1), help="Which of several sound tracks.")
+@click.option(
+    "--track",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Of several sound tracks the Nth; by default the default one, or if it is silent the first that is not.",
+)
 @click.option("--language", default="en", show_default=True, metavar="CODE", help="Spoken language (ISO 639-1).")
 def command(
     paths: tuple[str, ...],
@@ -118,7 +123,7 @@ def command(
                     )
                 show.hide()
                 for note in transcript.notes:
-                    click.echo(f"{item.name}: {note}", err=True)
+                    click.echo(f"evoxtral: {item.name}: {note}", err=True)
                 transcript, notes = in_dialect(without_tags(transcript) if plain else transcript, dialect)
                 print_notes(notes)
                 output.write(item, transcript)
