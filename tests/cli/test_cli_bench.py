@@ -19,6 +19,12 @@ def files(tmp_path) -> tuple[str, str]:
     return write(tmp_path / "r.jsonl", REFERENCES), write(tmp_path / "h.jsonl", HYPOTHESES)
 
 
+@pytest.fixture
+def no_packaged_set(tmp_path, monkeypatch) -> None:
+    """Baselines that learn nothing: from the texts of the packaged set it takes them half a minute."""
+    monkeypatch.setattr(testset_module, "PACKAGED_FOLDER", tmp_path / "none")
+
+
 def write(path: Path, lines: list[dict[str, object]]) -> str:
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return str(path)
@@ -194,7 +200,7 @@ def test_what_a_dialect_cannot_say_is_told(capsys, tmp_path):
     assert "note: a: [sad] left out" in err
 
 
-def test_answers_of_a_service_are_scored_and_ranked_beside_ours(capsys, files, tmp_path):
+def test_answers_of_a_service_are_scored_and_ranked_beside_ours(capsys, files, tmp_path, no_packaged_set):
     answers = tmp_path / "answers"
     answers.mkdir()
     (answers / "a.json").write_text(json.dumps({"text": "It rained all day.", "words": []}))
@@ -213,7 +219,7 @@ def test_answers_of_a_service_are_scored_and_ranked_beside_ours(capsys, files, t
     assert run(capsys, "import", "nosuch", str(answers), "-o", str(tmp_path / "x"))[0] == 2
 
 
-def test_run_on_a_dataset_with_a_remote_model(capsys, tmp_path):
+def test_run_on_a_dataset_with_a_remote_model(capsys, tmp_path, no_packaged_set):
     datasets = pytest.importorskip("datasets")
     speech = speak("Some words, spoken clearly for a test.", voice="espeak/amber")
     sounds = []

@@ -77,7 +77,7 @@ def command() -> None:
 @command.command()
 @_test_set
 @_dataset
-@click.option("--model", default="edge", show_default=True, help="Built-in name, folder, hub id or address of a server.")
+@click.option("--model", default="edge", show_default=True, help="Built-in name, folder, hub id or server's address.")
 @click.option("--adapter", help="LoRA adapter: folder or hub id.")
 @model_store
 @click.option("--language", default="en", show_default=True)
