@@ -1,5 +1,7 @@
 import json
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -15,6 +17,12 @@ HYPOTHESES = [{"id": "a", "text": "[crying] It rained all day."}, {"id": "b", "t
 @pytest.fixture
 def files(tmp_path) -> tuple[str, str]:
     return write(tmp_path / "r.jsonl", REFERENCES), write(tmp_path / "h.jsonl", HYPOTHESES)
+
+
+@pytest.fixture
+def no_packaged_set(tmp_path, monkeypatch) -> None:
+    """Baselines that learn nothing: from the texts of the packaged set it takes them half a minute."""
+    monkeypatch.setattr(testset_module, "PACKAGED_FOLDER", tmp_path / "none")
 
 
 def write(path: Path, lines: list[dict[str, object]]) -> str:
@@ -185,3 +193,108 @@ def test_offline_goes_with_nothing_that_needs_the_network(online, capsys):
     status, out, err = run(capsys, "run", "--offline", *online)
     assert (status, out) == (2, "")
     assert "--offline goes with neither" in err
+
+
+WESR_REFERENCES = [
+    {"id": "a", "text": "I [laughs] see."},
+    {"id": "b", "text": "<whispering>No</whispering> [clear_throat] way."},
+]
+
+
+def test_score_reads_other_dialects(capsys, tmp_path):
+    reference = write(tmp_path / "wesr.jsonl", WESR_REFERENCES)
+    theirs = [{"id": "a", "text": "I (laughter) see."}, {"id": "b", "text": "No (clears throat) way."}]
+    hypothesis = write(tmp_path / "scribe.jsonl", theirs)
+    args = ("score", "--reference", reference, "--hypothesis", hypothesis, "--format", "json")
+    plain = json.loads(run(capsys, *args)[1])
+    status, out, _ = run(capsys, *args, "--reference-dialect", "wesr", "--dialect", "scribe")
+    read = json.loads(out)
+    assert status == 0
+    assert (plain["tags"]["f1"]["value"], read["tags"]["recall"]["value"]) == (0, 2 / 3)
+    assert read["wer_normalized"]["value"] == 0
+
+
+def test_score_as_wesr_bench_does(capsys, tmp_path):
+    reference = write(tmp_path / "wesr.jsonl", WESR_REFERENCES)
+    ours = [{"id": "a", "text": "I [laughs] see."}, {"id": "b", "text": "[whispers] No way."}]
+    hypothesis = write(tmp_path / "ours.jsonl", ours)
+    args = ("score", "--reference", reference, "--reference-dialect", "wesr", "--hypothesis", hypothesis)
+    status, out, _ = run(capsys, *args, "--scorer", "wesr", "--format", "json")
+    scores = json.loads(out)
+    assert status == 0
+    per_tag = scores["tags"]["per_tag"]
+    assert {tag: (row["tp"], row["fp"], row["fn"]) for tag, row in per_tag.items()} == {
+        "clear_throat": (0, 0, 1),
+        "laughs": (1, 0, 0),
+        "whispering": (1, 0, 0),  # two words to the end of the sentence: the scorer does not count the last
+    }
+    assert scores["classes"]["per_tag"]["COUGH"]["fn"] == 1
+    assert "| laughs | 1.00 | 1.00 |" in run(capsys, *args, "--scorer", "wesr")[1]
+    assert run(capsys, *args, "--scorer", "wesr", "--baselines")[0] == 2
+
+
+def test_what_a_dialect_cannot_say_is_told(capsys, tmp_path):
+    reference = write(tmp_path / "r.jsonl", [{"id": "a", "text": "[sad] One."}])
+    status, _, err = run(capsys, "score", "--reference", reference, "--hypothesis", reference, "--scorer", "wesr")
+    assert status == 0
+    assert "tags: left out [sad] (1)" in err
+
+
+def test_answers_of_a_service_are_scored_and_ranked_beside_ours(capsys, files, tmp_path, no_packaged_set):
+    answers = tmp_path / "answers"
+    answers.mkdir()
+    (answers / "a.json").write_text(json.dumps({"text": "It rained all day.", "words": []}))
+    (answers / "b.json").write_text(json.dumps({"text": "Plain words here.", "words": []}))
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    status, _, err = run(capsys, "import", "scribe", str(answers), "-o", str(theirs / "predictions.jsonl"))
+    assert (status, "2 predictions" in err) == (0, True)
+    ours.mkdir()
+    write(ours / "predictions.jsonl", REFERENCES)
+    for folder in (theirs, ours):
+        assert run(capsys, "report", str(folder), "--test-set", files[0], "--resamples", "10")[0] == 0
+    status, _, err = run(capsys, "leaderboard", str(theirs), str(ours), "-o", str(tmp_path / "index.html"))
+    assert (status, "1 test set" in err) == (0, True)
+    page = (tmp_path / "index.html").read_text("utf-8")
+    assert page.index('data-sort="unnamed system"') < page.index('data-sort="ElevenLabs Scribe"')
+    assert run(capsys, "import", "nosuch", str(answers), "-o", str(tmp_path / "x"))[0] == 2
+
+
+def test_run_on_a_dataset_with_a_remote_model(capsys, tmp_path, no_packaged_set):
+    datasets = pytest.importorskip("datasets")
+    speech = speak("Some words, spoken clearly for a test.", voice="espeak/amber")
+    sounds = []
+    for line in REFERENCES:
+        write_audio(tmp_path / f"{line['id']}.wav", speech.samples, speech.sample_rate_hz)
+        sounds.append(str(tmp_path / f"{line['id']}.wav"))
+    rows = datasets.Dataset.from_dict({"audio": sounds, "sentence": [line["text"] for line in REFERENCES]})
+    rows = rows.cast_column("audio", datasets.Audio(decode=False)).cast_column("audio", datasets.Audio())
+    datasets.DatasetDict({"test": rows}).save_to_disk(tmp_path / "saved")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            content = json.dumps({"text": "[sad] It rained all day."}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        address = f"http://127.0.0.1:{server.server_port}/v1#served"
+        args = ("--dataset", str(tmp_path / "saved"), "--model", address, "-o", str(tmp_path / "out"))
+        status, out, _ = run(capsys, "run", *args, "--format", "json", "--resamples", "10")
+    finally:
+        server.shutdown()
+        server.server_close()
+    scores = json.loads(out)
+    assert status == 0
+    assert scores["tags"]["recall"]["value"] == 1
+    assert scores["tags"]["precision"]["value"] == 1 / 2
+    assert scores["system"]["Engine"] == "remote"
+    assert run(capsys, "run", "--dataset", "x", "--test-set", str(tmp_path))[0] == 2

@@ -101,6 +101,8 @@ def _made_by(prediction: Prediction) -> tuple[object, ...]:
 
 def model_digest(model: str, adapter: str | None = None, store: ModelStore = HUB_CACHE) -> str | None:
     """SHA-256 over names and contents of the files of what is local of a model and its adapter; None if nothing is."""
+    if "://" in model:  # a server's weights lie elsewhere
+        return None
     names = [*split_model_name(model, store), adapter]
     folders = [folder for folder in (resolve_model(name, store) for name in names if name) if isinstance(folder, Path)]
     if not folders:

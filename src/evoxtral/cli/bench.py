@@ -4,26 +4,29 @@ Knows options and files; what is measured, and how, stands in `evoxtral.bench`.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from evoxtral.cli.options import dialect_option, model_store, print_notes
 from evoxtral.cli.progress import progress_bar
-from evoxtral.tags.dialects import read
+from evoxtral.tags.dialect_table import DIALECTS
+from evoxtral.tags.dialects import DialectText, Note, read, write
 from evoxtral.tts.registry import SPEECH_ENGINES
 
 if TYPE_CHECKING:
+    from evoxtral.bench.public_sets import DatasetSource
     from evoxtral.bench.roundtrip import RoundTrip
     from evoxtral.bench.scoring import Report
     from evoxtral.bench.testset import TestSet
     from evoxtral.data.records import Prediction, Reference
     from evoxtral.models import ModelStore
 
-_Record = TypeVar("_Record", "Prediction", "Reference")
+Record = TypeVar("Record", "Reference", "Prediction")
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -39,7 +42,31 @@ _format = click.option(
 )
 _resamples = click.option("--resamples", default=1000, show_default=True, help="Bootstrap resamples of scripts.")
 _seed = click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+_PATH = click.Path(exists=True, path_type=Path)
+_DIALECT = click.Choice(sorted(DIALECTS))
+_SHOWN_NOTES = 3
 _wandb = click.option("--wandb", "project", metavar="PROJECT", help="Also log to this Weights & Biases project.")
+
+
+def _dataset(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of a Hugging Face dataset; it gets what they say as one argument, `dataset`."""
+
+    @click.option("--dataset", "name", metavar="NAME", help="Hugging Face dataset instead: hub id or folder.")
+    @click.option("--config", help="Of the dataset.")
+    @click.option("--split", default="test", show_default=True, help="Of the dataset; test[:100] takes some.")
+    @click.option("--audio-column", help="Of the dataset.  [default: the one with audio]")
+    @click.option("--text-column", help="Of the dataset.  [default: tagged_text, sentence, text or transcript]")
+    @dialect_option("--dialect", "How the dataset writes tags.")
+    @wraps(function)
+    def with_dataset(*arguments: Any, name: str | None, **options: Any) -> Any:
+        from evoxtral.bench.public_sets import DatasetSource
+
+        columns = {key: options.pop(key) for key in ("config", "split", "audio_column", "text_column", "dialect")}
+        if name is not None and options["test_set"] is not None:
+            raise click.UsageError("--dataset and --test-set exclude each other")
+        return function(*arguments, dataset=None if name is None else DatasetSource(name, **columns), **options)
+
+    return with_dataset
 
 
 @click.group()
@@ -49,7 +76,8 @@ def command() -> None:
 
 @command.command()
 @_test_set
-@click.option("--model", default="edge", show_default=True, help="Built-in name, folder or hub id.")
+@_dataset
+@click.option("--model", default="edge", show_default=True, help="Built-in name, folder, hub id or server's address.")
 @click.option("--adapter", help="LoRA adapter: folder or hub id.")
 @model_store
 @click.option("--language", default="en", show_default=True)
@@ -63,6 +91,7 @@ def command() -> None:
 @_wandb
 def run(
     test_set: Path | None,
+    dataset: "DatasetSource | None",
     model: str,
     adapter: str | None,
     language: str,
@@ -76,7 +105,7 @@ def run(
     project: str | None,
     store: "ModelStore",
 ) -> None:
-    """Transcribe a benchmark set, score the predictions and write a report.
+    """Transcribe a benchmark set or a dataset, score the predictions and write a report.
 
     Predictions are kept in the output folder: the same command goes on after a kill, and scores anew without the model.
     """
@@ -84,8 +113,8 @@ def run(
 
     if store.offline and (project or (round_trip and SPEECH_ENGINES[engine].needs_network)):
         raise click.UsageError("--offline goes with neither --wandb nor an --engine that needs the network")
-    testset = _load(test_set)
     folder = output_dir or Path(f"bench-{Path(model).name}")
+    testset = _load(test_set) if dataset is None else _export(dataset, folder / "testset")
     with progress_bar("Transcribing") as tell:
         predictions = run_model(
             testset,
@@ -120,35 +149,53 @@ def run(
     is_flag=True,
     help="Also score baselines that never listen, learnt from training.jsonl beside the references.",
 )
+@dialect_option("--dialect", "How the hypotheses write tags.")
+@dialect_option("--reference-dialect", "How the references write tags.")
+@click.option(
+    "--scorer",
+    type=click.Choice(["evoxtral", "wesr"]),
+    default="evoxtral",
+    show_default=True,
+    help="wesr: WESR-Bench's own, by tag and by its seven classes.",
+)
 @_format
 @_resamples
 @_seed
-@dialect_option("--dialect", "How the hypotheses write tags.")
-@dialect_option("--reference-dialect", "How the references write tags.")
 def score(
     reference: Path,
     hypothesis: Path,
     allow_missing: bool,
     baselines: bool,
+    dialect: str,
+    reference_dialect: str,
+    scorer: str,
     kind: str,
     resamples: int,
     seed: int,
-    dialect: str,
-    reference_dialect: str,
 ) -> None:
     """Score tagged texts of any system against references; no model or audio is needed."""
+    from evoxtral.bench.summary import describe_system, markdown_summary
+
     testset, predictions = _load(reference), _read(hypothesis)
-    testset = replace(testset, references=tuple(_translated(testset.references, reference_dialect)))
-    predictions = _translated(predictions, dialect)
+    if scorer == "wesr":
+        if baselines:
+            raise click.UsageError("--baselines goes with the evoxtral scorer only")
+        said = _in_dialect(testset.references, reference_dialect, "wesr")
+        heard = {line.id: line.text for line in _in_dialect(predictions, dialect, "wesr")}
+        options = {"allow_missing": allow_missing, "resamples": resamples, "seed": seed}
+        _show_wesr(said, heard, kind, options)
+        return
+    testset = replace(testset, references=tuple(_in_dialect(testset.references, reference_dialect)))
+    predictions = _in_dialect(predictions, dialect)
     scores = _score(
         testset, predictions, allow_missing=allow_missing, resamples=resamples, seed=seed, baselines=baselines
     )
+    system = describe_system(predictions)
     if kind == "json":
-        click.echo(json.dumps(scores.to_json(), indent=1, ensure_ascii=False))
+        named = scores.to_json() | {"system": {"name": system.name}}
+        click.echo(json.dumps(named, indent=1, ensure_ascii=False))
     else:
-        from evoxtral.bench.summary import describe_system, markdown_summary
-
-        click.echo(markdown_summary(scores, describe_system(predictions)), nl=False)
+        click.echo(markdown_summary(scores, system), nl=False)
 
 
 @command.command()
@@ -202,6 +249,49 @@ def report(
     _publish(folder, scores, predictions, testset, spoken, project=project)
 
 
+@command.command("import")
+@click.argument("vendor", metavar="SERVICE")
+@click.argument("responses", nargs=-1, type=_PATH, required=True)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Predictions.")
+@click.option("--name", help="Of the model, for reports.  [default: the service's]")
+@click.option("--dialect", type=_DIALECT, help="Of the tags, if the service was asked for another than its own.")
+def import_responses(
+    vendor: str, responses: tuple[Path, ...], output: Path, name: str | None, dialect: str | None
+) -> None:
+    """Make predictions of what another SERVICE answered, to be scored like any other.
+
+    RESPONSES are its answers as JSON: files named by the clips' ids, folders of them, or JSON lines
+    {"id", "response"}. Services: scribe, deepgram, gemini, openai (and all that answer like it), evoxtral.
+    """
+    from evoxtral.bench.vendors import VENDORS, read_responses
+    from evoxtral.data.files import write_atomically
+
+    if vendor not in VENDORS:
+        raise click.BadParameter(f"{vendor!r} is none of {', '.join(VENDORS)}", param_hint="SERVICE")
+    predictions, notes = read_responses(responses, vendor, name=name, dialect=dialect)
+    write_atomically(output, "".join(line.model_dump_json(exclude_none=True) + "\n" for line in predictions).encode())
+    _tell(notes)
+    click.echo(f"{output}: {len(predictions)} predictions", err=True)
+
+
+@command.command()
+@click.argument("sources", nargs=-1, type=_PATH, required=True, metavar="FOLDERS...")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("index.html"),
+    show_default=True,
+    help="Page to write.",
+)
+def leaderboard(sources: tuple[Path, ...], output: Path) -> None:
+    """Write a static page that ranks systems: FOLDERS that `run` or `report` wrote, or files of scores as JSON."""
+    from evoxtral.bench.leaderboard import write_leaderboard
+
+    boards = write_leaderboard(sources, output)
+    click.echo(f"{output}: {sum(len(board.entries) for board in boards)} rows, {len(boards)} test sets", err=True)
+
+
 @command.command()
 @click.argument("corpora", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("-o", "--output-dir", type=_FOLDER, required=True, help="Benchmark set to write.")
@@ -228,11 +318,47 @@ def _load(path: Path | None) -> "TestSet":
     return load_testset() if path is None else load_testset(path)
 
 
-def _translated(records: "Sequence[_Record]", dialect: str) -> "list[_Record]":
-    """The records with their texts in our dialect; says what did not come through."""
-    texts = [read(record.text, dialect) for record in records]
-    print_notes(note for text in texts for note in text.notes)
-    return [record.model_copy(update={"text": text.text}) for record, text in zip(records, texts, strict=True)]
+def _export(source: "DatasetSource", folder: Path) -> "TestSet":
+    from evoxtral.bench.public_sets import export_dataset
+
+    testset, notes = export_dataset(source, folder)
+    _tell(notes)
+    return testset
+
+
+def _in_dialect(records: "Sequence[Record]", dialect: str, wanted: str = "elevenlabs") -> "list[Record]":
+    """References or predictions with their texts in the wanted dialect; says what did not come through."""
+    if dialect == wanted:
+        return list(records)
+    notes: list[Note] = []
+    converted = []
+    for record in records:
+        ours: DialectText = read(record.text, dialect)
+        theirs: DialectText = write(ours.text, wanted)
+        notes += (*ours.notes, *theirs.notes)
+        converted.append(record.model_copy(update={"text": theirs.text}))
+    print_notes(notes)
+    return converted
+
+
+def _tell(notes: Sequence[str]) -> None:
+    """Say how many tags did not come through as they were, and which were the first."""
+    for note in notes[:_SHOWN_NOTES]:
+        click.echo(f"note: {note}", err=True)
+    if len(notes) > _SHOWN_NOTES:
+        click.echo(f"note: {len(notes) - _SHOWN_NOTES} more tags did not come through as they were", err=True)
+
+
+def _show_wesr(references: "Sequence[Reference]", texts: dict[str, str], kind: str, options: dict[str, Any]) -> None:
+    from evoxtral.bench.wesr import score_wesr
+
+    tags = score_wesr(references, texts, **options)
+    classes = score_wesr(references, texts, by_class=True, **options)
+    if kind == "json":
+        scores = {"scorer": "wesr", "tags": tags.to_json(), "classes": classes.to_json()}
+        click.echo(json.dumps(scores, indent=1, ensure_ascii=False))
+    else:
+        click.echo(f"{tags.to_markdown()}\n{classes.to_markdown()}", nl=False)
 
 
 def _read(path: Path) -> "list[Prediction]":
