@@ -45,3 +45,7 @@ class RecipeError(EvoxtralError):
 
 class ScoreError(EvoxtralError):
     """References and hypotheses cannot be scored against each other."""
+
+
+class HubError(EvoxtralError):
+    """The Hugging Face Hub refuses an upload, or a folder is not fit to be published."""

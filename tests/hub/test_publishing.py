@@ -1,107 +1,155 @@
-"""Uploads to a service on 127.0.0.1 that answers as the Hub does."""
+"""Uploads by the hub's own client to a service on 127.0.0.1 that takes commits as the Hub does."""
 
-import base64
+import hashlib
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
+from recording_hub import RecordingHub, record_hub
 
-from evoxtral.errors import CorpusError
-from evoxtral.hub.publishing import push_dataset
+from evoxtral.errors import HubError
+from evoxtral.hub.publishing import plan_upload, upload
+
+CARD = "---\nlanguage: en\n---\n# A thing\n"
 
 
 @pytest.fixture
-def built(tmp_path: Path) -> Path:
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingHub]:
+    with record_hub(monkeypatch) as served:
+        yield served
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
     """A folder with the files of a dataset."""
     folder = tmp_path / "corpus" / "dataset"
     (folder / "data").mkdir(parents=True)
-    (folder / "README.md").write_text("---\nlanguage: [en]\n---\n# A dataset\n")
+    (folder / "README.md").write_text(CARD)
     (folder / "data" / "train-0123-00000-of-00001.parquet").write_bytes(b"PAR1 rows PAR1")
     return folder
 
 
-class _Hub(BaseHTTPRequestHandler):
-    """The requests of the Hub's API that an upload of small files makes."""
-
-    files: dict[str, bytes]
-    token = "hf_write"
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-        here = f"http://{self.headers['Host']}/datasets/me"
-        if self.headers["Authorization"] != f"Bearer {self.token}":
-            self._answer(401, {"error": "Invalid credentials"})
-        elif self.path == "/api/repos/create":
-            self._answer(200, {"url": f"{here}/{json.loads(body)['name']}"})
-        elif self.path == "/api/validate-yaml":
-            self._answer(200, {"errors": [], "warnings": []})
-        elif "/preupload/" in self.path:
-            asked = json.loads(body)["files"]
-            modes = [{"path": file["path"], "uploadMode": "regular", "shouldIgnore": False} for file in asked]
-            self._answer(200, {"files": modes})
-        else:
-            for operation in map(json.loads, body.splitlines()):
-                if operation["key"] == "deletedFile":
-                    del self.files[operation["value"]["path"]]
-                if operation["key"] == "file":
-                    self.files[operation["value"]["path"]] = base64.b64decode(operation["value"]["content"])
-            self._answer(200, {"commitUrl": f"{here}/it/commit/1", "commitOid": "1", "success": True})
-
-    def do_GET(self) -> None:
-        if "/tree/" in self.path:
-            listed = [{"type": "file", "path": path, "size": len(self.files[path]), "oid": "0"} for path in self.files]
-            self._answer(200, listed)
-        else:
-            self._answer(200, {"id": "me/it", "sha": "0", "siblings": [{"rfilename": path} for path in self.files]})
-
-    def _answer(self, status: int, answer: Any) -> None:
-        content = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *args: Any) -> None:
-        """Keep the test's output clean."""
+@pytest.fixture
+def adapter(tmp_path: Path) -> Path:
+    """A folder with the files of an adapter, and some that nobody wants to have."""
+    folder = tmp_path / "adapter"
+    (folder / ".cache").mkdir(parents=True)
+    (folder / "__pycache__").mkdir()
+    (folder / "README.md").write_text(CARD)
+    (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "someone/voxtral"}))
+    (folder / "adapter_model.safetensors").write_bytes(b"weights")
+    (folder / "second [1].safetensors").write_bytes(b"more weights")
+    (folder / ".cache" / "note").write_text("private")
+    (folder / ".env").write_text("HF_TOKEN=secret")
+    (folder / "__pycache__" / "handler.pyc").write_bytes(b"compiled")
+    return folder
 
 
-@contextmanager
-def hub() -> Iterator[tuple[str, dict[str, bytes]]]:
-    files: dict[str, bytes] = {}
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Hub", (_Hub,), {"files": files}))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", files
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def contents(folder: Path) -> dict[str, bytes]:
+    """What of a folder is meant for others."""
+    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in paths.items() if not name.startswith((".", "__pycache__"))}
 
 
-def test_an_upload_carries_the_whole_dataset_and_nothing_of_an_earlier_one(built: Path) -> None:
-    with hub() as (address, files):
-        files["data/train-4567-00000-of-00001.parquet"] = b"of an earlier build"
-        push_dataset(built, "me/it", endpoint=address, token="hf_write")
-    expected = {path.relative_to(built).as_posix(): path.read_bytes() for path in built.rglob("*") if path.is_file()}
-    assert files == expected
+def test_an_upload_carries_the_whole_dataset_and_nothing_of_an_earlier_one(dataset: Path, hub: RecordingHub) -> None:
+    upload(plan_upload(dataset), "me/it")
+    (dataset / "data" / "train-0123-00000-of-00001.parquet").unlink()
+    (dataset / "data" / "train-4567-00000-of-00001.parquet").write_bytes(b"PAR1 other rows PAR1")
+    address = upload(plan_upload(dataset), "me/it")
+    assert address == f"{hub.address}/datasets/me/it"
+    assert hub.repositories.keys() == {"datasets/me/it"}
+    assert hub.repositories["datasets/me/it"].files == contents(dataset)
+    assert "handler.py" not in contents(dataset)
 
 
-def test_a_hub_that_refuses_is_told_in_one_line(built: Path) -> None:
-    with hub() as (address, files), pytest.raises(CorpusError, match="did not take me/it") as error:
-        push_dataset(built, "me/it", endpoint=address, token="hf_read_only")
+def test_an_adapter_goes_with_what_runs_it_and_without_what_is_private(adapter: Path, hub: RecordingHub) -> None:
+    plan = plan_upload(adapter)
+    planned = {file.path: file.size for file in plan.files}
+    assert not (adapter / "handler.py").exists()  # a plan changes nothing
+    upload(plan, "me/it")
+    uploaded = hub.repositories["me/it"].files
+    assert uploaded == contents(adapter)
+    assert planned == {name: len(content) for name, content in uploaded.items()}
+    assert uploaded.keys() == {
+        "README.md",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "handler.py",
+        "requirements.txt",
+        "second [1].safetensors",
+    }
+    assert plan.size == sum(map(len, uploaded.values()))
+    assert b"evoxtral[train]==" in uploaded["requirements.txt"]
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_a_repository_is_private_unless_it_is_to_be_public(adapter: Path, hub: RecordingHub, private: bool) -> None:
+    upload(plan_upload(adapter), "me/it", **({} if private else {"private": False}))
+    created = hub.repositories["me/it"].created
+    assert created.get("visibility", "private" if created.get("private") else "public") == (
+        "private" if private else "public"
+    )
+
+
+def test_an_upload_that_was_cut_off_goes_on_where_it_stopped(adapter: Path, hub: RecordingHub) -> None:
+    kept, refused = (
+        hashlib.sha256((adapter / name).read_bytes()).hexdigest()
+        for name in ("adapter_model.safetensors", "second [1].safetensors")
+    )
+    hub.refused = {refused}
+    with pytest.raises(HubError, match="try again: what is there already is not sent twice"):
+        upload(plan_upload(adapter), "me/it")
+    assert hub.repositories["me/it"].commits == []
+    hub.refused = set()
+    upload(plan_upload(adapter), "me/it")
+    assert hub.repositories["me/it"].files == contents(adapter)
+    assert hub.received == {kept: 1, refused: 1}
+
+
+def test_a_hub_that_refuses_is_told_in_one_line(dataset: Path, hub: RecordingHub) -> None:
+    with pytest.raises(HubError, match="did not take me/it") as error:
+        upload(plan_upload(dataset), "me/it", token="hf_read_only")
     assert "HF_TOKEN" in str(error.value)
     assert "hf_read_only" not in str(error.value)
     assert "\n" not in str(error.value)
-    assert files == {}
+    assert hub.repositories == {}
 
 
-def test_nothing_is_pushed_before_it_is_built(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="holds no dataset yet"):
-        push_dataset(tmp_path, "me/it")
+def test_a_token_in_what_the_hub_says_is_not_shown(
+    adapter: Path, hub: RecordingHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_very_secret")
+    with pytest.raises(HubError) as error:
+        # The client repeats in its error what it was called with.
+        upload(plan_upload(adapter), "hf_very_secret/a/b")
+    assert "hf_very_secret/a/b: " in str(error.value)  # that is the user's own word, and no token of ours
+    assert "hf_very_secret" not in str(error.value).partition("/a/b: ")[2]
+
+
+def test_a_handler_of_the_users_own_stays_and_an_old_one_of_ours_does_not(adapter: Path) -> None:
+    (adapter / "handler.py").write_text("class EndpointHandler: ...\n")
+    assert "handler.py" not in plan_upload(adapter).added
+    current = (Path(__file__).parents[2] / "src/evoxtral/hub/endpoint_handler.py").read_text()
+    (adapter / "handler.py").write_text(current.splitlines()[0] + "\n# of an older version\n")
+    assert plan_upload(adapter).added["handler.py"] == current.encode()
+
+
+def test_an_export_for_vllm_needs_no_handler(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(CARD)
+    (tmp_path / "params.json").write_text("{}")
+    assert [file.path for file in plan_upload(tmp_path).files] == ["README.md", "params.json"]
+
+
+def test_nothing_is_pushed_that_is_not_fit_for_others(tmp_path: Path, adapter: Path) -> None:
+    with pytest.raises(HubError, match="neither a dataset nor a model"):
+        plan_upload(tmp_path)
+    (adapter / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(tmp_path)}))
+    with pytest.raises(HubError, match="does not name the adapter's base by its hub id"):
+        plan_upload(adapter)
+    (adapter / "README.md").write_text("---\nlanguage: [en\n---\n# A thing\n")
+    with pytest.raises(HubError, match="cannot read its front matter"):
+        plan_upload(adapter)
+    (adapter / "README.md").unlink()
+    with pytest.raises(HubError, match=f"evoxtral hub card {adapter}"):
+        plan_upload(adapter)

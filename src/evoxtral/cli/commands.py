@@ -22,6 +22,7 @@ COMMANDS = {
     "corpus": ("evoxtral.cli.corpus", "Make training data: scripts, speech, dataset."),
     "train": ("evoxtral.cli.train", "Run a training recipe."),
     "bench": ("evoxtral.cli.bench", "Measure tagged transcription."),
+    "hub": ("evoxtral.cli.hub", "Publish on the Hugging Face Hub; export for vLLM and others."),
     "doctor": ("evoxtral.cli.doctor", "Tell what this machine can run."),
 }
 

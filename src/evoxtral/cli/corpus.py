@@ -209,7 +209,7 @@ def build(folder: Path, repository: str | None, public: bool) -> None:
     except ImportError as error:
         raise click.UsageError(f"{error.name} is missing: pip install 'evoxtral[corpus]'") from error
     from evoxtral.hub.dataset_card import dataset_card
-    from evoxtral.hub.publishing import push_dataset
+    from evoxtral.hub.publishing import plan_upload, upload
 
     corpus, config = _open(folder)
     if not corpus.set_aside_path.exists():
@@ -222,7 +222,7 @@ def build(folder: Path, repository: str | None, public: bool) -> None:
     for reason, count in report.left_out.items():
         if count:
             click.echo(f"left out, {reason}: {count}", err=True)
-    click.echo(push_dataset(report.folder, repository, private=not public) if repository else report.folder)
+    click.echo(upload(plan_upload(report.folder), repository, private=not public) if repository else report.folder)
 
 
 @command.command()

@@ -233,7 +233,9 @@ class Recipe(_Section):
         if self.lora.adapt_encoder and family.encoder_lora_targets is None:
             raise ValueError(f"lora.adapt_encoder: the audio encoder of {family.title} stays frozen")
         if self.export is not None and not family.to_ctranslate2:
-            raise ValueError(f"export: CTranslate2 knows no {family.title}; leave the section out")
+            raise ValueError(
+                f"export: CTranslate2 knows no {family.title}; leave the section out, and use `evoxtral hub export`"
+            )
         return self
 
     @model_validator(mode="before")
