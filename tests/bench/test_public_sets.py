@@ -43,6 +43,8 @@ def test_a_saved_dataset_becomes_a_set_with_tags_of_ours(rows, tmp_path):
         "[whispers]Be quiet.",
         "Plain.",
     ]
+    lines = (tmp_path / "set" / "original.jsonl").read_text().splitlines()
+    assert [json.loads(line)["text"] for line in lines] == TEXTS
     assert [reference.duration_s for reference in testset.references] == [0.5, 1.0, 1.0]
     np.testing.assert_allclose(load_audio(testset.audio_path(testset.references[0])), TONE[:8000], atol=1e-3)
 

@@ -22,6 +22,8 @@ from evoxtral.data.files import write_atomically
 from evoxtral.errors import ScoreError
 
 _RANKED_BY = "tags.f1"
+# What fits beside a plot; the table has the whole name.
+_LABEL_CHARACTERS = 20
 # Figures that are shown, with the head of their column and whether more of it is better.
 _COLUMNS = {
     "tags.f1": ("Tag F1", True),
@@ -160,8 +162,12 @@ def _row(place: int | None, entry: Entry) -> dict[str, Any]:
 
 def _plot(board: Board) -> str:
     rows = [
-        plots.Row(entry.name, entry.figures[_RANKED_BY], "baseline" if entry.is_baseline else "model")
+        plots.Row(_short(entry.name), entry.figures[_RANKED_BY], "baseline" if entry.is_baseline else "model")
         for entry in board.entries
         if _RANKED_BY in entry.figures
     ]
     return plots.interval_plot(rows, high=1.0)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LABEL_CHARACTERS else f"{name[: _LABEL_CHARACTERS - 1]}…"

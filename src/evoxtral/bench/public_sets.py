@@ -1,7 +1,8 @@
 """Benchmark sets from any Hugging Face dataset with a column of audio and one of text.
 
 The dataset is written as a benchmark set (see `testset`), its audio as it is encoded there, its tags read from their
-dialect. Knows datasets and their columns; nothing of models or scores. Needs `datasets`.
+dialect; the texts as they were stand in `original.jsonl` beside it, for scorers of that dialect. Knows datasets and
+their columns; nothing of models or scores. Needs `datasets`.
 """
 
 import json
@@ -17,6 +18,7 @@ from evoxtral.errors import ScoreError
 from evoxtral.tags.dialects import read
 
 _SOURCE = "source.json"
+_ORIGINAL = "original.jsonl"
 # Columns that hold the text, where none is named; the first that is there is taken.
 _TEXT_COLUMNS = ("tagged_text", "sentence", "text", "transcript", "transcription")
 _SUFFIXES = ((b"RIFF", ".wav"), (b"fLaC", ".flac"), (b"OggS", ".ogg"), (b"ID3", ".mp3"), (b"\xff\xfb", ".mp3"))
@@ -68,19 +70,22 @@ def export_dataset(source: DatasetSource, folder: Path) -> tuple[TestSet, list[s
     rows = rows.cast_column(audio_column, datasets.Audio(decode=False))
     known.unlink(missing_ok=True)
     (folder / "audio").mkdir(parents=True, exist_ok=True)
-    references, notes = [], []
+    references, originals, notes = [], [], []
     ids = _ids([Path(path).stem if path else "" for path in (one[audio_column]["path"] for one in rows)])
     for number, (id, row) in enumerate(zip(ids, rows, strict=True)):
         content = _content(row[audio_column])
         audio = f"audio/{number:06d}{_suffix(row[audio_column]['path'], content)}"
         (folder / audio).write_bytes(content)
-        said = read(str(row[text_column] or ""), source.dialect)
+        text = str(row[text_column] or "")
+        said = read(text, source.dialect)
         notes += [f"{id}: {note}" for note in said.notes]
         references.append(Reference(id=id, text=said.text, audio=audio, duration_s=_duration_s(folder / audio)))
+        originals.append(json.dumps({"id": id, "text": text}, ensure_ascii=False) + "\n")
     if not references:
         raise ScoreError(f"{source.name} holds no clips in {source.split!r}", "name another split")
     lines = "".join(reference.model_dump_json(exclude_none=True) + "\n" for reference in references)
     write_atomically(folder / "references.jsonl", lines.encode())
+    write_atomically(folder / _ORIGINAL, "".join(originals).encode())
     write_atomically(known, described.encode())
     return load_testset(folder), notes
 

@@ -2,7 +2,7 @@
 
     references.jsonl   one `Reference` a line; `audio` is relative to the folder
     audio/             the clips, Opus
-    training.jsonl     tagged texts of the training split ({"id", "text"}), from which the floors learn
+    training.jsonl     tagged texts of the training split ({"id", "text"}), from which the baselines learn
     README.md          where the clips come from and under which licence
 
 Knows the folder and how one is made of a corpus; knows nothing of models or scores.
@@ -30,7 +30,7 @@ PACKAGED_FOLDER = Path(__file__).parent / "testset"
 _REFERENCES, _TRAINING, _AUDIO = "references.jsonl", "training.jsonl", "audio"
 MAX_AUDIO_BYTES = 8_000_000
 _Dealt = tuple[Path, ListedClip]
-# Enough texts for the floors; more would only make the set larger.
+# Enough texts for the baselines; more would only make the set larger.
 _MAX_TRAINING_TEXTS = 2000
 
 
@@ -98,7 +98,7 @@ def export_testset(
             taken, with it all their clips.
         out: folder to write; files of an earlier set in it are replaced.
         max_bytes: size of all audio files together.
-        training: corpora from which the floors learn; by default the training splits of `corpora`.
+        training: corpora from which the baselines learn; by default the training splits of `corpora`.
 
     Raises:
         ScoreError: there are no test clips, two have the same id, or not one fits.

@@ -289,7 +289,8 @@ def leaderboard(sources: tuple[Path, ...], output: Path) -> None:
     from evoxtral.bench.leaderboard import write_leaderboard
 
     boards = write_leaderboard(sources, output)
-    click.echo(f"{output}: {sum(len(board.entries) for board in boards)} rows, {len(boards)} test sets", err=True)
+    sets = "1 test set" if len(boards) == 1 else f"{len(boards)} test sets"
+    click.echo(f"{output}: {sum(len(board.entries) for board in boards)} rows, {sets}", err=True)
 
 
 @command.command()
