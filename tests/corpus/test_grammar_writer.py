@@ -98,7 +98,7 @@ def test_nobody_laughs_or_rejoices_in_a_grieving_sentence(thousand: list[Script]
                 assert "laughs" not in {tag.name for tag in parsed.tags if first < tag.gap < last}, script.tagged_text
                 assert "excited" not in {tag.name for tag in parsed.tags if first <= tag.gap < last}, script.tagged_text
             first = last
-    assert found > 20
+    assert found > 5
 
 
 def test_tags_that_clash_are_in_no_sentence_together(thousand: list[Script]) -> None:

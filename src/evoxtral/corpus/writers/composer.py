@@ -22,6 +22,13 @@ _MAX_WORDS = 70
 MOODS = ("excited", "sad", "angry", "nervous", "calm", "frustrated", "funny", "shock", "secret")
 _SUITING_SHARE = 0.64
 _NEUTRAL_SHARE = 0.24  # the rest is of a mood that contradicts the tag
+# Sentences of the situation itself, which hang together; less of them where a text has to be drawn again.
+_OWN_SHARE = 0.90
+_LEAST_OWN_SHARE = 0.35
+# Where a situation has no sentence of a mood: how often a neutral one of its own stands for one of any situation.
+_NEUTRAL_INSTEAD_SHARE = 0.5
+# Sentences drawn beside those wanted: one that takes up a word that was said is preferred.
+_MORE_DRAWN = 2
 # Of untagged sentences: emotional words, flatly spoken, keep a model from tagging by the words.
 _PLAIN_MOOD_SHARE = 0.35
 
@@ -45,6 +52,7 @@ class _Line:
 
     words: list[str]
     mood: str
+    place: int | None = None  # among the situation's sentences of the mood; None for one of any situation
     tags: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     @property
@@ -87,6 +95,7 @@ class Composer:
         self._rng = rng
         self._draw = draw
         self._spent: set[str] = set()
+        self._said: set[str] = set()  # words of content so far
         self._openers = 0
         rules = dict(load_rules())
         theme = rng.choice(situation.themes)
@@ -117,6 +126,7 @@ class Composer:
                 lines = self._boundary()
             case _:
                 lines = self._grow(self._place_tags(), self._draw_length())
+        _put_in_order(lines)
         if brief.emphasis and brief.edge_case is not EdgeCase.VERY_SHORT:
             self._stress(lines)
         if brief.ellipsis and brief.tags:
@@ -158,22 +168,33 @@ class Composer:
 
     def _sentence(self, mood: str) -> _Line:
         """A sentence of a mood that this text does not hold yet; from the situation or for any situation."""
-        own = [line for line in self._situation.sentences.get(mood, ()) if line not in self._spent]
+        own = self._own(mood)
+        if not own and self._rng.random() < _NEUTRAL_INSTEAD_SHARE and self._own("neutral"):
+            mood = "neutral"
+            own = self._own(mood)
         shared = [line for line in self.language.rules[mood] if line not in self._spent]
-        drawn: list[tuple[int, str, str]] = []
+        own_share = max(_LEAST_OWN_SHARE, _OWN_SHARE - 0.02 * self._draw)
+        drawn: list[tuple[bool, int, str, str]] = []
         # Many tags need many sentences: the shortest of several keeps the whole speakable.
         wanted = 1 + max(0, len(self._brief.tags) - 3) // 2 + self._draw // 10
         for _ in range(20):
-            pool = own if own and self._rng.random() < 0.62 else shared
+            pool = own if own and self._rng.random() < own_share else shared
             template = self._rng.choice(pool)
             text = self.language.sentence(template)
             if _is_sensible(text, self._cast) and not _echoes(text, template):
-                drawn.append((len(text.split()), text, template))
-            if len(drawn) == wanted:
+                takes_up = bool(self._said & _content(text))
+                drawn.append((not takes_up, len(text.split()) if wanted > 1 else 0, text, template))
+            if len(drawn) == wanted + _MORE_DRAWN:
                 break
-        _, text, template = min(drawn, default=(0, text, template))
+        *_, text, template = min(drawn, key=lambda draw: draw[:2], default=(False, 0, text, template))
         self._spent.add(template)
-        return _Line(self._spoken(text, mood).split(), mood)
+        self._said |= _content(text)
+        lines = self._situation.sentences.get(mood, ())
+        place = lines.index(template) if template in lines else None
+        return _Line(self._spoken(text, mood).split(), mood, place)
+
+    def _own(self, mood: str) -> list[str]:
+        return [line for line in self._situation.sentences.get(mood, ()) if line not in self._spent]
 
     def _spoken(self, text: str, mood: str) -> str:
         """The sentence with what people put around it: openers, tails, false starts."""
@@ -241,11 +262,12 @@ class Composer:
             places = {gap: weight for gap, weight in places.items() if gap == 0 or size - gap >= 3}
         else:
             inside = [gap for gap in range(1, size) if gap not in inner]
+            weights = USES[tag].places
             places = {
-                0: USES[tag].at_start,
-                size: USES[tag].at_end,
-                **{gap: 1.6 / len(inner) for gap in inner},
-                **{gap: 0.4 / len(inside) for gap in inside},
+                0: weights.start,
+                size: weights.end,
+                **{gap: weights.boundary / len(inner) for gap in inner},
+                **{gap: weights.inside / len(inside) for gap in inside},
             }
             if _is_silence(tag) and is_first:
                 places[0] = 0.0
@@ -346,13 +368,22 @@ class Composer:
             last.words[-1] = last.words[-1][:-1] + "..."
         else:
             line = self._rng.choice(tagged)
-            if line.words[0].isalpha() and len(line.words) > 2:
+            if line.words[0].lower() in word_list("hesitated at") and len(line.words) > 2:
                 first = line.words[0]
                 repeats = first == "I" or any(map(_is_disfluent, line.names()))
                 line.words[0] = f"{first}... {first}" if repeats else f"{first}..."
 
 
 _QUESTION_TAILS = frozenset(("Right", "Don't you think", "Okay", "Yes", "Understand"))
+
+
+def _put_in_order(lines: list[_Line]) -> None:
+    """Give the untagged sentences of the situation the order in which it tells them; all others keep their places."""
+    places = [index for index, line in enumerate(lines) if line.place is not None and not line.names()]
+    neutral = [index for index in places if lines[index].mood == "neutral"]
+    told = sorted((lines[index] for index in neutral), key=lambda line: line.place or 0)
+    for index, line in zip(neutral, told, strict=True):
+        lines[index] = line
 
 
 def _join(lines: Sequence[_Line]) -> str:
@@ -375,6 +406,12 @@ def _is_sensible(text: str, cast: Sequence[str]) -> bool:
         return False
     words = [word.lower() for word in re.findall(r"[\w']+", text)]
     return not any(a == b and len(a) > 3 for a, b in pairwise(words))
+
+
+def _content(text: str) -> set[str]:
+    """The words of a text that say what it is about."""
+    words = {word.lower() for word in re.findall(r"[A-Za-z']+", text) if len(word) > 3}
+    return words - word_list("stressed never") - word_list("stressed often")
 
 
 def _echoes(text: str, template: str) -> bool:
