@@ -158,6 +158,15 @@ def test_a_full_queue_says_when_to_come_again(engine: RecordingEngine) -> None:
     scheduler.close()
 
 
+def test_an_utterance_of_a_live_stream_is_taken_though_the_queue_is_full(engine: RecordingEngine) -> None:
+    scheduler = WindowScheduler(engine, max_requests=1)
+    with scheduler.admit(), scheduler.admit(is_live=True):
+        assert scheduler.admitted == 2
+    scheduler.close()
+    with pytest.raises(QueueFullError), scheduler.admit(is_live=True):
+        pass
+
+
 def test_a_window_that_breaks_the_engine_fails_its_own_request_only(engine: RecordingEngine) -> None:
     scheduler = WindowScheduler(engine)
     requests = Requests(scheduler)

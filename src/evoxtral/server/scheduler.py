@@ -92,16 +92,20 @@ class WindowScheduler:
             return sum(len(ticket.jobs) for ticket in self._tickets)
 
     @contextmanager
-    def admit(self) -> Iterator[Ticket]:
+    def admit(self, *, is_live: bool = False) -> Iterator[Ticket]:
         """A place for one request for as long as the block runs.
 
+        Args:
+            is_live: an utterance of a live stream, which must not be lost and whose number other limits bound: it is
+                taken though all places are taken.
+
         Raises:
-            QueueFullError: all places are taken.
+            QueueFullError: all places are taken, or the scheduler is closed.
         """
         started_s = time.monotonic()
         ticket = Ticket()
         with self._changed:
-            if self._closed or self._admitted >= self._max_requests:
+            if self._closed or (self._admitted >= self._max_requests and not is_live):
                 raise QueueFullError(max(1, round(self._mean_request_s)))
             self._admitted += 1
         try:

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from evoxtral.errors import EvoxtralError
 from evoxtral.inference import transcribe
 from evoxtral.inference.engines.protocol import TranscriptionEngine
 from evoxtral.inference.options import TranscribeOptions
@@ -156,11 +157,14 @@ class Transcriber:
         """Transcribe mono 16 kHz samples in the calling thread, sharing batches with all requests.
 
         Raises:
-            ModelError: the engine cannot; CancelledError: the server stops; QueueFullError: it is busy.
+            EvoxtralError: the engine cannot, or the server stops.
         """
-        with self.scheduler.admit() as ticket:
-            engine = self.scheduler.engine_for(ticket)
-            heard = transcribe(samples, name="live", engine=engine, language=language, times=times)
+        try:
+            with self.scheduler.admit(is_live=True) as ticket:
+                engine = self.scheduler.engine_for(ticket)
+                heard = transcribe(samples, name="live", engine=engine, language=language, times=times)
+        except (CancelledError, QueueFullError):
+            raise EvoxtralError("the server stops", "connect again") from None
         AUDIO_SECONDS.inc(heard.duration_s if times else 0)
         return heard
 
