@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from evoxtral.audio import SAMPLE_RATE_HZ
+from evoxtral.audio import SAMPLE_RATE_HZ, resample
 from evoxtral.inference.chunking import LONG_SILENCE_S, MARGIN_S, Window, cut_windows
-from evoxtral.inference.vad import FRAME_SAMPLES, SpeechDetector
+from evoxtral.inference.vad import FRAME_SAMPLES, ONSET_PROBABILITY, SpeechDetector
+from evoxtral.tts import speak
 
 
 def in_blocks(samples: NDArray[np.float32], block_s: float = 3.3) -> Iterator[NDArray[np.float32]]:
@@ -53,6 +54,15 @@ def test_the_detector_agrees_with_faster_whispers(recording) -> None:
     theirs = np.asarray(get_vad_model()(samples.copy())).reshape(-1)
     # Theirs blanks the end of the last frame.
     np.testing.assert_allclose(SpeechDetector().feed(samples)[:-1], theirs[:-1], atol=1e-4)
+
+
+@pytest.mark.parametrize(("duration_s", "windows"), [(0.06, 0), (0.2, 1)])
+def test_a_blip_of_60_ms_is_no_speech_although_the_detector_hears_one(duration_s: float, windows: int) -> None:
+    spoken = speak("Ah, I was far along the path.", voice="espeak/amber")
+    vowel = resample(spoken.samples, spoken.sample_rate_hz, SAMPLE_RATE_HZ)[2000:]
+    samples = np.concatenate([silence(1), 1.5 * vowel[: int(duration_s * SAMPLE_RATE_HZ)], silence(1)])
+    assert (SpeechDetector().feed(samples) > ONSET_PROBABILITY).sum() >= 2
+    assert len(list(cut_windows([samples]))) == windows
 
 
 def test_a_short_recording_is_one_window_with_all_its_samples(recording) -> None:
