@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from evoxtral.corpus.briefs import Brief, EdgeCase, plan
-from evoxtral.corpus.writers.answers import find_fault
+from evoxtral.corpus.writers.acceptance import find_fault
 from evoxtral.corpus.writers.llm import WritingReport, write_scripts
 from evoxtral.data.corpus_config import ScriptsConfig
 from evoxtral.data.records import Domain, Script, SliceType

@@ -70,7 +70,7 @@ def command() -> None:
 @click.option("--concurrency", type=click.IntRange(1), help="Requests in flight at once.")
 def scripts(folder: Path, **options: Any) -> None:
     """Write the scripts that are missing."""
-    from evoxtral.corpus.writing import write_missing
+    from evoxtral.corpus.missing_scripts import write_missing
 
     corpus, config = _open(folder, create=True, scripts=options)
     _remember(corpus, config, create=True)

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from evoxtral.corpus.writers.answers import Answer
+from evoxtral.corpus.writers.acceptance import Answer
 from evoxtral.data.corpus_config import ScriptsConfig
 from evoxtral.errors import CorpusError
 from evoxtral.retries import RetryPolicy, is_transient

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from evoxtral.corpus.briefs import Brief, plan
 from evoxtral.corpus.composition import MAX_ROUGE_L
 from evoxtral.corpus.similarity import SimilarityIndex
-from evoxtral.corpus.writers.answers import Fault, find_fault, read_answer
+from evoxtral.corpus.writers.acceptance import Fault, find_fault, read_answer
 from evoxtral.corpus.writers.chat_endpoints import Endpoint, ask, endpoint_for
 from evoxtral.corpus.writers.prompt import describe, system_prompt
 from evoxtral.data.corpus_config import ScriptsConfig
