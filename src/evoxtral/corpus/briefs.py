@@ -8,7 +8,7 @@ Knows nothing of texts beyond the tags that existing scripts hold.
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from evoxtral.corpus.composition import (
@@ -101,6 +101,13 @@ def plan(count: int, *, seed: int = 0, existing: Sequence[Script] = ()) -> list[
     ]
     rng.shuffle(briefs)
     return briefs
+
+
+def redeal(brief: Brief, rng: random.Random) -> Brief:
+    """Another brief for the same place in a corpus: same slice and edge case, another domain, other tags."""
+    domain = rng.choice([domain for domain in Domain if domain is not brief.domain])
+    (tags,) = _deal(rng, [(len(brief.tags), brief.edge_case)], ())
+    return replace(brief, domain=domain, tags=tags)
 
 
 def clash(tag: str, other: str) -> bool:

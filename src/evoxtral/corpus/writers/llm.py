@@ -1,9 +1,9 @@
 """The writer that asks a language model: any OpenAI-compatible endpoint, or Anthropic.
 
 Every script is written to a brief (`evoxtral.corpus.briefs`). The model gets a few briefs at a time and answers in a
-JSON schema. What it gets wrong is asked again with the reason, a limited number of times; what is given up is
-reported, never dropped in silence. Texts are kept with their tags under canonical names; everything else about them is
-derived by `evoxtral.tags`.
+JSON schema. What it gets wrong is asked again with the reason, a limited number of times; then another brief takes its
+place, once; what is given up is reported, never dropped in silence. Texts are kept with their tags under canonical
+names; everything else about them is derived by `evoxtral.tags`.
 
 Knows the budget of a run and what became of each brief; knows nothing of how scripts are stored or spoken.
 """
@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from evoxtral.corpus.briefs import Brief, plan
+from evoxtral.corpus.briefs import Brief, plan, redeal
 from evoxtral.corpus.composition import MAX_ROUGE_L
 from evoxtral.corpus.similarity import SimilarityIndex
 from evoxtral.corpus.writers.acceptance import Fault, find_fault, read_answer
@@ -53,7 +53,8 @@ class WritingReport:
         wanted: scripts that were missing at the start.
         written: scripts accepted.
         rejections: answers refused, by kind of fault.
-        given_up: briefs that were asked for the full number of times.
+        redealt: briefs that were asked for the full number of times and replaced by others.
+        given_up: others that came to no more.
         requests: answers that came.
         tokens: what they used in both directions.
         stopped: why the run ended before every brief was met or given up, or None.
@@ -62,6 +63,7 @@ class WritingReport:
     wanted: int
     written: int = 0
     rejections: Counter[str] = field(default_factory=Counter)
+    redealt: int = 0
     given_up: list[GivenUp] = field(default_factory=list)
     requests: int = 0
     tokens: int = 0
@@ -77,6 +79,7 @@ class _Task:
     """A brief on its way to a script."""
 
     brief: Brief
+    is_redealt: bool = False
     asks: int = 0
     last_text: str | None = None
     fault: Fault | None = None
@@ -202,6 +205,9 @@ class _Run:
             self.report.rejections[task.fault.kind] += 1
             if task.asks < _MAX_ASKS:
                 self._waiting.append(task)
+            elif not task.is_redealt:
+                self.report.redealt += 1
+                self._waiting.append(_Task(redeal(task.brief, self._rng), is_redealt=True))
             else:
                 self.report.given_up.append(GivenUp(task.brief, task.fault.reason))
 
