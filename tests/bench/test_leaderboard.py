@@ -60,7 +60,7 @@ def test_the_page_shows_all_and_names_write_no_html(folders, tmp_path):
         assert address not in page.replace("http://www.w3.org/2000/svg", "")
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", "nonsense", '{"tags": {"f1": 1}}'])
+@pytest.mark.parametrize("content", ["[]", "{}", "nonsense", '{"tags": {"f1": 1}}', '{"tags": {"f1": {"value": "x"}}}'])
 def test_what_holds_no_scores_is_named(content, tmp_path):
     path = tmp_path / "x.json"
     path.write_text(content)

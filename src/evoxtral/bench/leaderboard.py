@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 import evoxtral
 from evoxtral.bench import plots
 from evoxtral.bench.bootstrap import Estimate
@@ -21,6 +23,7 @@ from evoxtral.bench.summary import BASELINE_LABELS
 from evoxtral.data.files import write_atomically
 from evoxtral.errors import ScoreError
 
+_ESTIMATE = TypeAdapter(Estimate)
 _RANKED_BY = "tags.f1"
 # What fits beside a plot; the table has the whole name.
 _LABEL_CHARACTERS = 20
@@ -134,10 +137,10 @@ def _estimate(scores: Mapping[str, Any], name: str) -> Estimate | None:
     place: Any = scores
     for part in name.split("."):
         place = place.get(part) if isinstance(place, dict) else None
-    if not isinstance(place, dict) or "value" not in place:
+    try:
+        return _ESTIMATE.validate_python(place)
+    except ValidationError:
         return None
-    ci = place.get("ci")
-    return Estimate(place["value"], tuple(ci) if ci else None)
 
 
 def _placed(board: Board) -> list[tuple[int | None, Entry]]:

@@ -15,7 +15,7 @@ from evoxtral.bench.testset import TestSet, load_testset
 from evoxtral.data.files import write_atomically
 from evoxtral.data.records import Reference
 from evoxtral.errors import ScoreError
-from evoxtral.tags.dialects import read
+from evoxtral.tags.dialects import Note, read
 
 _SOURCE = "source.json"
 _ORIGINAL = "original.jsonl"
@@ -43,7 +43,7 @@ class DatasetSource:
     dialect: str = "elevenlabs"
 
 
-def export_dataset(source: DatasetSource, folder: Path) -> tuple[TestSet, list[str]]:
+def export_dataset(source: DatasetSource, folder: Path) -> tuple[TestSet, list[Note]]:
     """Write a dataset as a benchmark set; what an earlier call wrote of the same source is used again.
 
     A clip's id is the name of its audio file where the dataset has different names for all, else its number.
@@ -70,7 +70,9 @@ def export_dataset(source: DatasetSource, folder: Path) -> tuple[TestSet, list[s
     rows = rows.cast_column(audio_column, datasets.Audio(decode=False))
     known.unlink(missing_ok=True)
     (folder / "audio").mkdir(parents=True, exist_ok=True)
-    references, originals, notes = [], [], []
+    references: list[Reference] = []
+    originals: list[str] = []
+    notes: list[Note] = []
     ids = _ids([Path(path).stem if path else "" for path in (one[audio_column]["path"] for one in rows)])
     for number, (id, row) in enumerate(zip(ids, rows, strict=True)):
         content = _content(row[audio_column])
@@ -78,7 +80,7 @@ def export_dataset(source: DatasetSource, folder: Path) -> tuple[TestSet, list[s
         (folder / audio).write_bytes(content)
         text = str(row[text_column] or "")
         said = read(text, source.dialect)
-        notes += [f"{id}: {note}" for note in said.notes]
+        notes += said.notes
         references.append(Reference(id=id, text=said.text, audio=audio, duration_s=_duration_s(folder / audio)))
         originals.append(json.dumps({"id": id, "text": text}, ensure_ascii=False) + "\n")
     if not references:

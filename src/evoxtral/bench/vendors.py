@@ -14,7 +14,7 @@ from typing import Any
 from evoxtral.data.json_lines import read_objects
 from evoxtral.data.records import Prediction
 from evoxtral.errors import ScoreError
-from evoxtral.tags.dialects import read
+from evoxtral.tags.dialects import Note, read
 
 _EXPECTED = 'JSON as the service answers, or JSON lines {"id", "response"}'
 
@@ -36,7 +36,7 @@ class Vendor:
 
 def read_responses(
     paths: Sequence[Path], vendor: str, *, name: str | None = None, dialect: str | None = None
-) -> tuple[list[Prediction], list[str]]:
+) -> tuple[list[Prediction], list[Note]]:
     """Predictions from a service's answers, and a note for each tag that did not come through as it was.
 
     Args:
@@ -50,7 +50,7 @@ def read_responses(
     """
     row = VENDORS[vendor]
     predictions: dict[str, Prediction] = {}
-    notes = []
+    notes: list[Note] = []
     for path, id, response in _responses(paths):
         try:
             text = row.text(response)
@@ -59,7 +59,7 @@ def read_responses(
         if id in predictions:
             raise ScoreError(f"{path}: id {id!r} occurs twice", "give each clip one answer")
         found = read(text, dialect or row.dialect)
-        notes += [f"{id}: {note}" for note in found.notes]
+        notes += found.notes
         predictions[id] = Prediction(id=id, text=" ".join(found.text.split()), model=name or row.title, engine=vendor)
     if not predictions:
         raise ScoreError("there are no answers to read", "name files of JSON, or a folder that holds some")

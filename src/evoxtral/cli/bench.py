@@ -43,8 +43,6 @@ _format = click.option(
 _resamples = click.option("--resamples", default=1000, show_default=True, help="Bootstrap resamples of scripts.")
 _seed = click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
 _PATH = click.Path(exists=True, path_type=Path)
-_DIALECT = click.Choice(sorted(DIALECTS))
-_SHOWN_NOTES = 3
 _wandb = click.option("--wandb", "project", metavar="PROJECT", help="Also log to this Weights & Biases project.")
 
 
@@ -113,6 +111,8 @@ def run(
 
     if store.offline and (project or (round_trip and SPEECH_ENGINES[engine].needs_network)):
         raise click.UsageError("--offline goes with neither --wandb nor an --engine that needs the network")
+    if store.offline and dataset is not None and not Path(dataset.name).exists():
+        raise click.UsageError(f"--offline: {dataset.name} is not on this machine")
     folder = output_dir or Path(f"bench-{Path(model).name}")
     testset = _load(test_set) if dataset is None else _export(dataset, folder / "testset")
     with progress_bar("Transcribing") as tell:
@@ -254,7 +254,11 @@ def report(
 @click.argument("responses", nargs=-1, type=_PATH, required=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Predictions.")
 @click.option("--name", help="Of the model, for reports.  [default: the service's]")
-@click.option("--dialect", type=_DIALECT, help="Of the tags, if the service was asked for another than its own.")
+@click.option(
+    "--dialect",
+    type=click.Choice(list(DIALECTS)),
+    help="How its tags are written, if it was asked for another way than its own.",
+)
 def import_responses(
     vendor: str, responses: tuple[Path, ...], output: Path, name: str | None, dialect: str | None
 ) -> None:
@@ -270,7 +274,7 @@ def import_responses(
         raise click.BadParameter(f"{vendor!r} is none of {', '.join(VENDORS)}", param_hint="SERVICE")
     predictions, notes = read_responses(responses, vendor, name=name, dialect=dialect)
     write_atomically(output, "".join(line.model_dump_json(exclude_none=True) + "\n" for line in predictions).encode())
-    _tell(notes)
+    print_notes(notes)
     click.echo(f"{output}: {len(predictions)} predictions", err=True)
 
 
@@ -323,7 +327,7 @@ def _export(source: "DatasetSource", folder: Path) -> "TestSet":
     from evoxtral.bench.public_sets import export_dataset
 
     testset, notes = export_dataset(source, folder)
-    _tell(notes)
+    print_notes(notes)
     return testset
 
 
@@ -336,18 +340,10 @@ def _in_dialect(records: "Sequence[Record]", dialect: str, wanted: str = "eleven
     for record in records:
         ours: DialectText = read(record.text, dialect)
         theirs: DialectText = write(ours.text, wanted)
-        notes += (*ours.notes, *theirs.notes)
+        notes += [*ours.notes, *theirs.notes]
         converted.append(record.model_copy(update={"text": theirs.text}))
     print_notes(notes)
     return converted
-
-
-def _tell(notes: Sequence[str]) -> None:
-    """Say how many tags did not come through as they were, and which were the first."""
-    for note in notes[:_SHOWN_NOTES]:
-        click.echo(f"note: {note}", err=True)
-    if len(notes) > _SHOWN_NOTES:
-        click.echo(f"note: {len(notes) - _SHOWN_NOTES} more tags did not come through as they were", err=True)
 
 
 def _show_wesr(references: "Sequence[Reference]", texts: dict[str, str], kind: str, options: dict[str, Any]) -> None:
