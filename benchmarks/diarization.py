@@ -1,7 +1,7 @@
 """Diarization error of the embedded diarizer on mixtures of known voices, and how well it counts the speakers.
 
     pip install pyannote.metrics
-    python benchmarks/diarization.py [--output benchmarks/results/diarization.json] [SET.jsonl ...]
+    python benchmarks/diarization.py [--repeat 1] [--output benchmarks/results/diarization.json] [SET.jsonl ...]
 
 Each SET.jsonl is a manifest of recordings with their speakers and its tar beside it; the local voices are always
 measured. Four kinds of mixture, from one to eight speakers each: long turns (1.5 to 8 s), short ones (0.8 to 3 s),
