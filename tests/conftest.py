@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import settings
 from numpy.typing import NDArray
 
 from evoxtral.inference.engines.protocol import AlignedToken, Hypothesis
@@ -18,6 +19,9 @@ from evoxtral.tts import speak
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Triton reads this when it is first imported, which some test of another file may do.
 os.environ["TRITON_INTERPRET"] = "1"
+# How long an example takes says how busy the machine is.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
