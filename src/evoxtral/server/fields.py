@@ -97,6 +97,16 @@ class Fields:
         for name in names:
             self._taken |= {name, f"{name}[]"}
 
+    def refuse(self, *names: str) -> None:
+        """Fields that ask for what this server does not do; nothing, null and false are fine.
+
+        Raises:
+            Problem: naming the first that does.
+        """
+        for name in names:
+            if any(value.strip().lower() not in ("", "null", *_FALSE) for value in self.texts(name)):
+                raise _invalid(f"{name}: this server does not do that", "leave it out")
+
     def nothing_else(self) -> None:
         """Refuse fields that nobody took.
 

@@ -7,13 +7,13 @@ import hashlib
 import io
 import json
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 import numpy as np
 from anyio import CapacityLimiter, to_thread
 
-from evoxtral.audio import write_audio
+from evoxtral.audio import resample, write_audio
 from evoxtral.errors import VoiceError
 from evoxtral.server.metrics import SPOKEN_SECONDS
 from evoxtral.server.problems import Problem
@@ -53,9 +53,19 @@ class Speaker:
         return list(await to_thread.run_sync(lambda: self._engine(engine).voices(), limiter=self._turn))
 
     async def speak(
-        self, text: str, *, engine: str = "local", voice: str | None = None, seed: int = 0, audio_format: str = "wav"
+        self,
+        text: str,
+        *,
+        engine: str = "local",
+        voice: str | None = None,
+        seed: int = 0,
+        audio_format: str = "wav",
+        sample_rate_hz: int | None = None,
     ) -> SpokenFile:
         """Speak tagged text.
+
+        Args:
+            sample_rate_hz: of the file; None for the engine's own.
 
         Raises:
             Problem: the text is empty or too long, the voice is unknown, or too many wait.
@@ -69,7 +79,7 @@ class Speaker:
                 f"The text has {len(text):,} characters, and this server takes {self._max_characters:,} at once.",
                 "send it in parts, or raise the limit: EVOXTRAL_SERVER_MAX_TEXT_CHARACTERS",
             )
-        asked = json.dumps([text, engine, voice, seed, audio_format])
+        asked = json.dumps([text, engine, voice, seed, audio_format, sample_rate_hz])
         key = hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest()
         if (known := self._cache.get(key)) is not None:
             self._cache.move_to_end(key)
@@ -82,7 +92,9 @@ class Speaker:
         try:
             # The thread goes on when its client leaves; a text takes seconds.
             spoken = await to_thread.run_sync(
-                lambda: self._speak(text, engine, voice, seed, audio_format), limiter=self._turn, abandon_on_cancel=True
+                lambda: self._speak(text, engine, voice, seed, audio_format, sample_rate_hz),
+                limiter=self._turn,
+                abandon_on_cancel=True,
             )
         except VoiceError as error:
             raise Problem(HTTPStatus.BAD_REQUEST, error.message, error.hint) from error
@@ -91,8 +103,13 @@ class Speaker:
         self._remember(key, spoken)
         return spoken
 
-    def _speak(self, text: str, engine: str, voice: str | None, seed: int, audio_format: str) -> SpokenFile:
+    def _speak(
+        self, text: str, engine: str, voice: str | None, seed: int, audio_format: str, sample_rate_hz: int | None
+    ) -> SpokenFile:
         speech = self._engine(engine).speak(text, voice=voice, seed=seed)
+        if sample_rate_hz is not None:
+            samples = resample(speech.samples, speech.sample_rate_hz, sample_rate_hz)
+            speech = replace(speech, samples=samples, sample_rate_hz=sample_rate_hz)
         SPOKEN_SECONDS.labels(speech.engine).inc(speech.duration_s)
         content = encode(speech, audio_format)
         return SpokenFile(content, FORMATS[audio_format], speech.engine, speech.voice, speech.duration_s)
