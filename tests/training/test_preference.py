@@ -92,8 +92,10 @@ def test_training_prefers_the_chosen_texts(tiny_whisper: Path, tmp_path: Path, m
 
 def train_from_the_same(free: Recipe, other: Recipe) -> list[list[Pair]]:
     """Both recipes' preference stages, from the supervised adapter of the first, and the pairs of each."""
-    run_recipe(free, until="sft")
-    shutil.copytree(free.output, other.output)
+    for recipe in (free, other):
+        run_recipe(recipe, until="sft")
+    shutil.rmtree(other.output / "adapter")
+    shutil.copytree(free.output / "adapter", other.output / "adapter")
     for recipe in (free, other):
         run_recipe(recipe, until="preference", resume=True, reward=length_reward)
     return [read_pairs(recipe) for recipe in (free, other)]

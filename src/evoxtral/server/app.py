@@ -18,17 +18,7 @@ from evoxtral.inference import load_engine
 from evoxtral.inference.engines.protocol import TranscriptionEngine
 from evoxtral.server.middleware import ApiKeys, BodyLimit, Envelope, KnownHosts
 from evoxtral.server.problems import install_problem_handlers
-from evoxtral.server.routers import (
-    deepgram,
-    elevenlabs,
-    health,
-    openai,
-    openai_realtime,
-    speak,
-    stream,
-    studio,
-    transcribe,
-)
+from evoxtral.server.routers import ROUTERS, studio
 from evoxtral.server.settings import Settings
 from evoxtral.server.speaking import Speaker
 from evoxtral.server.transcribing import Transcriber
@@ -72,8 +62,8 @@ def create_app(settings: Settings | None = None, *, engine: TranscriptionEngine 
     app.add_middleware(KnownHosts, settings.allowed_hosts)
     app.add_middleware(Envelope)
     install_problem_handlers(app)
-    for routes in (health, transcribe, stream, speak, openai, openai_realtime, deepgram, elevenlabs):
-        app.include_router(routes.router)
+    for router in ROUTERS:
+        app.include_router(router)
     studio.mount(app, settings.studio)  # last: it answers every path that is left
     return app
 

@@ -82,7 +82,7 @@ class Provenance:
         return {
             name: stage
             for name, stage in written.items()
-            if stage["recipe_sha256"] == recipe_digest(self._recipe, name)
+            if stage.get("recipe_sha256") == recipe_digest(self._recipe, name)
         }
 
 
