@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_models import save_tiny_voxtral, trainee_of
 from transformers import VoxtralConfig, VoxtralForConditionalGeneration
 from transformers.models.whisper.modeling_whisper import sinusoids
 
@@ -17,6 +16,7 @@ from evoxtral.hub.export_vllm import export_adapter, export_merged
 from evoxtral.hub.mistral_layout import mistral_name
 from evoxtral.training.adapters import add_adapter, load_adapter, save_adapter
 from evoxtral.training.recipe import Lora
+from tiny_models import save_tiny_voxtral, trainee_of
 
 # Worked by hand for a model of one layer each, from the published weights' names: Mistral's, then transformers'.
 ENCODER = "mm_whisper_embeddings.whisper_encoder"

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from recording_hub import RecordingHub, record_hub
 
 from evoxtral.errors import HubError
 from evoxtral.hub.publishing import plan_upload, upload
+from recording_hub import RecordingHub, record_hub
 
 CARD = "---\nlanguage: en\n---\n# A thing\n"
 
