@@ -225,10 +225,10 @@ def test_a_card_is_written_again_from_the_files_of_its_run(tmp_path: Path) -> No
     away = tmp_path / "elsewhere" / "for-vllm"
     away.mkdir(parents=True)
     (away / "params.json").write_text("{}")
-    with pytest.raises(HubError, match="has no provenance.json"):
+    with pytest.raises(HubError, match=r"has no provenance\.json"):
         write_model_card(away)
     assert ModelCard.load(write_model_card(away, run=tmp_path)).data.library_name == "vllm"
-    with pytest.raises(HubError, match="has no scores.json"):
+    with pytest.raises(HubError, match=r"has no scores\.json"):
         write_model_card(away, run=tmp_path, bench=tmp_path / "merged")
     with pytest.raises(HubError, match="holds no weights"):
         write_model_card(tmp_path / "bench")
