@@ -1,6 +1,7 @@
 """The model card: what the hub reads of it, and that it says nothing that was not recorded."""
 
 import copy
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
-from evoxtral.hub.model_card import BenchOutput, model_card
+from evoxtral.errors import HubError
+from evoxtral.hub.model_card import BenchOutput, model_card, write_model_card
 
 RECORD: dict[str, Any] = {
     "seed": 7,
@@ -127,10 +129,12 @@ def test_each_form_says_how_it_is_used(form: Any, library: str, model: str) -> N
     card = model_card(RECORD, BENCH, form=form, name="runs/x")
     assert card.data.library_name == library
     assert f"    evoxtral transcribe recording.wav --model {model}\n" in str(card)
-    code = re.search(r"```python\n(.*?)```", str(card), re.DOTALL)
-    assert code is not None
-    compile(code.group(1), "usage", "exec")
-    assert f'model="{model}"' in code.group(1)
+    examples = re.findall(r"```python\n(.*?)```", str(card), re.DOTALL)
+    for code in examples:
+        compile(code, "usage", "exec")
+    assert f'model="{model}"' in examples[0]
+    assert len(examples) == (1 if form == "export" else 2)
+    assert ("from peft import PeftModel" in str(card)) == (form == "adapter")
     assert ("not measured by itself" in str(card)) == (form == "export")
 
 
@@ -182,3 +186,49 @@ def test_a_preference_stage_is_told_and_its_scores_are_the_last() -> None:
     assert "without intervals: wer 0.040." in text
     record["stages"]["preference"] = {"metrics": {"steps": 0, "skipped": "tag F1 0.700 is not below 0.6"}}
     assert "not run: tag F1 0.700 is not below 0.6" in str(model_card(record, None, form="merged", name="x"))
+
+
+def voxtral_record() -> dict[str, Any]:
+    record = copy.deepcopy(RECORD)
+    record["recipe"] |= {
+        "family": "voxtral",
+        "base": "mistralai/Voxtral-Mini-3B-2507",
+        "bench": {"testset": "sets/mine"},
+    }
+    return record
+
+
+@pytest.mark.parametrize("form", ["adapter", "merged", "vllm"])
+def test_a_voxtral_is_used_by_vllm_too(form: Any) -> None:
+    text = str(model_card(voxtral_record(), None, form=form, name="me/parrot"))
+    served = "me/parrot" if form == "vllm" else "for-vllm"
+    assert ("evoxtral hub export me/parrot --format vllm" in text) == (form != "vllm")
+    assert f"vllm serve {served} --tokenizer-mode mistral --config-format mistral --load-format mistral" in text
+    assert ("apply_transcription_request" in text) == (form != "vllm")
+
+
+def test_a_card_is_written_again_from_the_files_of_its_run(tmp_path: Path) -> None:
+    for folder, file in (("adapter", "adapter_config.json"), ("merged", "config.json"), ("bench", "x")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / file).write_text("{}")
+    (tmp_path / "provenance.json").write_text(json.dumps(voxtral_record()))
+    (tmp_path / "bench" / "scores.json").write_text(json.dumps(SCORES))
+    (tmp_path / "bench" / "summary.md").write_text(SUMMARY)
+    path = write_model_card(tmp_path / "adapter", name="me/parrot")
+    card = ModelCard.load(path)
+    assert card.data.library_name == "peft"
+    assert {result.metric_value for result in card.data.eval_results} == {0.0384, 0.7489}
+    assert {result.dataset_name for result in card.data.eval_results} == {"Evoxtral-Bench, mine"}
+    assert SUMMARY.strip() in str(card)
+    assert "--model mistralai/Voxtral-Mini-3B-2507+me/parrot" in str(card)
+    # An export that lies elsewhere is told where its run is.
+    away = tmp_path / "elsewhere" / "for-vllm"
+    away.mkdir(parents=True)
+    (away / "params.json").write_text("{}")
+    with pytest.raises(HubError, match=r"has no provenance\.json"):
+        write_model_card(away)
+    assert ModelCard.load(write_model_card(away, run=tmp_path)).data.library_name == "vllm"
+    with pytest.raises(HubError, match=r"has no scores\.json"):
+        write_model_card(away, run=tmp_path, bench=tmp_path / "merged")
+    with pytest.raises(HubError, match="holds no weights"):
+        write_model_card(tmp_path / "bench")

@@ -79,7 +79,7 @@ def push(folder: Path, repository: str, public: bool, yes: bool, dry_run: bool) 
 @click.option(
     "--run",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Output folder of the training run.  [default: near]",
+    help="Output folder of the run.  [default: near]",
 )
 @click.option(
     "--bench", type=click.Path(file_okay=False, path_type=Path), help="Report of the bench.  [default: the run's]"

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +48,7 @@ def command(recipe: Path, dry_run: bool, resume: bool, until: str | None, change
         until=until,
         reward=_reward,
         measure=_measure,
-        write_card=partial(_write_card, settings),
+        write_card=_write_card,
         report=lambda line: click.echo(line, err=True),
     )
     click.echo(settings.output)
@@ -73,13 +72,10 @@ def _measure(recipe: "Recipe", adapter: Path, folder: Path) -> dict[str, float]:
     return {name: figure.value for name, figure in report.figures.items() if figure.value is not None}
 
 
-def _write_card(recipe: "Recipe", record: Mapping[str, Any], form: "Form", folder: Path, measured: Path | None) -> None:
+def _write_card(record: Mapping[str, Any], form: "Form", folder: Path, measured: Path | None) -> None:
     from evoxtral.hub.model_card import BenchOutput, model_card
 
-    bench = None
-    if measured is not None:
-        own = None if recipe.bench is None else recipe.bench.testset
-        bench = BenchOutput.read(measured, "the set in the package" if own is None else own.name)
+    bench = None if measured is None else BenchOutput.read(measured, record)
     model_card(record, bench, form=form, name=folder.name).save(folder / "README.md")
 
 

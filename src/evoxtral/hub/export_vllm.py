@@ -113,7 +113,8 @@ class LoraAdapter:
         if (b.shape[0], a.shape[1]) != tuple(weights.shape):
             raise ModelError(f"{self.folder}: does not fit {name} of the base", "is it this base's adapter?")
         rank = math.sqrt(self.rank) if self.config.get("use_rslora") else self.rank
-        return (weights.float() + self.config["lora_alpha"] / rank * (b @ a)).to(weights.dtype)
+        summed: Tensor = weights.float() + self.config["lora_alpha"] / rank * (b @ a)
+        return summed.to(weights.dtype)
 
 
 def export_merged(base: Path, output: Path, *, adapter: Path | None = None) -> None:

@@ -1,7 +1,7 @@
 """The model card of a run: a README.md with Hugging Face's front matter, for each folder of weights that it made.
 
 Made of the run's record and of the bench's files, and of nothing else: what was not measured is said to be not
-measured. Knows the hub's format and no network.
+measured. Knows the hub's format, where a run keeps its record and its bench, and no network.
 """
 
 import json
@@ -10,15 +10,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from evoxtral.errors import ModelError
+from evoxtral.data.files import write_atomically
+from evoxtral.errors import HubError, ModelError
 from evoxtral.markdown import escape, table
+from evoxtral.models.families.protocol import Family
 from evoxtral.models.families.registry import find_family
 from evoxtral.tags import TAG_TYPES
 
-Form = Literal["adapter", "merged", "export"]
+Form = Literal["adapter", "merged", "export", "vllm"]
 
-_LIBRARIES: Final[dict[Form, str]] = {"adapter": "peft", "merged": "transformers", "export": "ctranslate2"}
-_RELATIONS: Final[dict[Form, str]] = {"adapter": "adapter", "merged": "finetune", "export": "quantized"}
+_LIBRARIES: Final[dict[Form, str]] = {
+    "adapter": "peft",
+    "merged": "transformers",
+    "export": "ctranslate2",
+    "vllm": "vllm",
+}
+_RELATIONS: Final[dict[Form, str]] = {
+    "adapter": "adapter",
+    "merged": "finetune",
+    "export": "quantized",
+    "vllm": "finetune",
+}
+_RECORD: Final = "provenance.json"
 _TASK: Final = "automatic-speech-recognition"
 # Figures of `scores.json` in the model index: their path there, the hub's metric and its name.
 _INDEXED: Final = (
@@ -46,9 +59,70 @@ class BenchOutput:
     testset: str
 
     @classmethod
-    def read(cls, folder: Path, testset: str) -> "BenchOutput":
+    def read(cls, folder: Path, record: Mapping[str, Any]) -> "BenchOutput":
+        """The report in a folder, of the set that the recipe of a run's record names."""
+        own = (record["recipe"].get("bench") or {}).get("testset")
+        testset = "the set in the package" if own is None else Path(own).name
         scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
         return cls(scores, (folder / "summary.md").read_text(encoding="utf-8"), testset)
+
+
+def write_model_card(
+    folder: Path, *, name: str | None = None, run: Path | None = None, bench: Path | None = None
+) -> Path:
+    """Write the README.md of a folder of weights, from what its training and its bench recorded.
+
+    Args:
+        folder: an adapter, a merged model or an export.
+        name: what users call the weights, such as a hub id; None: as the folder is called.
+        run: the training's output folder; None: the folder itself or the one around it.
+        bench: the folder of the bench's report; None: the run's own, of its last adapter, if there is one.
+
+    Returns:
+        The file.
+
+    Raises:
+        HubError: the folder holds no weights; there is no record of their training, or no such report.
+        ModelError: huggingface_hub is not installed.
+    """
+    form = _form_of(folder)
+    places = [folder, folder.resolve().parent] if run is None else [run]
+    found = next((place for place in places if (place / _RECORD).is_file()), None)
+    if found is None:
+        raise HubError(f"{places[-1]}: has no {_RECORD}, from which a card is written", "name the run's folder: --run")
+    record: Mapping[str, Any] = _read_json(found / _RECORD)
+    if bench is None:
+        preferred = record["stages"].get("preference", {}).get("metrics", {}).get("steps")
+        usual = found / ("bench-preference" if preferred else "bench")
+        measured = usual if (usual / "scores.json").is_file() else None
+    else:
+        measured = bench
+        if not (bench / "scores.json").is_file():
+            raise HubError(f"{bench}: has no scores.json", "name a folder that evoxtral bench wrote its report into")
+    output = None if measured is None else BenchOutput.read(measured, record)
+    path = folder / "README.md"
+    write_atomically(path, str(model_card(record, output, form=form, name=name or folder.resolve().name)).encode())
+    return path
+
+
+def _form_of(folder: Path) -> Form:
+    forms: tuple[tuple[str, Form], ...] = (
+        ("adapter_config.json", "adapter"),
+        ("params.json", "vllm"),
+        ("model.bin", "export"),
+        ("config.json", "merged"),
+    )
+    for file, form in forms:
+        if (folder / file).is_file():
+            return form
+    raise HubError(f"{folder}: holds no weights", "name a folder such as RUN/adapter, RUN/merged or RUN/export")
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise HubError(f"{path}: is no JSON", "was it cut off?") from error
 
 
 def model_card(record: Mapping[str, Any], bench: BenchOutput | None, *, form: Form, name: str) -> Any:
@@ -86,7 +160,7 @@ def model_card(record: Mapping[str, Any], bench: BenchOutput | None, *, form: Fo
     sections = [
         f"# {escape(recipe['name'])}",
         f"`{base}`, fine-tuned to write speech with inline audio tags. {_form_line(record, form)}",
-        _usage(base, form, name),
+        _usage(find_family(recipe["family"]), base, form, name),
         _training(record),
         _data(surveys),
         _measured(record, bench, form),
@@ -129,12 +203,18 @@ def _form_line(record: Mapping[str, Any], form: Form) -> str:
         return "These are the LoRA adapter's weights, to be used with the base."
     if form == "merged":
         return "The adapter is merged: these weights need no other."
+    if form == "vllm":
+        return "The adapter is merged, and the weights are in Mistral's layout, which vLLM loads."
     return f"The adapter is merged and the weights are converted to CTranslate2, {recipe['export']['quantization']}."
 
 
-def _usage(base: str, form: Form, name: str) -> str:
-    model = f"{base}+{name}" if form == "adapter" else name
-    return f"""## Use
+def _usage(family: Family, base: str, form: Form, name: str) -> str:
+    parts = ["## Use"]
+    if form == "vllm":
+        parts.append("In Mistral's layout, for vLLM; Evoxtral's clients reach it through its server.")
+    else:
+        model = f"{base}+{name}" if form == "adapter" else name
+        parts.append(f"""Command line and Python (`pip install 'evoxtral{"" if form == "export" else "[train]"}'`):
 
     evoxtral transcribe recording.wav --model {model}
 
@@ -142,7 +222,59 @@ def _usage(base: str, form: Form, name: str) -> str:
 from evoxtral.inference import transcribe
 
 print(transcribe("recording.wav", model="{model}").text)
-```"""
+```""")
+    if form in ("adapter", "merged"):
+        parts.append(_transformers_usage(family, base, form, name))
+    if family.name == "voxtral" and form != "export":
+        parts.append(_vllm_usage(form, name))
+    return "\n\n".join(parts)
+
+
+def _transformers_usage(family: Family, base: str, form: Form, name: str) -> str:
+    """What runs the weights without Evoxtral; a recording of at most 30 s."""
+    with_peft = form == "adapter"
+    source = base if with_peft else name
+    imports = ["from peft import PeftModel"] if with_peft else []
+    load = [f'model = PeftModel.from_pretrained(model, "{name}")'] if with_peft else []
+    if family.name == "voxtral":
+        imports.append("from transformers import AutoProcessor, VoxtralForConditionalGeneration")
+        lines = [
+            f'processor = AutoProcessor.from_pretrained("{source}")',
+            f'model = VoxtralForConditionalGeneration.from_pretrained("{source}", dtype="auto")',
+            *load,
+            "inputs = processor.apply_transcription_request(",
+            f'    audio="recording.wav", model_id="{source}", language="en", return_tensors="pt"',
+            ")",
+            "inputs = inputs.to(model.device, dtype=model.dtype)",
+            "written = model.generate(**inputs, max_new_tokens=500)[:, inputs.input_ids.shape[1] :]",
+            "print(processor.batch_decode(written, skip_special_tokens=True)[0])",
+        ]
+    else:
+        imports = ["import soundfile", *imports]
+        imports.append("from transformers import AutoProcessor, WhisperForConditionalGeneration")
+        lines = [
+            f'processor = AutoProcessor.from_pretrained("{source}")',
+            f'model = WhisperForConditionalGeneration.from_pretrained("{source}")',
+            *load,
+            "# Published checkpoints forbid brackets, without which no tag can be written.",
+            "model.generation_config.suppress_tokens = None",
+            "model.generation_config.begin_suppress_tokens = None",
+            'samples, rate_hz = soundfile.read("recording.wav")  # mono, 16 kHz, at most 30 s',
+            'features = processor(samples, sampling_rate=rate_hz, return_tensors="pt").input_features',
+            "written = model.generate(input_features=features)",
+            "print(processor.batch_decode(written, skip_special_tokens=True)[0])",
+        ]
+    code = "\n".join([*imports, "", *lines])
+    return f"transformers{' and peft' if with_peft else ''}, without Evoxtral:\n\n```python\n{code}\n```"
+
+
+def _vllm_usage(form: Form, name: str) -> str:
+    made = [] if form == "vllm" else [f"    evoxtral hub export {name} --format vllm -o for-vllm"]
+    folder = name if form == "vllm" else "for-vllm"
+    flags = "--tokenizer-mode mistral --config-format mistral --load-format mistral"
+    lines = [*made, f"    vllm serve {folder} {flags}"]
+    lines.append(f"    evoxtral transcribe recording.wav --model 'http://localhost:8000/v1#{folder}'")
+    return "vLLM (in an environment of its own):\n\n" + "\n".join(lines)
 
 
 def _training(record: Mapping[str, Any]) -> str:

@@ -62,7 +62,7 @@ def plan_upload(folder: Path) -> UploadPlan:
     Raises:
         HubError: it is not fit to be published.
     """
-    from huggingface_hub.utils import filter_repo_objects
+    from huggingface_hub.utils._paths import filter_repo_objects
 
     repo_type = _repo_type(folder)
     _check_card(folder, repo_type)
@@ -71,7 +71,9 @@ def plan_upload(folder: Path) -> UploadPlan:
         _check_base(folder)
         added = _endpoint_files(folder)
     paths = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    sizes = {path: (folder / path).stat().st_size for path in filter_repo_objects(paths, ignore_patterns=_IGNORED)}
+    sizes = {
+        path: (folder / path).stat().st_size for path in filter_repo_objects(paths, ignore_patterns=list(_IGNORED))
+    }
     sizes |= {name: len(content) for name, content in added.items()}
     return UploadPlan(folder, repo_type, tuple(PlannedFile(path, sizes[path]) for path in sorted(sizes)), added)
 
@@ -151,7 +153,8 @@ def _check_card(folder: Path, repo_type: RepoType) -> None:
 
 def _check_base(folder: Path) -> None:
     """An adapter is of use to others only with the base's name on the hub."""
-    from huggingface_hub.utils import HFValidationError, validate_repo_id
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils._validators import validate_repo_id
 
     path = folder / "adapter_config.json"
     if not path.is_file():
@@ -168,7 +171,7 @@ def _check_base(folder: Path) -> None:
 
 
 def _endpoint_files(folder: Path) -> dict[str, bytes]:
-    """What Inference Endpoints need to run the folder, for formats that Evoxtral itself runs; a user's own files stay."""
+    """What Inference Endpoints need to run the folder, for formats that Evoxtral runs; a user's own files stay."""
     if (folder / "params.json").is_file():
         return {}
     extra = "" if (folder / "model.bin").is_file() else "[train]"

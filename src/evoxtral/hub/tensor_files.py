@@ -101,4 +101,4 @@ def write_tensors(
         for name in order:
             tensor = load(name).contiguous()
             assert tensor.numel() * tensor.element_size() == places[name].size, name
-            file.write(memoryview(tensor.flatten().view(torch.uint8).numpy()))
+            file.write(tensor.flatten().view(torch.uint8).numpy().data)
