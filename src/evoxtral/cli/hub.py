@@ -41,9 +41,7 @@ def export(
     """Write MODEL (a folder, a hub id or BASE+ADAPTER; adapters are merged) in another format."""
     from evoxtral.hub.exporting import export as write
 
-    written = write(
-        model, output, form, base=base, as_adapter=as_adapter, quantization=quantization, store=store
-    )
+    written = write(model, output, form, base=base, as_adapter=as_adapter, quantization=quantization, store=store)
     click.echo(written.folder)
     for line in written.use:
         click.echo(line, err=True)
@@ -79,7 +77,9 @@ def push(folder: Path, repository: str, public: bool, yes: bool, dry_run: bool) 
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--name", metavar="OWNER/NAME", help="What users will call it.  [default: the folder's name]")
 @click.option(
-    "--run", type=click.Path(file_okay=False, path_type=Path), help="Output folder of the training run.  [default: near]"
+    "--run",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Output folder of the training run.  [default: near]",
 )
 @click.option(
     "--bench", type=click.Path(file_okay=False, path_type=Path), help="Report of the bench.  [default: the run's]"

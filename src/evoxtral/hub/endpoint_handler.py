@@ -92,4 +92,3 @@ def _options(parameters: Any) -> TranscribeOptions:
         return TranscribeOptions(**parameters)
     except EvoxtralError as error:
         raise ValueError(str(error)) from error
-

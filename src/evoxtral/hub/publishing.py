@@ -182,4 +182,3 @@ def _endpoint_files(folder: Path) -> dict[str, bytes]:
 def _is_ours(path: Path, content: bytes) -> bool:
     """Whether a file is not there, or was written by an earlier upload, and may be written again."""
     return not path.exists() or path.read_bytes().partition(b"\n")[0] == content.partition(b"\n")[0]
-
