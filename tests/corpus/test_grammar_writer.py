@@ -11,7 +11,7 @@ import pytest
 
 from evoxtral.corpus.briefs import Brief, EdgeCase, clash, plan
 from evoxtral.corpus.gates import GateReport, check
-from evoxtral.corpus.writers.composer import Composer
+from evoxtral.corpus.writers.composer import PREPARED, Composer
 from evoxtral.corpus.writers.grammar import GrammarWriter, write_scripts
 from evoxtral.corpus.writers.situations import load_rules, load_situations
 from evoxtral.data.records import Domain, Script, SliceType
@@ -120,6 +120,19 @@ def test_sentences_are_finished(thousand: list[Script]) -> None:
     for script in thousand:
         plain = parse(script.tagged_text).plain_text
         assert not slips.search(plain), plain
+
+
+def test_people_stumble_where_they_speak_unprepared(thousand: list[Script]) -> None:
+    stumbling = Counter(
+        script.domain
+        for script in thousand
+        if re.search(r"\b(uh|um),", script.tagged_text, re.IGNORECASE)
+        or re.search(r"\b([a-z']+), \1\b", script.tagged_text, re.IGNORECASE)
+    )
+    # Some templates hold an "um" of their own, wherever they are used.
+    fewest = min(stumbling[domain] for domain in Domain if domain not in PREPARED)
+    assert fewest >= 15
+    assert max(stumbling[domain] for domain in PREPARED) < fewest / 2
 
 
 def test_a_sentence_says_nothing_twice(thousand: list[Script]) -> None:

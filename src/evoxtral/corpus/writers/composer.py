@@ -14,7 +14,7 @@ from itertools import pairwise
 from evoxtral.corpus.briefs import Brief, EdgeCase, clash
 from evoxtral.corpus.writers.language import Expander
 from evoxtral.corpus.writers.situations import PRESENT, Situation, load_rules, proper_names, word_list
-from evoxtral.data.records import SliceType
+from evoxtral.data.records import Domain, SliceType
 from evoxtral.tags import CANONICAL, USES, Category, Word, parse, tag_names
 from evoxtral.tags.emphasis import is_emphasised
 
@@ -29,6 +29,11 @@ _LEAST_OWN_SHARE = 0.35
 _NEUTRAL_INSTEAD_SHARE = 0.5
 # Sentences drawn beside those wanted: one that takes up a word that was said is preferred.
 _MORE_DRAWN = 2
+# Where people speak unprepared: sentences with a filled pause or a repeated word, and how many of them repeat. In the
+# ICSI meetings it is three of ten sentences and a third of them.
+PREPARED = (Domain.PRESENTATION, Domain.STORYTELLING)
+_STUMBLING_SHARE = 0.15
+_REPEATING_SHARE = 0.35
 # Of untagged sentences: emotional words, flatly spoken, keep a model from tagging by the words.
 _PLAIN_MOOD_SHARE = 0.35
 
@@ -191,7 +196,7 @@ class Composer:
         self._said |= _content(text)
         lines = self._situation.sentences.get(mood, ())
         place = lines.index(template) if template in lines else None
-        return _Line(self._spoken(text, mood).split(), mood, place)
+        return _Line(self._stumbled(self._spoken(text, mood)).split(), mood, place)
 
     def _own(self, mood: str) -> list[str]:
         return [line for line in self._situation.sentences.get(mood, ()) if line not in self._spent]
@@ -212,6 +217,21 @@ class Composer:
             turn = self.language.rule("turn").rstrip(".")
             return f"{turn}, {_lower_first(text)}"
         return text
+
+    def _stumbled(self, text: str) -> str:
+        """The sentence as people get it out who have not written it down: with an "uh" or a word said twice, or not."""
+        rng = self._rng
+        if self._brief.domain in PREPARED or "!" in text or rng.random() >= _STUMBLING_SHARE:
+            return text
+        filler = rng.choice(("uh", "uh", "um"))
+        words = text.split()
+        places = [index for index, word in enumerate(words[:-2]) if word.lower() in word_list("stumbled at")]
+        if not places or rng.random() < 0.3:
+            return f"{filler.capitalize()}, {_lower_first(text)}" if self._openers < 2 else text
+        index = rng.choice(places)
+        again = words[index] if words[index].startswith("I") else words[index].lower()
+        words[index] += f", {again}" if rng.random() < _REPEATING_SHARE else f", {filler},"
+        return " ".join(words)
 
     def _mood_for(self, tag: str) -> str:
         """The mood of a text under a tag: mostly one that suits it, else neutral, else one that does not."""
