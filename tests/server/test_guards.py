@@ -1,6 +1,9 @@
 """What keeps a server up: hosts, keys, headers, full queues, clients that leave, recordings without end."""
 
+import errno
 import io
+import re
+import tempfile
 import threading
 
 import numpy as np
@@ -161,3 +164,30 @@ def test_what_happens_is_counted(client, spoken_wav):
     assert 'evoxtral_request_seconds_count{method="POST",route="/transcribe",status="200"}' in text
     assert "evoxtral_audio_seconds_total" in text
     assert "evoxtral_requests_admitted 0.0" in text
+
+
+@pytest.mark.parametrize("path", ["/health", "/metrics", "/v1/models", "/docs", "/openapi.json"])
+def test_head_is_get_without_the_body(client, path):
+    answer = client.head(path)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-type"] == client.get(path).headers["content-type"]
+
+
+def test_the_documentation_loads_nothing_from_elsewhere(client):
+    page = client.get("/docs").text
+    loaded = re.findall(r"""(?:src|href)="([^"]+)""", page)
+    assert any(address.endswith(".js") for address in loaded)
+    for address in loaded:
+        assert client.get(address).status_code == 200, address
+    assert "//" not in "".join(loaded)
+
+
+def test_a_full_disk_is_not_the_clients_fault(client, monkeypatch):
+    def full(file: tempfile.SpooledTemporaryFile) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", full)
+    monkeypatch.setattr("starlette.formparsers.MultiPartParser.spool_max_size", 1024)
+    answer = client.post("/transcribe", files={"file": ("a.wav", bytes(100_000))})
+    assert answer.status_code == 507
+    assert "disk is full" in answer.json()["detail"]

@@ -11,12 +11,13 @@ from contextlib import asynccontextmanager
 import numpy as np
 from anyio import to_thread
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 import evoxtral
 from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.inference import load_engine
 from evoxtral.inference.engines.protocol import TranscriptionEngine
-from evoxtral.server.middleware import ApiKeys, BodyLimit, Envelope, KnownHosts
+from evoxtral.server.middleware import ApiKeys, BodyLimit, Envelope, HeadAsGet, KnownHosts
 from evoxtral.server.problems import install_problem_handlers
 from evoxtral.server.routers import ROUTERS, studio
 from evoxtral.server.settings import Settings
@@ -51,7 +52,8 @@ def create_app(settings: Settings | None = None, *, engine: TranscriptionEngine 
         finally:
             await to_thread.run_sync(transcriber.close)
 
-    app = FastAPI(
+    app = FastAPIOffline(  # /docs with its own scripts, so that nothing is loaded from elsewhere
+        redoc_url=None,
         title="Evoxtral",
         version=evoxtral.__version__,
         description="Speech to text that keeps the delivery: words with inline audio tags.",
@@ -61,6 +63,7 @@ def create_app(settings: Settings | None = None, *, engine: TranscriptionEngine 
     app.add_middleware(ApiKeys, settings.api_keys)
     app.add_middleware(KnownHosts, settings.allowed_hosts)
     app.add_middleware(Envelope)
+    app.add_middleware(HeadAsGet)
     install_problem_handlers(app)
     for router in ROUTERS:
         app.include_router(router)

@@ -5,6 +5,8 @@ Types of problem are told apart by status alone, so `type` is `about:blank` and 
 section 4.2.1 of the RFC asks; `hint` is an extension member (section 3.2), absent where there is no remedy.
 """
 
+import errno
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -15,6 +17,7 @@ from starlette.exceptions import HTTPException
 
 from evoxtral.errors import AudioError, EvoxtralError, TooLongError
 
+LOG = logging.getLogger("evoxtral.server")
 MEDIA_TYPE = "application/problem+json"
 
 AUDIO_HINT = "send a whole recording in a format that FFmpeg reads, such as WAV, FLAC, MP3, M4A or Opus"
@@ -81,6 +84,17 @@ def install_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(EvoxtralError)
     async def on_expected(_: Request, error: EvoxtralError) -> JSONResponse:
         return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, error.message, error.hint)
+
+    @app.exception_handler(OSError)
+    async def on_disk(_: Request, error: OSError) -> JSONResponse:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise error
+        LOG.error("the disk is full: %s", error)
+        return problem_response(
+            HTTPStatus.INSUFFICIENT_STORAGE,
+            "The server's disk is full; nothing is wrong with the upload.",
+            "try again later; whoever runs the server must free space for temporary files",
+        )
 
     # The traceback reaches the log (the framework raises on after this answer), never the client.
     @app.exception_handler(Exception)

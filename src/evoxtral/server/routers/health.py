@@ -49,7 +49,6 @@ class Models:
 _NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "Not warm yet.", "content": {MEDIA_TYPE: {}}}}
 
 
-@router.head("/health", include_in_schema=False)
 @router.get("/health")
 async def health(request: Request) -> Health:
     """Tell that the process lives, and what a client must know before it uploads."""
@@ -65,7 +64,6 @@ async def health(request: Request) -> Health:
     )
 
 
-@router.head("/ready", include_in_schema=False)
 @router.get("/ready", responses=_NOT_READY)
 async def ready(request: Request) -> Ready:
     """Tell whether requests should be sent here: the model is loaded and has been run once."""
