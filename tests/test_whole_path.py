@@ -1,7 +1,7 @@
-"""The way that a user goes, by the real commands and with the committed recipes: from nothing to a model that is compared.
+"""The way that a user goes, by the real commands and with the committed recipes: from nothing to a compared model.
 
-Each step reads what the step before it wrote, and nothing here is made by hand but the two tiny base models, which stand
-for the published ones (their weights are random: what is heard is nonsense, what is tested are the seams).
+Each step reads what the step before it wrote, and nothing here is made by hand but the two tiny base models, which
+stand for the published ones (their weights are random: what is heard is nonsense, what is tested are the seams).
 """
 
 import json
@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tiny_edge import save_tiny_edge
-from tiny_models import save_tiny_voxtral
 
 from evoxtral.cli.main import main
+from tiny_edge import save_tiny_edge
+from tiny_models import save_tiny_voxtral
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 SHORT_RUN = (
@@ -99,7 +99,10 @@ def test_from_a_corpus_to_a_model_that_is_compared(
         recipe, base = RECIPES / "voxtral-lora.yaml", save_tiny_voxtral(tmp_path / "base")
         result = "merged"
     else:
-        recipe, base = RECIPES / "edge" / "edge.yaml", save_tiny_edge(tmp_path / "base", multilingual=True).parent / "hf"
+        recipe, base = (
+            RECIPES / "edge" / "edge.yaml",
+            save_tiny_edge(tmp_path / "base", multilingual=True).parent / "hf",
+        )
         result = "export"
     output = tmp_path / "run"
     # The built dataset to learn from and the corpus folder itself to validate on: both must read alike.
