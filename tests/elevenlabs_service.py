@@ -51,6 +51,7 @@ class Account:
 
     limit: int = 5
     quota: int = 10**9
+    reserved: int = 0
     others: int = 0
     current: int = 0
     peak: int = 0
@@ -203,6 +204,10 @@ class Service(ThreadingHTTPServer):
                 if not crowded:
                     account.current += 1
                     account.peak = max(account.peak, account.current)
+            # Taken together: two requests must not both be given what is left for one.
+            is_affordable = account is not None and account.quota - account.reserved >= len(request.text)
+            if account is not None and not crowded and is_affordable:
+                account.reserved += len(request.text)
         if account is None:
             handler.refuse(401, "invalid_api_key", f"Invalid API key {request.key}")
             return
@@ -212,13 +217,14 @@ class Service(ThreadingHTTPServer):
         try:
             if fault is not None:
                 fault(request, handler)
-            elif account.quota < len(request.text):
+            elif not is_affordable:
                 handler.refuse(401, "quota_exceeded", f"This request exceeds your quota of {account.quota}.")
             else:
                 self.speak(request, handler)
         finally:
             with self._lock:
                 account.current -= 1
+                account.reserved -= len(request.text) if is_affordable else 0
 
     def charge(self, request: Request) -> dict[str, str]:
         """Take the price of a request; the headers that tell of it."""

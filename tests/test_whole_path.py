@@ -28,7 +28,6 @@ SHORT_RUN = (
     "preference.sources=[]",
     "preference.clips=6",
     "preference.candidates=3",
-    "preference.temperature=1.0",
     "preference.margin=0.000001",
     "preference.pairs=4",
     "preference.batch_size=2",
@@ -97,20 +96,27 @@ def test_from_a_corpus_to_a_model_that_is_compared(
 ) -> None:
     if family == "voxtral":
         recipe, base = RECIPES / "voxtral-lora.yaml", save_tiny_voxtral(tmp_path / "base")
-        result = "merged"
+        temperature, result = 1.0, "merged"
     else:
-        recipe, base = (
-            RECIPES / "edge" / "edge.yaml",
-            save_tiny_edge(tmp_path / "base", multilingual=True).parent / "hf",
-        )
-        result = "export"
+        recipe = RECIPES / "edge" / "edge.yaml"
+        # It writes this by heart, and at a temperature at which about one byte in twenty comes out otherwise.
+        base = save_tiny_edge(tmp_path / "base", multilingual=True, text="I [laughs] know [pause] that.").parent / "hf"
+        temperature, result = 4.0, "export"
     output = tmp_path / "run"
     # The built dataset to learn from and the corpus folder itself to validate on: both must read alike.
     sources = (
         f"data.train=[{{path: {corpus / 'dataset'}, split: train}}]",
         f"data.validation=[{{path: {corpus}, split: validation}}]",
     )
-    changes = (*sources, *SHORT_RUN, f"base_folder={base}", f"output={output}", f"bench={{testset: {testset}}}")
+    preference = f"preference.temperature={temperature}"
+    changes = (
+        *sources,
+        *SHORT_RUN,
+        preference,
+        f"base_folder={base}",
+        f"output={output}",
+        f"bench={{testset: {testset}}}",
+    )
     evoxtral("train", recipe, "--dry-run", *changes)
     assert "training clips: " in capfd.readouterr().out
     evoxtral("train", recipe, *changes)

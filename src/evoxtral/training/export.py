@@ -24,8 +24,8 @@ def export_ctranslate2(
 
     Args:
         merged: folder in Hugging Face format, with tokenizer.json and preprocessor_config.json.
-        heads: cross-attention heads, as (layer, head), whose attention follows the words in time; None: the converter's
-            default, the upper half of the layers.
+        heads: cross-attention heads, as (layer, head), whose attention follows the words in time; None, or heads that
+            the checkpoint's decoder does not have: the converter's default, the upper half of the layers.
         quantization: a CTranslate2 compute type, such as "int8".
 
     Raises:
@@ -46,9 +46,16 @@ def export_ctranslate2(
         config["suppress_ids"] = []
         config["suppress_ids_begin"] = []
         config["lang_ids"] = _languages(unfinished / "tokenizer.json")
-        if heads is not None:
+        if heads is not None and _has_heads(merged, heads):
             config["alignment_heads"] = [list(head) for head in heads]
         path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def _has_heads(merged: Path, heads: Sequence[tuple[int, int]]) -> bool:
+    """Whether the decoder has all of these heads: CTranslate2 reads beyond its memory where one is missing."""
+    shape: dict[str, Any] = json.loads((merged / "config.json").read_text("utf-8"))
+    layers, of_layer = shape["decoder_layers"], shape["decoder_attention_heads"]
+    return all(layer < layers and head < of_layer for layer, head in heads)
 
 
 def _languages(tokenizer: Path) -> list[int]:
