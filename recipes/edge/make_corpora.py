@@ -1,7 +1,8 @@
 """The corpora that the edge model is trained and tested on, made from public sets and the local voice.
 
-    python recipes/edge/make_corpora.py --recordings SETS --sentences recipes/edge/edge-sentences.txt \\
-        --unseen src/evoxtral/bench/testset/references.jsonl --output data/edge
+    EVOXTRAL_RECORDINGS_DIR=SETS python recipes/edge/make_corpora.py --recordings SETS \\
+        --sentences recipes/edge/edge-sentences.txt --unseen src/evoxtral/bench/testset/references.jsonl \\
+        --output data/edge
 
 SETS holds `NAME.jsonl` and `NAME.tar` of the sets named below (see `evoxtral.data.recording_sets`); the sentences are
 Common Voice's (CC0), one a line. Kokoro and Piper voices are used through EVOXTRAL_KOKORO_DIR and EVOXTRAL_PIPER_DIR.
@@ -12,7 +13,6 @@ of models.
 """
 
 import argparse
-import os
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +35,7 @@ from evoxtral.data.json_lines import read_records
 from evoxtral.data.recording_sets import Recording, RecordingSet
 from evoxtral.data.records import Clip, Domain, Reference, Script, SliceType
 from evoxtral.errors import CorpusError
+from evoxtral.settings import read_settings
 from evoxtral.tags import parse
 from evoxtral.tts import load_speech_engine
 
@@ -354,7 +355,11 @@ def speak(sources: Sources, name: str, scripts: Sequence[Script], config: Synthe
 
 def speak_recorded(sources: Sources, count: int) -> None:
     """Real people's sentences in deliveries made from them."""
-    os.environ["EVOXTRAL_RECORDINGS_DIR"] = str(sources.recordings)
+    if read_settings().recordings_dir != sources.recordings:
+        raise CorpusError(
+            "the voices of recorded people are looked for elsewhere",
+            f"set EVOXTRAL_RECORDINGS_DIR={sources.recordings}",
+        )
     pools: dict[str, list[str]] = {}
     for name in ("fotaq", "librispeech_subset"):
         pools |= recorded_sentences(sources.recording_set(name), "train")

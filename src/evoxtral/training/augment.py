@@ -8,7 +8,7 @@ from typing import Final
 
 import torch
 
-from evoxtral.training.clips import SAMPLE_RATE_HZ
+from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.training.recipe import Augmentation
 
 GAIN_DB: Final = (-20.0, 6.0)

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from evoxtral.audio import SAMPLE_RATE_HZ, resample
 from evoxtral.data.clips import ListedClip, read_clips
 from evoxtral.errors import CorpusError, RecipeError
 from evoxtral.training.recipe import Source
 
-SAMPLE_RATE_HZ = 16_000
 READERS = 16  # threads that read files
 
 
@@ -125,12 +125,7 @@ def _read(listed: ListedClip) -> TrainingClip:
         samples, rate_hz = soundfile.read(io.BytesIO(read_audio(listed)), dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise _unreadable(listed, error) from error
-    mono = samples.mean(axis=1)
-    if rate_hz != SAMPLE_RATE_HZ:
-        from scipy.signal import resample_poly
-
-        common = int(np.gcd(rate_hz, SAMPLE_RATE_HZ))
-        mono = resample_poly(mono, SAMPLE_RATE_HZ // common, rate_hz // common)
+    mono = resample(samples.mean(axis=1), rate_hz, SAMPLE_RATE_HZ)
     return TrainingClip(listed.id, listed.text, (mono.clip(-1, 1) * 32767).round().astype(np.int16))
 
 

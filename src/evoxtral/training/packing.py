@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from evoxtral.training.clips import SAMPLE_RATE_HZ, TrainingClip
+from evoxtral.audio import SAMPLE_RATE_HZ
+from evoxtral.training.clips import TrainingClip
 from evoxtral.training.recipe import Packing
 
 GAP_S: Final = (0.2, 1.2)

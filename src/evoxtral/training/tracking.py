@@ -9,8 +9,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.errors import ModelError
-from evoxtral.training.clips import SAMPLE_RATE_HZ
 from evoxtral.training.packing import Window
 from evoxtral.training.recipe import Recipe
 from evoxtral.training.run_context import Report, is_first_process
