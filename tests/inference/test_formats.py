@@ -86,6 +86,7 @@ def test_json_is_the_object_of_the_specification() -> None:
         "path", "model", "engine", "language", "duration_s", "text", "plain_text", "segments", "words", "tags",
         "notes", "language_probability",
     ]  # fmt: skip
+    assert (data["notes"], data["language_probability"]) == ([], None)
     assert data["segments"][0] == {
         "start_s": 0.0,
         "end_s": 1.3,
