@@ -223,7 +223,7 @@ def test_of_several_sound_tracks_one_is_taken_and_said_or_named(speech: np.ndarr
     assert json.loads(heard.stdout)["text"] == TEXT
     (note,) = json.loads(heard.stdout)["notes"]
     assert "track" in note
-    assert heard.stderr == f"{path}: {note}\n"
+    assert heard.stderr == f"evoxtral: {path}: {note}\n"
     assert run(path, "--model", model, "--track", "1").stdout == "\n"
     refused = run(path, "--model", model, "--track", "3")
     assert (refused.return_value, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)

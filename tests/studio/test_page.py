@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from studio_browser import choose, settle
+from studio_browser import choose, settle, wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -75,7 +75,7 @@ def test_the_recording_can_be_played_and_sought_with_the_keyboard(page, clip_fil
     position.press("ArrowLeft")
     play = page.get_by_role("button", name="Play")
     play.press("Enter")
-    page.wait_for_function("document.querySelector('audio').ended")
+    wait_until(page, "document.querySelector('audio').ended")
     expect(play).to_be_visible()
 
 
