@@ -89,7 +89,7 @@ def test_a_fast_model_of_the_hub_needs_no_torch(hub: LocalHub, tmp_path: Path, m
     hub.models["owner/fast"] = files(save_tiny_edge(tmp_path / "made", text=TEXT))
     hub.models["owner/large"] = {"config.json": b"{}", "model.safetensors": b"ten gigabytes"}
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "evoxtral.inference.engines.torch.engine", raising=False)
+    monkeypatch.delitem(sys.modules, "evoxtral.inference.engines.torch.torch_engine", raising=False)
     monkeypatch.setattr("evoxtral.inference.engines.registry.is_importable", lambda name: False)
     engine = load_engine("owner/fast", store=ModelStore(tmp_path))
     assert engine.name == "ctranslate2"

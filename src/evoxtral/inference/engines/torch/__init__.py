@@ -23,7 +23,7 @@ def _claims(folder: Path) -> bool:
 
 def _load(request: EngineRequest) -> TranscriptionEngine:
     try:
-        from evoxtral.inference.engines.torch.engine import TorchEngine
+        from evoxtral.inference.engines.torch.torch_engine import TorchEngine
     except ImportError as error:
         raise ModelError(
             f"{request.model}: needs PyTorch", "pip install 'evoxtral[train]', or use the model edge"

@@ -16,8 +16,8 @@ from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.errors import ModelError
 from evoxtral.inference import load_engine
 from evoxtral.inference.engines.protocol import TokenStreamer
-from evoxtral.inference.engines.torch.engine import TorchEngine
 from evoxtral.inference.engines.torch.greedy_decoder import GreedyDecoder
+from evoxtral.inference.engines.torch.torch_engine import TorchEngine
 from tiny_models import save_tiny_voxtral, save_tiny_whisper
 
 MAX_NEW_TOKENS = 40
