@@ -152,7 +152,7 @@ class EdgeEngine:
         found: list[Mapping[str, float] | None] = []
         for first in range(0, len(windows), self.batch_size):
             encoded = self._encode(windows[first : first + self.batch_size])
-            for ranked in self._model(len(encoded)).detect_language(self._view(encoded)):
+            for ranked in self._side_by_side(partial(self._detect, encoded), len(encoded)):
                 probabilities = {token.strip("<|>"): float(chance) for token, chance in ranked}
                 # A model whose configuration lists one language gives that one, whatever it hears.
                 found.append(probabilities if len(probabilities) > 1 else None)
@@ -215,6 +215,11 @@ class EdgeEngine:
             self._view(encoded[part]), start, [tokens[index] for index in part], [frames[index] for index in part]
         )
         return aligned
+
+    def _detect(self, encoded: NDArray[np.float32], part: list[int]) -> list[Any]:
+        """CTranslate2's languages of some of the windows, each with its probability."""
+        found: list[Any] = self._model(len(encoded)).detect_language(self._view(encoded[part]))
+        return found
 
     def _encode(self, windows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Encoder outputs, shape (windows, 1500, width)."""
