@@ -22,6 +22,7 @@ from evoxtral.models.families.registry import find_family
 from evoxtral.training.adapters import merge_adapter
 from evoxtral.training.batches import IGNORED
 from evoxtral.training.clips import load_clips
+from evoxtral.training.export import export_ctranslate2
 from evoxtral.training.packing import Window
 from evoxtral.training.recipe import Source, load_recipe
 from evoxtral.training.stages import run_recipe, stages
@@ -90,8 +91,14 @@ def test_exported_folder_is_complete_and_suppresses_nothing(run: Path) -> None:
     assert names == needed
     config = json.loads((run / "export" / "config.json").read_text())
     assert (config["suppress_ids"], config["suppress_ids_begin"]) == ([], [])
-    # openai/whisper-base's, though the tiny model has no such layers.
-    assert config["alignment_heads"] == [[3, 1], [4, 2], [4, 3], [4, 7], [5, 1], [5, 2], [5, 4], [5, 6]]
+    # Not openai/whisper-base's, in layers that the tiny model does not have: the upper half of its own two.
+    assert config["alignment_heads"] == [[1, 0], [1, 1]]
+
+
+def test_heads_that_the_checkpoint_has_are_kept(run: Path, tmp_path: Path) -> None:
+    export_ctranslate2(run / "merged", tmp_path / "export", heads=((0, 1), (1, 0)), quantization="float32")
+    config = json.loads((tmp_path / "export" / "config.json").read_text())
+    assert config["alignment_heads"] == [[0, 1], [1, 0]]
 
 
 def test_merged_model_and_its_generation_config_suppress_nothing(run: Path) -> None:
