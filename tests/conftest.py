@@ -19,9 +19,11 @@ from evoxtral.tts import speak
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Triton reads this when it is first imported, which some test of another file may do.
 os.environ["TRITON_INTERPRET"] = "1"
-# How long an example takes says how busy the machine is.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# How long an example takes says how busy the machine is. The same commit is judged by the same examples wherever it is
+# tested; the nightly workflow (HYPOTHESIS_PROFILE=searching) looks for new ones.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.register_profile("searching", deadline=None, max_examples=1000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
