@@ -27,9 +27,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """What `tests/fuzz` tries."""
+    """How much `tests/fuzz` and the batches that are killed try."""
     parser.addoption("--mutations", type=int, default=500, help="damaged files to try")
     parser.addoption("--seed", type=int, default=0, help="of the damage")
+    parser.addoption("--kills", type=int, default=3, help="how often a batch is killed")
 
 
 class ScriptedEngine:
