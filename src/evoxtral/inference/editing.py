@@ -4,7 +4,7 @@ Knows transcripts and sequence alignment; nothing of who edits or where transcri
 is new has no times, unless it replaces words one for one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rapidfuzz.distance import Levenshtein
@@ -116,7 +116,7 @@ def with_segments(transcript: Transcript, edited: Sequence[EditedSegment]) -> Tr
     )
 
 
-def with_speaker_names(transcript: Transcript, names: dict[str, str]) -> Transcript:
+def with_speaker_names(transcript: Transcript, names: Mapping[str, str]) -> Transcript:
     """The transcript with its speakers under other names."""
 
     def name(speaker: str | None) -> str | None:

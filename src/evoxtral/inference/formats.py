@@ -81,12 +81,18 @@ def to_txt(transcript: Transcript) -> str:
     """The text alone; where speakers are known, a paragraph for each one's turn."""
     if not any(segment.speaker for segment in transcript.segments):
         return transcript.text + "\n"
-    turns: list[tuple[str | None, list[str]]] = []
+    return "".join(f"{speaker}: {text}\n" if speaker else f"{text}\n" for speaker, text in turns(transcript))
+
+
+def turns(transcript: Transcript) -> list[tuple[str | None, str]]:
+    """What each speaker says before the next one does; where no speakers are known, the segments."""
+    has_speakers = any(segment.speaker for segment in transcript.segments)
+    found: list[tuple[str | None, list[str]]] = []
     for segment in transcript.segments:
-        if not turns or turns[-1][0] != segment.speaker:
-            turns.append((segment.speaker, []))
-        turns[-1][1].append(segment.text)
-    return "".join(f"{speaker}: {' '.join(texts)}\n" if speaker else f"{' '.join(texts)}\n" for speaker, texts in turns)
+        if not has_speakers or not found or found[-1][0] != segment.speaker:
+            found.append((segment.speaker, []))
+        found[-1][1].append(segment.text)
+    return [(speaker, " ".join(texts)) for speaker, texts in found]
 
 
 def to_json(transcript: Transcript) -> str:
