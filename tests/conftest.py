@@ -19,6 +19,8 @@ from evoxtral.tts import speak
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Triton reads this when it is first imported, which some test of another file may do.
 os.environ["TRITON_INTERPRET"] = "1"
+# A server that a test does not give a store keeps nothing.
+os.environ["EVOXTRAL_SERVER_STORE"] = "none"
 # How long an example takes says how busy the machine is. The same commit is judged by the same examples wherever it is
 # tested; the nightly workflow (HYPOTHESIS_PROFILE=searching) looks for new ones.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
