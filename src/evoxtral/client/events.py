@@ -132,15 +132,7 @@ class Done(_Event):
 
 
 StreamEvent = (
-    Ready
-    | SpeechStarted
-    | Partial
-    | EndOfTurnLikely
-    | TurnResumed
-    | Final
-    | SpeakerUpdate
-    | StreamFault
-    | Done
+    Ready | SpeechStarted | Partial | EndOfTurnLikely | TurnResumed | Final | SpeakerUpdate | StreamFault | Done
 )
 _EVENT: TypeAdapter[StreamEvent] = TypeAdapter(Annotated[StreamEvent, Field(discriminator="type")])
 

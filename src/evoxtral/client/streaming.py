@@ -89,7 +89,7 @@ async def open_stream(url: str, headers: dict[str, str], start: dict[str, Any], 
     """Connect, say what the sound is like, and wait until the server is ready.
 
     Raises:
-        ServerError: it cannot be reached or takes no such stream; its `status` is None or 503 where another try may help.
+        ServerError: it cannot be reached or takes no such stream; `status` is None or 503 where another try may help.
     """
     from websockets.asyncio.client import connect
     from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI

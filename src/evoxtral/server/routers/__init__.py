@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from evoxtral.server.routers import (
     deepgram,
+    deepgram_flux,
     elevenlabs,
     health,
     openai,
@@ -21,5 +22,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     openai.router,
     openai_realtime.router,
     deepgram.router,
+    deepgram_flux.router,
     elevenlabs.router,
 )
