@@ -50,8 +50,8 @@ _GENERATION = {
     "suppress_blank": False,  # and this one the end at once, without which silence gets words
 }
 
-# Of a window that is still growing no more is encoded than there is and so much silence, but so much at least: Whisper's
-# 30 seconds take six times the time of 10, and with less than that short speech is often written twice.
+# Of a window that is still growing no more is encoded than there is and so much silence, but so much at least:
+# Whisper's 30 seconds take six times the time of 10, and with less than that short speech is often written twice.
 _DRAFT_SILENCE_S, _LEAST_DRAFT_S = 4.0, 10.0
 # May still change at the end of what is certain.
 _OPEN_PUNCTUATION = ".,;:!?\u2026 "
