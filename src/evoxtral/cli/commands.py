@@ -18,6 +18,7 @@ import evoxtral
 COMMANDS = {
     "transcribe": ("evoxtral.cli.transcribe", "Turn recordings into text with audio tags."),
     "batch": ("evoxtral.cli.batch", "Transcribe very many recordings, on one machine or many."),
+    "listen": ("evoxtral.cli.listen", "Transcribe a microphone live, or a recording in real time."),
     "speak": ("evoxtral.cli.speak", "Speak tagged text."),
     "serve": ("evoxtral.cli.serve", "Serve transcription, speech and the Studio over HTTP."),
     "corpus": ("evoxtral.cli.corpus", "Make training data: scripts, speech, dataset."),
