@@ -18,6 +18,7 @@ import evoxtral
 COMMANDS = {
     "transcribe": ("evoxtral.cli.transcribe", "Turn recordings into text with audio tags."),
     "speak": ("evoxtral.cli.speak", "Speak tagged text."),
+    "respeak": ("evoxtral.cli.respeak", "Transcribe a recording and speak it again."),
     "serve": ("evoxtral.cli.serve", "Serve transcription, speech and the Studio over HTTP."),
     "corpus": ("evoxtral.cli.corpus", "Make training data: scripts, speech, dataset."),
     "train": ("evoxtral.cli.train", "Run a training recipe."),
