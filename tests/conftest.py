@@ -27,9 +27,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """What `tests/fuzz` tries."""
+    """What the tests that draw their own examples try."""
     parser.addoption("--mutations", type=int, default=500, help="damaged files to try")
-    parser.addoption("--seed", type=int, default=0, help="of the damage")
+    parser.addoption("--dialect-texts", type=int, default=400, help="random texts to try of each dialect of tags")
+    parser.addoption("--seed", type=int, default=0, help="of the damage and the texts")
 
 
 class ScriptedEngine:
