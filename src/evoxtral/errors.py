@@ -35,6 +35,10 @@ class VoiceError(EvoxtralError):
     """A text-to-speech engine or voice is unknown or not installed."""
 
 
+class NothingToSpeakError(VoiceError):
+    """A text holds no word and no sound that the voice can speak."""
+
+
 class CorpusError(EvoxtralError):
     """A corpus folder or one of its files is missing, malformed or inconsistent."""
 
