@@ -53,3 +53,15 @@ class ScoreError(EvoxtralError):
 
 class HubError(EvoxtralError):
     """The Hugging Face Hub refuses an upload, or a folder is not fit to be published."""
+
+
+class ServerError(EvoxtralError):
+    """A server cannot be reached, refuses a request, or ends a stream.
+
+    Attributes:
+        status: the HTTP status that it answered; None where no answer came.
+    """
+
+    def __init__(self, message: str, hint: str | None = None, *, status: int | None = None) -> None:
+        super().__init__(message, hint)
+        self.status = status

@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     speech_cache: Path | None = None
     """Folder where raw phrases of Kokoro, and sentences that were respoken, are kept; by default the latter alone."""
 
+    api_key: SecretStr | None = None
+    """Key of an Evoxtral server, for its client and `evoxtral listen --server`."""
+
     remote_key: SecretStr | None = None
     """Key of the remote engine's server."""
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from evoxtral.bench.resemblance import MEASURES, Passage, listen, measure, measure_passages
 
 from evoxtral.audio import SAMPLE_RATE_HZ, resample
 from evoxtral.bench import mos
+from evoxtral.bench.resemblance import MEASURES, Passage, listen, measure, measure_passages
 from evoxtral.tts import speak
 
 TEXTS = ("The baker opens his shop before anybody is awake.", "[excited] We found the letters under the floor!")
