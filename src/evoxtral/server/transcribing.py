@@ -17,8 +17,9 @@ from evoxtral.errors import EvoxtralError
 from evoxtral.inference import transcribe
 from evoxtral.inference.engines.protocol import TranscriptionEngine
 from evoxtral.inference.options import TranscribeOptions
-from evoxtral.inference.pipeline import HeardWindow, find_aligner
+from evoxtral.inference.pipeline import HeardWindow
 from evoxtral.inference.scheduler import QueueFullError, WindowScheduler
+from evoxtral.inference.second_ear import find_aligner, find_language_detector
 from evoxtral.inference.transcript import Transcript
 from evoxtral.server.metrics import AUDIO_SECONDS, REQUESTS_ADMITTED, WINDOWS_QUEUED
 from evoxtral.server.problems import Problem
@@ -54,7 +55,12 @@ class Transcriber:
     def __init__(self, engine: TranscriptionEngine, settings: Settings) -> None:
         self.engine = engine
         self._max_duration_s = settings.max_duration_s
-        self.scheduler = WindowScheduler(engine, aligner=find_aligner(engine), max_requests=settings.max_requests)
+        self.scheduler = WindowScheduler(
+            engine,
+            aligner=find_aligner(engine),
+            detector=find_language_detector(engine),
+            max_requests=settings.max_requests,
+        )
         self._threads = ThreadPoolExecutor(settings.max_decoding, thread_name_prefix="recording")
         REQUESTS_ADMITTED.set_function(lambda: self.scheduler.admitted)
         WINDOWS_QUEUED.set_function(lambda: self.scheduler.queued_windows)
