@@ -90,7 +90,7 @@ def test_refusals_carry_the_servers_words(address):
         run(address, lambda client: client.speak("Hello."), api_key="wrong")
     assert refused.value.status == 401
     assert "wrong" not in str(refused.value)
-    with pytest.raises(AudioError, match="not-there.wav"):
+    with pytest.raises(AudioError, match="not-there"):
         run(address, lambda client: client.transcribe("not-there.wav"))
 
 
