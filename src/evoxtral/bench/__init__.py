@@ -23,6 +23,7 @@ _EXPORTS = {
     "run_model": "predicting",
     "score": "scoring",
     "write_html": "report",
+    "write_joint_report": "report",
     "write_report": "report",
 }
 

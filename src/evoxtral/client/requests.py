@@ -8,7 +8,7 @@ import asyncio
 import io
 import json
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -215,15 +215,14 @@ class Client:
         """
         async with self.stream(sample_rate_hz=sample_rate_hz, **options) as connection:
             yield connection.ready
-            sender = asyncio.create_task(_send_all(connection, sound))
+            failures: list[Exception] = []  # of the source; they are why the stream broke off then
+            sender = asyncio.create_task(_send_all(connection, sound, failures))
             try:
                 async for event in connection:
                     yield event
-                await sender
             except ServerError:
-                # A source that failed is why the stream broke off.
-                if sender.done() and not sender.cancelled() and (cause := sender.exception()) is not None:
-                    raise cause from None
+                if failures:
+                    raise failures[0] from None
                 raise
             finally:
                 sender.cancel()
@@ -257,16 +256,23 @@ class Client:
             await asyncio.sleep(self._retries.wait_s(failures, retry_after))
 
 
-async def _send_all(connection: LiveConnection, sound: AsyncIterable[bytes | NDArray[np.float32]]) -> None:
-    try:
-        async for piece in sound:
+async def _send_all(
+    connection: LiveConnection, sound: AsyncIterable[bytes | NDArray[np.float32]], failures: list[Exception]
+) -> None:
+    pieces = aiter(sound)
+    while True:
+        try:
+            piece = await anext(pieces)
+        except StopAsyncIteration:
+            break
+        except Exception as error:
+            failures.append(error)
+            await close_stream(connection)  # whoever reads events waits no longer
+            return
+        with suppress(ServerError):  # the events tell why
             await connection.send(piece)
-    except ServerError:
-        return  # the events tell why
-    except BaseException:
-        await close_stream(connection)  # whoever reads events waits no longer
-        raise
-    await connection.stop()
+    with suppress(ServerError):
+        await connection.stop()
 
 
 def _content(recording: str | Path | bytes | BinaryIO, name: str | None) -> tuple[Path | bytes, str]:

@@ -5,7 +5,7 @@ Works in constant memory: a window's sound is gone when its text is known. Knows
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from evoxtral.audio import SAMPLE_RATE_HZ, AudioReader, Hole, open_audio
+from evoxtral.audio import SAMPLE_RATE_HZ, Hole, Recording, open_audio
 from evoxtral.errors import AudioError, ModelError, TooLongError
 from evoxtral.inference.chunking import Window, cut_windows
 from evoxtral.inference.diarization import Diarizer, Turn, load_diarizer, speaker_of
@@ -50,7 +50,7 @@ from evoxtral.tags import Category, TaggedText, parse
 
 _LOG = logging.getLogger(__name__)
 
-# How much sound is decoded at a time; also how often progress is told while nobody speaks.
+# How much of given samples is taken at a time; also how often progress is told while nobody speaks.
 _BLOCK_S = 10.0
 # No tag stands so close to where sound is missing: a voice that breaks off there sounds moved.
 _HOLE_MARGIN_S = 1.0
@@ -60,6 +60,8 @@ _DEFAULTS = TranscribeOptions()
 
 # Told the seconds done and the seconds in all (None if unknown).
 ProgressReport = Callable[[float, float | None], None]
+# Opens a recording as `open_audio` does.
+OpenRecording = Callable[..., AbstractContextManager[Recording]]
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ def transcribe(
     diarizer: Diarizer | None = None,
     on_progress: ProgressReport | None = None,
     on_text: Callable[[HeardWindow], None] | None = None,
+    decode: OpenRecording = open_audio,
     **changes: Any,
 ) -> Transcript:
     """Transcribe one recording, as in `transcribe("talk.mp3", language="fr", diarize=True)`.
@@ -111,6 +114,7 @@ def transcribe(
         diarizer: tells speakers apart, in the place of the one that `options.diarize` loads.
         on_progress: told how far it is now and then.
         on_text: given each window in which something was said, as soon as it is known.
+        decode: opens the recording; by default it is decoded in this process.
         changes: fields of `TranscribeOptions` by name, in the place of those of `options`.
 
     Returns:
@@ -136,9 +140,9 @@ def transcribe(
             name, declared_s = name or "samples", len(source) / SAMPLE_RATE_HZ
             blocks: Iterable[NDArray[np.float32]] = _blocks_of(source, name)
         else:
-            reader: AudioReader = stack.enter_context(open_audio(source, name=name, track=options.track))
+            reader = stack.enter_context(decode(source, name=name, track=options.track))
             name, declared_s, holes = reader.name, reader.declared_duration_s, reader.holes
-            blocks = reader.blocks(_BLOCK_S)
+            blocks = reader.blocks()
         meter = _Meter(on_progress, declared_s, name, max_duration_s)
 
         def pass_window(window: Window) -> None:
