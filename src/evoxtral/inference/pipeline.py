@@ -5,7 +5,7 @@ Works in constant memory: a window's sound is gone when its text is known. Knows
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -14,10 +14,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from evoxtral.audio import SAMPLE_RATE_HZ, AudioReader, Hole, open_audio
+from evoxtral.audio import SAMPLE_RATE_HZ, Hole, Recording, open_audio
 from evoxtral.errors import AudioError, ModelError, TooLongError
 from evoxtral.inference.chunking import Window, cut_windows
-from evoxtral.inference.diarization import Turn, load_diarizer, speaker_of
+from evoxtral.inference.diarization import Diarizer, Turn, load_diarizer, speaker_of
 from evoxtral.inference.engines.protocol import (
     AlignedToken,
     Aligner,
@@ -29,23 +29,39 @@ from evoxtral.inference.hallucination_filter import heard_text, is_too_fast
 from evoxtral.inference.language_guard import LanguageDoubt, is_foreign, note_doubts
 from evoxtral.inference.options import TranscribeOptions
 from evoxtral.inference.repetition import cut_loops, repeated_runs
-from evoxtral.inference.timing import TimedSpan, plain_part, split_segments, time_events, time_words
-from evoxtral.inference.transcript import Transcript, TranscriptSegment, TranscriptTag, TranscriptWord
+from evoxtral.inference.timing import (
+    TimedSpan,
+    plain_part,
+    split_segments,
+    tag_confidences,
+    time_events,
+    time_words,
+)
+from evoxtral.inference.transcript import (
+    TIME_DIGITS,
+    SegmentPlaces,
+    Transcript,
+    TranscriptSegment,
+    TranscriptTag,
+    TranscriptWord,
+)
 from evoxtral.models import HUB_CACHE, ModelStore
 from evoxtral.tags import Category, TaggedText, parse
 
 _LOG = logging.getLogger(__name__)
 
-# How much sound is decoded at a time; also how often progress is told while nobody speaks.
+# How much of given samples is taken at a time; also how often progress is told while nobody speaks.
 _BLOCK_S = 10.0
 # No tag stands so close to where sound is missing: a voice that breaks off there sounds moved.
 _HOLE_MARGIN_S = 1.0
-# Times are given to this many digits: a millisecond, finer than any alignment.
+# Digits of probabilities.
 _DIGITS = 3
 _DEFAULTS = TranscribeOptions()
 
 # Told the seconds done and the seconds in all (None if unknown).
 ProgressReport = Callable[[float, float | None], None]
+# Opens a recording as `open_audio` does.
+OpenRecording = Callable[..., AbstractContextManager[Recording]]
 
 
 @dataclass(frozen=True)
@@ -58,6 +74,7 @@ class HeardWindow:
         parsed: the same, parsed.
         words: one a word of `parsed`.
         events: one a tag of `parsed`: where a sound or pause is heard; None for tags that colour words.
+        tag_confidences: one a tag of `parsed`: its probability; None without alignment.
     """
 
     start_s: float
@@ -66,6 +83,7 @@ class HeardWindow:
     parsed: TaggedText
     words: tuple[TimedSpan, ...] | None
     events: tuple[TimedSpan | None, ...]
+    tag_confidences: tuple[float | None, ...]
 
 
 def transcribe(
@@ -78,8 +96,10 @@ def transcribe(
     options: TranscribeOptions = _DEFAULTS,
     store: ModelStore = HUB_CACHE,
     max_duration_s: float | None = None,
+    diarizer: Diarizer | None = None,
     on_progress: ProgressReport | None = None,
     on_text: Callable[[HeardWindow], None] | None = None,
+    decode: OpenRecording = open_audio,
     **changes: Any,
 ) -> Transcript:
     """Transcribe one recording, as in `transcribe("talk.mp3", language="fr", diarize=True)`.
@@ -91,8 +111,10 @@ def transcribe(
         options: language, times, speakers, sound track.
         store: where models are looked up and fetched to.
         max_duration_s: a longer recording is refused, as soon as that is known.
+        diarizer: tells speakers apart, in the place of the one that `options.diarize` loads.
         on_progress: told how far it is now and then.
         on_text: given each window in which something was said, as soon as it is known.
+        decode: opens the recording; by default it is decoded in this process.
         changes: fields of `TranscribeOptions` by name, in the place of those of `options`.
 
     Returns:
@@ -107,8 +129,9 @@ def transcribe(
 
         engine = load_engine(model, adapter, store=store)
     aligner = find_aligner(engine)
-    has_times = options.times or options.diarize
-    diarizer = load_diarizer(store) if options.diarize else None
+    if diarizer is None and options.diarize:
+        diarizer = load_diarizer(store)
+    has_times = options.times or diarizer is not None
     declared_s: float | None
     holes: Sequence[Hole] = ()
     languages = _Languages(options.language)
@@ -117,9 +140,9 @@ def transcribe(
             name, declared_s = name or "samples", len(source) / SAMPLE_RATE_HZ
             blocks: Iterable[NDArray[np.float32]] = _blocks_of(source, name)
         else:
-            reader: AudioReader = stack.enter_context(open_audio(source, name=name, track=options.track))
+            reader = stack.enter_context(decode(source, name=name, track=options.track))
             name, declared_s, holes = reader.name, reader.declared_duration_s, reader.holes
-            blocks = reader.blocks(_BLOCK_S)
+            blocks = reader.blocks()
         meter = _Meter(on_progress, declared_s, name, max_duration_s)
 
         def pass_window(window: Window) -> None:
@@ -189,7 +212,16 @@ def hear_windows(
                 text = _without_tags_at(holes, heard)
                 heard = _hear(window, text, _align(aligner, [window], [text], [0], language)[0] if text else None)
             if text:
-                yield heard if times else replace(heard, words=None, events=(None,) * len(heard.events))
+                yield (
+                    heard
+                    if times
+                    else replace(
+                        heard,
+                        words=None,
+                        events=(None,) * len(heard.events),
+                        tag_confidences=(None,) * len(heard.events),
+                    )
+                )
             on_window(window)
 
 
@@ -339,13 +371,21 @@ def _hear(window: Window, text: str, tokens: list[AlignedToken] | None) -> Heard
     parsed = parse(text)
     words: list[TimedSpan] | None = None
     events: list[TimedSpan | None] = [None] * len(parsed.tags)
+    confidences: list[float | None] = [None] * len(parsed.tags)
     if tokens is not None:
         local = time_words(parsed, tokens, window.samples)
         times = time_events(parsed, local, tokens, window.samples)
         words = [_place(window, span) for span in local]
         events = [None if span is None else _place(window, span) for span in times]
+        confidences = tag_confidences(parsed, tokens)
     return HeardWindow(
-        window.start_s, window.end_s, text, parsed, None if words is None else tuple(words), tuple(events)
+        window.start_s,
+        window.end_s,
+        text,
+        parsed,
+        None if words is None else tuple(words),
+        tuple(events),
+        tuple(confidences),
     )
 
 
@@ -368,23 +408,37 @@ def _join(
     parsed = parse(" ".join(window.text for window in heard))
     spans = [span for window in heard for span in window.words or [None] * len(window.parsed.words)]
     speakers = [None if span is None else speaker_of(span.start_s, span.end_s, turns) for span in spans]
+    segments = tuple(_segments(parsed, heard, speakers))
+    places = SegmentPlaces(parsed.source, [segment.text for segment in segments])
     words = [
-        TranscriptWord(word.text, *_rounded(span), word.emphasis, speaker, _confidence(span))
+        TranscriptWord(
+            word.text, *_rounded(span), word.emphasis, speaker, _confidence(span), *places.find(word.start, word.end)
+        )
         for word, span, speaker in zip(parsed.words, spans, speakers, strict=True)
     ]
+    confidences = [confidence for window in heard for confidence in window.tag_confidences]
     tags = [
-        TranscriptTag(tag.name, _category(tag.category), tag.group, tag.known, tag.gap, *_rounded(span))
-        for tag, span in zip(parsed.tags, _time_tags(parsed, heard, spans), strict=True)
+        TranscriptTag(
+            tag.name,
+            _category(tag.category),
+            tag.group,
+            tag.known,
+            tag.gap,
+            *_rounded(span),
+            None if confidence is None else round(confidence, _DIGITS),
+            *places.find(tag.start, tag.end),
+        )
+        for tag, span, confidence in zip(parsed.tags, _time_tags(parsed, heard, spans), confidences, strict=True)
     ]
     return Transcript(
         path=name,
         model=engine.model,
         engine=engine.name,
         language=language,
-        duration_s=round(duration_s, _DIGITS),
+        duration_s=round(duration_s, TIME_DIGITS),
         text=parsed.source,
         plain_text=parsed.plain_text,
-        segments=tuple(_segments(parsed, heard, speakers)),
+        segments=segments,
         words=tuple(words),
         tags=tuple(tags),
     )
@@ -421,8 +475,8 @@ def _segments(
             end_s = max((span.end_s for span in sounds), default=window.end_s)
             start, end = offset + segment.start, offset + segment.end
             yield TranscriptSegment(
-                start_s=round(start_s, _DIGITS),
-                end_s=round(end_s, _DIGITS),
+                start_s=round(start_s, TIME_DIGITS),
+                end_s=round(end_s, TIME_DIGITS),
                 text=parsed.source[start:end].strip(),
                 plain_text=plain_part(parsed, start, end),
                 speaker=next(iter(of_window[segment.first_word : segment.last_word]), None),
@@ -432,7 +486,7 @@ def _segments(
 
 
 def _rounded(span: TimedSpan | None) -> tuple[float | None, float | None]:
-    return (None, None) if span is None else (round(span.start_s, _DIGITS), round(span.end_s, _DIGITS))
+    return (None, None) if span is None else (round(span.start_s, TIME_DIGITS), round(span.end_s, TIME_DIGITS))
 
 
 def _confidence(span: TimedSpan | None) -> float | None:

@@ -3,23 +3,31 @@
 from fastapi import APIRouter
 
 from evoxtral.server.routers import (
+    capabilities,
     deepgram,
+    deepgram_flux,
     elevenlabs,
     health,
+    jobs,
     openai,
     openai_realtime,
     speak,
     stream,
     transcribe,
+    transcripts,
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
+    capabilities.router,
     transcribe.router,
+    jobs.router,
+    transcripts.router,
     stream.router,
     speak.router,
     openai.router,
     openai_realtime.router,
     deepgram.router,
+    deepgram_flux.router,
     elevenlabs.router,
 )
