@@ -198,7 +198,7 @@ def hear_windows(
     detector = find_language_detector(engine)
     windows = cut_windows(blocks, engine.max_window_s)
     # The packaged model still holds its encodings of so many windows, for language and alignment.
-    at_once = engine.batch_size if aligner is engine else PACKAGED_BATCH
+    at_once = engine.batch_size if isinstance(engine, Aligner) else PACKAGED_BATCH
     while transcribed := list(islice(windows, engine.batch_size)):
         hypotheses = engine.transcribe_windows([window.samples for window in transcribed], language=language)
         for first in range(0, len(transcribed), at_once):

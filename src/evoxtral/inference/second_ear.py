@@ -43,7 +43,9 @@ class _Detector:
         self._own = own
 
     def detect_languages(self, windows: Sequence[NDArray[np.float32]]) -> list[Mapping[str, float] | None]:
-        found = [None] * len(windows) if self._own is None else self._own.detect_languages(windows)
+        found: list[Mapping[str, float] | None] = [None] * len(windows)
+        if self._own is not None:
+            found = self._own.detect_languages(windows)
         untold = [index for index, probabilities in enumerate(found) if probabilities is None]
         if untold:
             told = dict(zip(untold, _ask_packaged([windows[index] for index in untold]), strict=True))
