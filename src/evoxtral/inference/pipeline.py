@@ -3,10 +3,10 @@
 Works in constant memory: a window's sound is gone when its text is known. Knows engines by their protocol only.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ, Hole, Recording, open_audio
-from evoxtral.errors import AudioError, ModelError, TooLongError
+from evoxtral.errors import AudioError, TooLongError
 from evoxtral.inference.chunking import Window, cut_windows
 from evoxtral.inference.diarization import Diarizer, Turn, load_diarizer, speaker_of
 from evoxtral.inference.engines.protocol import (
@@ -25,11 +25,11 @@ from evoxtral.inference.engines.protocol import (
     LanguageDetector,
     TranscriptionEngine,
 )
-from evoxtral.inference.hallucination_filter import heard_text, is_too_fast
+from evoxtral.inference.hallucination_filter import heard_text
 from evoxtral.inference.language_guard import LanguageDoubt, is_foreign, is_sure, note_doubts
+from evoxtral.inference.loops import without_loops
 from evoxtral.inference.options import TranscribeOptions
-from evoxtral.inference.repetition import cut_loops, repeated_runs
-from evoxtral.inference.second_ear import PACKAGED_BATCH, find_aligner, find_language_detector
+from evoxtral.inference.second_ear import PACKAGED_BATCH, align_some, find_aligner, find_language_detector
 from evoxtral.inference.timing import (
     TimedSpan,
     plain_part,
@@ -48,8 +48,6 @@ from evoxtral.inference.transcript import (
 )
 from evoxtral.models import HUB_CACHE, ModelStore
 from evoxtral.tags import Category, TaggedText, parse
-
-_LOG = logging.getLogger(__name__)
 
 # How much of given samples is taken at a time; also how often progress is told while nobody speaks.
 _BLOCK_S = 10.0
@@ -199,25 +197,32 @@ def hear_windows(
     windows = cut_windows(blocks, engine.max_window_s)
     # The packaged model still holds its encodings of so many windows, for language and alignment.
     at_once = engine.batch_size if isinstance(engine, Aligner) else PACKAGED_BATCH
+
+    def judge(batch: Sequence[Window], hypotheses: Sequence[Hypothesis]) -> list[str]:
+        texts = [heard_text(heard, window.speech_s) for heard, window in zip(hypotheses, batch, strict=True)]
+        return languages.leave_out_foreign(texts, hypotheses, batch, detector, also_sure=times)
+
+    def read(window: Window) -> str:
+        (text,) = judge([window], engine.transcribe_windows([window.samples], language=language))
+        return text
+
     while transcribed := list(islice(windows, engine.batch_size)):
         hypotheses = engine.transcribe_windows([window.samples for window in transcribed], language=language)
         for first in range(0, len(transcribed), at_once):
-            batch, of_batch = transcribed[first : first + at_once], hypotheses[first : first + at_once]
-            texts = [
-                heard_text(hypothesis, window.speech_s) for hypothesis, window in zip(of_batch, batch, strict=True)
-            ]
-            texts = languages.leave_out_foreign(texts, of_batch, batch, detector, also_sure=times)
-            texts = _without_loops(texts, batch, aligner, language)
+            whole = transcribed[first : first + at_once]
+            texts = judge(whole, hypotheses[first : first + at_once])
+            batch, texts = without_loops(whole, texts, read, partial(align_some, aligner, language=language))
             at_holes = [_are_near(holes, window) for window in batch]
             aligned: list[list[AlignedToken] | None] = [None] * len(batch)
             needed = [index for index, text in enumerate(texts) if text and (times or at_holes[index])]
-            for index, tokens in zip(needed, _align(aligner, batch, texts, needed, language), strict=True):
+            for index, tokens in zip(needed, align_some(aligner, batch, texts, needed, language), strict=True):
                 aligned[index] = tokens
             for window, text, tokens, near in zip(batch, texts, aligned, at_holes, strict=True):
                 heard = _hear(window, text, tokens)
                 if near and heard.parsed.tags:
                     text = _without_tags_at(holes, heard)
-                    heard = _hear(window, text, _align(aligner, [window], [text], [0], language)[0] if text else None)
+                    again = align_some(aligner, [window], [text], [0], language)[0] if text else None
+                    heard = _hear(window, text, again)
                 if text:
                     yield heard if times else _without_times(heard)
                 on_window(window)
@@ -226,28 +231,6 @@ def hear_windows(
 def _without_times(heard: HeardWindow) -> HeardWindow:
     nothing = (None,) * len(heard.events)
     return replace(heard, words=None, events=nothing, tag_confidences=nothing)
-
-
-def _without_loops(texts: list[str], batch: Sequence[Window], aligner: Aligner, language: str) -> list[str]:
-    """The texts without repetitions that are not heard, and none where more is said than there was time for."""
-    doubtful = [index for index, text in enumerate(texts) if repeated_runs(text)]
-    for index, tokens in zip(doubtful, _align(aligner, batch, texts, doubtful, language), strict=True):
-        texts[index] = cut_loops(texts[index], tokens, batch[index].speech)
-    return ["" if is_too_fast(text, window.speech_s) else text for text, window in zip(texts, batch, strict=True)]
-
-
-def _align(
-    aligner: Aligner, batch: Sequence[Window], texts: Sequence[str], chosen: Sequence[int], language: str
-) -> list[list[AlignedToken] | None]:
-    """Alignments of some windows of a batch; None each where nothing can align."""
-    if not chosen:
-        return []
-    try:
-        windows = [batch[index].samples for index in chosen]
-        return [*aligner.align_windows(windows, [texts[index] for index in chosen], language=language)]
-    except ModelError as error:
-        _LOG.warning("no times: %s", error)
-        return [None] * len(chosen)
 
 
 def _are_near(holes: Sequence[Hole], window: Window) -> bool:
