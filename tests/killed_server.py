@@ -5,6 +5,7 @@ Each process is forked from one that holds all modules already, so that it serve
 
 import multiprocessing
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,11 +29,15 @@ class Running:
 
 
 @contextmanager
-def run_server(place: str, files: Path) -> Iterator[Running]:
-    """Start a server with a store; its socket is open from the start. It is killed when the block ends."""
+def run_server(place: str, files: Path, hold: Path | None = None) -> Iterator[Running]:
+    """Start a server with a store; its socket is open from the start. It is killed when the block ends.
+
+    Args:
+        hold: while there is such a file, its engine does not answer.
+    """
     _CONTEXT.set_forkserver_preload(["killed_server", "evoxtral.server.app", "uvicorn", "psycopg", "scripted_engine"])
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        process = _CONTEXT.Process(target=_serve, args=(listener, place, files), daemon=True)
+        process = _CONTEXT.Process(target=_serve, args=(listener, place, files, hold), daemon=True)
         process.start()
         running = Running(f"http://127.0.0.1:{listener.getsockname()[1]}", process)
     # Only the process has the socket now: who connects after its end is refused.
@@ -42,7 +47,7 @@ def run_server(place: str, files: Path) -> Iterator[Running]:
         running.kill()
 
 
-def _serve(listener: socket.socket, place: str, files: Path) -> None:
+def _serve(listener: socket.socket, place: str, files: Path, hold: Path | None) -> None:
     import uvicorn
 
     from evoxtral.server.app import create_app
@@ -50,5 +55,12 @@ def _serve(listener: socket.socket, place: str, files: Path) -> None:
     from scripted_engine import ScriptedEngine
 
     settings = Settings(store=place, store_files=files, studio=files / "none")
-    app = create_app(settings, engine=ScriptedEngine())
+    engine = ScriptedEngine()
+
+    def wait() -> None:
+        while hold is not None and hold.exists():
+            threading.Event().wait(0.02)
+
+    engine.before = wait
+    app = create_app(settings, engine=engine)
     uvicorn.Server(uvicorn.Config(app, log_level="error")).run(sockets=[listener])
