@@ -10,6 +10,7 @@ import logging
 import re
 import secrets
 import time
+from collections import Counter
 from collections.abc import Sequence
 from http import HTTPStatus
 
@@ -48,6 +49,7 @@ _SECURITY_HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(self)",
 }
+_READING = ("GET", "HEAD", "OPTIONS")
 _OPEN_PATHS = frozenset({"/health", "/ready"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -132,11 +134,17 @@ class KnownHosts:
 
 
 class ApiKeys:
-    """Asks every request for one of the keys, if there are any; compared in constant time."""
+    """Asks every request for one of the keys, if there are any; compared in constant time. Bounds the work of each.
 
-    def __init__(self, app: ASGIApp, keys: Sequence[SecretStr]) -> None:
+    Args:
+        max_requests: requests with a body, and streams, that one key may have at the same time; None for any number.
+    """
+
+    def __init__(self, app: ASGIApp, keys: Sequence[SecretStr], max_requests: int | None = None) -> None:
         self.app = app
         self._keys = [key.get_secret_value().encode() for key in keys]
+        self._max_requests = max_requests
+        self._under_way: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._keys or scope["type"] not in ("http", "websocket") or scope["path"] in _OPEN_PATHS:
@@ -145,8 +153,9 @@ class ApiKeys:
         given = _given_key(Headers(scope=scope)).encode()
         # Every key is compared, so that the time tells nothing of which came near.
         if sum(hmac.compare_digest(given, key) for key in self._keys):
-            scope.setdefault("state", {})["owner"] = owner_of_key(given)
-            await self.app(scope, receive, send)
+            owner = owner_of_key(given)
+            scope.setdefault("state", {})["owner"] = owner
+            await self._serve(owner, scope, receive, send)
             return
         await _refuse(
             scope,
@@ -157,6 +166,25 @@ class ApiKeys:
             "send it in the header Authorization: Bearer KEY",
             {"WWW-Authenticate": "Bearer"},
         )
+
+    async def _serve(self, owner: str, scope: Scope, receive: Receive, send: Send) -> None:
+        is_work = scope["type"] == "websocket" or scope["method"] not in _READING
+        if self._max_requests is not None and is_work and self._under_way[owner] >= self._max_requests:
+            await _refuse(
+                scope,
+                receive,
+                send,
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"This key has {self._max_requests} requests under way, which is its limit.",
+                "try again when one is answered",
+                {"Retry-After": "1"},
+            )
+            return
+        self._under_way[owner] += is_work
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._under_way[owner] -= is_work
 
 
 def owner_of_key(key: bytes) -> str:
@@ -188,7 +216,7 @@ class BodyLimit:
         self.hint = "send a compressed file (Opus, MP3), cut it, or raise the limit: evoxtral serve --max-upload-mib"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        if scope["type"] != "http" or scope["method"] in _READING:
             await self.app(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "")

@@ -71,6 +71,13 @@ class Settings(BaseSettings):
     max_jobs: int = Field(default=1000, ge=1)
     """Recordings that were accepted to be transcribed later and are not done; the next is answered 503."""
 
+    max_requests_per_key: int | None = Field(default=None, ge=1)
+    """Uploads, transcriptions, texts and streams of one key at the same time; the next is answered 429. No limit by
+    default."""
+
+    max_jobs_per_key: int | None = Field(default=None, ge=1)
+    """The share of one key in `max_jobs`; the next is answered 429. No limit by default."""
+
     api_keys: tuple[SecretStr, ...] = ()
     """Keys, one of which every request but /health and /ready must then bring (Authorization: Bearer); () for none."""
 

@@ -27,6 +27,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         413: "The upload, or the recording in it, is longer than the server's limit.",
         421: "The server is not known by this name.",
         422: "A field is missing, unknown or has no such value.",
+        429: "This key has too much under way; Retry-After says when to come again.",
         503: "All places are taken; Retry-After says when to come again.",
     }.items()
 }
