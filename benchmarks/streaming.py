@@ -247,7 +247,7 @@ def spread(values: list[float]) -> dict[str, float]:
 
 
 def processor() -> str:
-    with open("/proc/cpuinfo", encoding="utf-8") as lines:
+    with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
         names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
 
