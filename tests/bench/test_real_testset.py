@@ -1,4 +1,4 @@
-"""The set of real recordings that ships: whose they are, that they may be shipped, and that nobody was trained on them."""
+"""The set of real recordings that ships: whose they are, that they may be shipped, that nobody was trained on them."""
 
 import hashlib
 import json

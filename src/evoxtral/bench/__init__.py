@@ -10,6 +10,7 @@ from typing import Any
 _EXPORTS = {
     "Comparison": "comparing",
     "Report": "scoring",
+    "Section": "report",
     "RoundTrip": "roundtrip",
     "TestSet": "testset",
     "compare": "comparing",
@@ -23,7 +24,6 @@ _EXPORTS = {
     "run_model": "predicting",
     "score": "scoring",
     "write_html": "report",
-    "write_joint_report": "report",
     "write_report": "report",
 }
 

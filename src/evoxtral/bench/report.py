@@ -68,43 +68,38 @@ _MEASURE_LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What a page shows of one benchmark set.
+    """What a report shows of one benchmark set.
 
     Attributes:
-        title: of the set; "" where the page shows one only.
+        name, title: of the set, for folders and for readers; "" where the report is of one only.
         testset: where the audio of the clips lies; without it clips are shown as texts.
         spoken: a round trip of the same clips, and the folder with its speech.
     """
 
     report: Report
     system: System
+    name: str = ""
     title: str = ""
     testset: TestSet | None = None
     spoken: tuple[RoundTrip, Path] | None = None
 
 
-def write_report(
-    folder: Path,
-    report: Report,
-    system: System,
-    *,
-    testset: TestSet | None = None,
-    spoken: tuple[RoundTrip, Path] | None = None,
-) -> None:
-    """Write `scores.json`, `summary.md` and `report.html` into a folder; see `write_html`."""
-    scores = report.to_json() | {"system": {"name": system.name, **system.facts}}
-    if (words := base_difference(report)) is not None:
-        scores["wer_normalized"]["against_whisper_base"] = asdict(words)
-    if spoken is not None:
-        scores["round_trip"] = spoken[0].to_json()
-    write_atomically(folder / "scores.json", (json.dumps(scores, indent=1, ensure_ascii=False) + "\n").encode())
-    write_atomically(folder / "summary.md", markdown_summary(report, system).encode())
-    write_html(folder / "report.html", [Section(report, system, testset=testset, spoken=spoken)])
+def write_report(folder: Path, sections: Sequence[Section]) -> None:
+    """Write what was measured of one system: `summary.md` and `report.html` of all sections, in the order given.
 
-
-def write_joint_report(folder: Path, sections: Sequence[Section]) -> None:
-    """Write `summary.md` and `report.html` of one system on several sets, in the order given."""
-    parts = [f"## {one.title}\n\n{markdown_summary(one.report, one.system)}" for one in sections]
+    Each section's `scores.json` is written into the folder, or, where it has a name, into a folder of that name.
+    """
+    parts = []
+    for section in sections:
+        scores = section.report.to_json() | {"system": {"name": section.system.name, **section.system.facts}}
+        if (words := base_difference(section.report)) is not None:
+            scores["wer_normalized"]["against_whisper_base"] = asdict(words)
+        if section.spoken is not None:
+            scores["round_trip"] = section.spoken[0].to_json()
+        path = folder / section.name / "scores.json"
+        write_atomically(path, (json.dumps(scores, indent=1, ensure_ascii=False) + "\n").encode())
+        heading = f"## {section.title}\n\n" if section.title else ""
+        parts.append(heading + markdown_summary(section.report, section.system))
     write_atomically(folder / "summary.md", "\n".join(parts).encode())
     write_html(folder / "report.html", sections)
 

@@ -21,7 +21,6 @@ from evoxtral.tts.registry import SPEECH_ENGINES
 if TYPE_CHECKING:
     from evoxtral.bench.public_sets import DatasetSource
     from evoxtral.bench.report import Section
-    from evoxtral.bench.roundtrip import RoundTrip
     from evoxtral.bench.scoring import Report
     from evoxtral.bench.testset import TestSet
     from evoxtral.data.records import Prediction, Reference
@@ -111,6 +110,8 @@ def run(
     without the model.
     """
     from evoxtral.bench.predicting import run_model
+    from evoxtral.bench.report import Section
+    from evoxtral.bench.summary import describe_system
     from evoxtral.bench.testset import PACKAGED, TITLES
 
     if store.offline and (project or (round_trip and SPEECH_ENGINES[engine].needs_network)):
@@ -119,14 +120,15 @@ def run(
         raise click.UsageError(f"--offline: {dataset.name} is not on this machine")
     folder = output_dir or Path(f"bench-{Path(model).name}")
     if dataset is not None:
-        chosen = [("", folder, _export(dataset, folder / "testset"))]
+        chosen = {"": _export(dataset, folder / "testset")}
     elif test_set is not None:
-        chosen = [("", folder, _load(test_set))]
+        chosen = {"": _load(test_set)}
     else:
-        chosen = [(TITLES[name], folder / name, _load(name)) for name in PACKAGED]
+        chosen = {name: _load(name) for name in PACKAGED}
     sections = []
-    for title, place, testset in chosen:
-        with progress_bar(f"Transcribing {title.lower()}".strip()) as tell:
+    for name, testset in chosen.items():
+        place = folder / name
+        with progress_bar(f"Transcribing {TITLES.get(name, '').lower()}".strip()) as tell:
             predictions = run_model(
                 testset,
                 place / "predictions.jsonl",
@@ -147,14 +149,13 @@ def run(
                 result = speak_again(testset, hypotheses, speaker, place, voice=voice, on_progress=tell)
             spoken = result, place
         scores = _score(testset, predictions, resamples=resamples, seed=seed, baselines=True)
-        sections.append(_publish(place, scores, predictions, testset, spoken, project=project, title=title))
-    _publish_joint(folder, sections)
+        sections.append(Section(scores, describe_system(predictions), name, TITLES.get(name, ""), testset, spoken))
+    _publish(folder, sections, project=project)
     if kind != "json":
         click.echo((folder / "summary.md").read_text("utf-8"), nl=False)
-    elif test_set is None and dataset is None:
-        click.echo(
-            json.dumps({name: json.loads((folder / name / "scores.json").read_text("utf-8")) for name in PACKAGED})
-        )
+    elif len(chosen) > 1:
+        both = {name: json.loads((folder / name / "scores.json").read_text("utf-8")) for name in chosen}
+        click.echo(json.dumps(both, indent=1, ensure_ascii=False))
     else:
         click.echo((folder / "scores.json").read_text("utf-8"), nl=False)
 
@@ -260,6 +261,8 @@ def report(
     Predictions of any system will do: JSON lines {"id", "text"}. A folder with `real` and `synthetic` in it, as `run`
     writes it, gets one report of both.
     """
+    from evoxtral.bench.report import Section
+    from evoxtral.bench.summary import describe_system
     from evoxtral.bench.testset import PACKAGED, TITLES
 
     parts = [name for name in PACKAGED if (folder / name / "predictions.jsonl").is_file()] if test_set is None else []
@@ -279,9 +282,8 @@ def report(
         scores = _score(
             testset, predictions, allow_missing=allow_missing, resamples=resamples, seed=seed, baselines=True
         )
-        title = TITLES.get(name, "")
-        sections.append(_publish(place, scores, predictions, testset, spoken, project=project, title=title))
-    _publish_joint(folder, sections)
+        sections.append(Section(scores, describe_system(predictions), name, TITLES.get(name, ""), testset, spoken))
+    _publish(folder, sections, project=project)
 
 
 @command.command("import")
@@ -432,35 +434,17 @@ def _score(
     )
 
 
-def _publish(
-    folder: Path,
-    scores: "Report",
-    predictions: "Sequence[Prediction]",
-    testset: "TestSet",
-    spoken: "tuple[RoundTrip, Path] | None",
-    *,
-    project: str | None,
-    title: str,
-) -> "Section":
-    """Write the report of one set."""
-    from evoxtral.bench.report import Section, write_report
-    from evoxtral.bench.summary import describe_system
+def _publish(folder: Path, sections: "Sequence[Section]", *, project: str | None) -> None:
+    """Write one report of the sections, log it if there is a project, and say where it is."""
+    from evoxtral.bench.report import write_report
 
-    system = describe_system(predictions)
-    write_report(folder, scores, system, testset=testset, spoken=spoken)
+    write_report(folder, sections)
     if project is not None:
         from evoxtral.bench.wandb_log import log_to_wandb
 
-        log_to_wandb(scores, system, project=project, html=folder / "report.html", testset=testset)
-    return Section(scores, system, title, testset, spoken)
-
-
-def _publish_joint(folder: Path, sections: "Sequence[Section]") -> None:
-    """Write the report of several sets beside those of each, and say where it is."""
-    from evoxtral.bench.report import write_joint_report
-
-    if any(section.title for section in sections):
-        write_joint_report(folder, sections)
+        for section in sections:
+            html = folder / "report.html"
+            log_to_wandb(section.report, section.system, project=project, html=html, testset=section.testset)
     click.echo(f"report: {folder / 'report.html'}", err=True)
 
 

@@ -22,8 +22,9 @@ from evoxtral.inference.diarization import Diarizer
 from evoxtral.inference.engines.protocol import TranscriptionEngine
 from evoxtral.inference.hallucination_filter import heard_text
 from evoxtral.inference.options import TranscribeOptions
-from evoxtral.inference.pipeline import HeardWindow, find_aligner
+from evoxtral.inference.pipeline import HeardWindow
 from evoxtral.inference.scheduler import QueueFullError, Ticket, Urgency, WindowScheduler
+from evoxtral.inference.second_ear import find_aligner, find_language_detector
 from evoxtral.inference.transcript import Transcript
 from evoxtral.server.metrics import AUDIO_SECONDS, REQUESTS_ADMITTED, WINDOWS_QUEUED
 from evoxtral.server.problems import Problem
@@ -59,7 +60,12 @@ class Transcriber:
     def __init__(self, engine: TranscriptionEngine, settings: Settings) -> None:
         self.engine = engine
         self._max_duration_s = settings.max_duration_s
-        self.scheduler = WindowScheduler(engine, aligner=find_aligner(engine), max_requests=settings.max_requests)
+        self.scheduler = WindowScheduler(
+            engine,
+            aligner=find_aligner(engine),
+            detector=find_language_detector(engine),
+            max_requests=settings.max_requests,
+        )
         self.decoding = DecodingProcesses()
         self.decoding.start()
         self._threads = ThreadPoolExecutor(settings.max_decoding, thread_name_prefix="recording")
