@@ -53,7 +53,9 @@ def weights(shape: dict[str, Any]) -> tuple[int, int]:
 
 
 def main() -> None:
-    print(f"{'model':20} {'parameters':>14} {'bf16 GB':>8} {'fp8 GB':>8} {'4 bits GB':>10} {'keys, values MB/1,000':>22}")
+    print(
+        f"{'model':20} {'parameters':>14} {'bf16 GB':>8} {'fp8 GB':>8} {'4 bits GB':>10} {'keys, values MB/1,000':>22}"
+    )
     for name, shape in TEXT.items():
         total, layers = weights(shape)
         sizes = [((total - layers) * 16 + layers * bits) / 8 / 1e9 for bits in BITS.values()]
