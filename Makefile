@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 EXAMPLE := examples/reading.opus
 
-.PHONY: demo test lint licences lock lock-check docs unit studio wheel clean
+.PHONY: demo test lint licences lock lock-check docs unit studio wheel space clean
 
 demo: $(VENV)/app.done
 	$(BIN)/evoxtral transcribe $(EXAMPLE)
@@ -46,6 +46,11 @@ docs: $(VENV)/dev.done
 
 wheel: $(VENV)/dev.done studio
 	$(BIN)/uv build --wheel --quiet --out-dir dist
+
+# A folder that is a whole Docker Space: hf upload OWNER/NAME dist/space --repo-type space
+space: wheel
+	rm -rf dist/space && mkdir dist/space
+	cp deploy/space/README.md deploy/space/Dockerfile dist/evoxtral-*.whl dist/space/
 
 unit: $(VENV)/dev.done $(VENV)/chromium.done $(VENV)/postgres.done studio studio-check
 	$(BIN)/pytest --numprocesses 2

@@ -37,14 +37,11 @@ _CONTENT_SECURITY = "; ".join(
         "font-src 'self' data:",
         "object-src 'none'",
         "base-uri 'none'",
-        "frame-ancestors 'none'",
         "form-action 'self'",
     )
 )
 _SECURITY_HEADERS = {
-    "content-security-policy": _CONTENT_SECURITY,
     "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(self)",
@@ -74,10 +71,18 @@ class HeadAsGet:
 
 
 class Envelope:
-    """Gives each answer a request id and security headers, and logs one line a request: no text, sound or key."""
+    """Gives each answer a request id and security headers, and logs one line a request: no text, sound or key.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        framed_by: origins whose pages may show the Studio in a frame.
+    """
+
+    def __init__(self, app: ASGIApp, framed_by: Sequence[str] = ()) -> None:
         self.app = app
+        framing = "frame-ancestors " + (" ".join(framed_by) or "'none'")
+        self._headers = {**_SECURITY_HEADERS, "content-security-policy": f"{_CONTENT_SECURITY}; {framing}"}
+        if not framed_by:  # which knows no list of origins
+            self._headers["x-frame-options"] = "DENY"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -95,7 +100,7 @@ class Envelope:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
-                for name, value in _SECURITY_HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
             await send(message)
 

@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     api_keys: tuple[SecretStr, ...] = ()
     """Keys, one of which every request but /health and /ready must then bring (Authorization: Bearer); () for none."""
 
+    framed_by: tuple[str, ...] = ()
+    """Origins whose pages may show the Studio in a frame, as https://huggingface.co for a Space; () for none."""
+
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
     """Names under which the server may be addressed, against DNS rebinding; "*" for any."""
 
