@@ -33,10 +33,15 @@ def speak_dialogue(engine: SpeechEngine, turns: Sequence[SpokenTurn], *, seed: i
     """
     if not turns:
         raise VoiceError("a dialogue without turns cannot be spoken")
-    rng = random.Random(seed)
     spoken = [
         engine.speak(turn.text, voice=turn.voice, seed=(seed + index) % 2**32) for index, turn in enumerate(turns)
     ]
+    return join_turns(turns, spoken, seed=seed)
+
+
+def join_turns(turns: Sequence[SpokenTurn], spoken: Sequence[Speech], *, seed: int = 0) -> Speech:
+    """The speech of each turn, one after the other."""
+    rng = random.Random(seed)
     rate_hz = max(speech.sample_rate_hz for speech in spoken)
     parts = []
     words: list[TimedWord] = []
