@@ -8,6 +8,7 @@ import click
 from evoxtral.cli.options import ChosenModel, model_options
 from evoxtral.server.settings import Settings
 from evoxtral.server.store.place import NO_STORE
+from evoxtral.tags.dialect_table import DIALECTS
 
 MEBIBYTE = 2**20
 # What is under way when the server is told to stop has so long to end.
@@ -32,7 +33,22 @@ _SHUTDOWN_S = 10
     "  [default: the user's data folder]",
 )
 @click.option("--no-store", is_flag=True, help="Keep nothing.")
-def command(chosen: ChosenModel, host: str, port: int, max_upload_mib: int, store: str | None, no_store: bool) -> None:
+@click.option(
+    "--dialect",
+    type=click.Choice(list(DIALECTS)),
+    default=Settings().dialect,
+    show_default=True,
+    help="How tags are written in answers of POST /transcribe that name no dialect.",
+)
+def command(
+    chosen: ChosenModel,
+    host: str,
+    port: int,
+    max_upload_mib: int,
+    store: str | None,
+    no_store: bool,
+    dialect: str,
+) -> None:
     """Serve transcription, speech and the Studio over HTTP."""
     if store is not None and no_store:
         raise click.UsageError("--store and --no-store contradict each other")
@@ -43,7 +59,7 @@ def command(chosen: ChosenModel, host: str, port: int, max_upload_mib: int, stor
     # The socket first: a port that is taken shows at once, and a client that comes early waits for the model.
     with open_socket(host, port) as listener:
         hosts = () if host in ("127.0.0.1", "localhost", "::1") else ("*",) if host in ("0.0.0.0", "::") else (host,)  # noqa: S104
-        settings = Settings(model=chosen.model, max_upload_bytes=max_upload_mib * MEBIBYTE)
+        settings = Settings(model=chosen.model, max_upload_bytes=max_upload_mib * MEBIBYTE, dialect=dialect)
         places = {"store": NO_STORE if no_store else store} if no_store or store else {}
         settings = settings.model_copy(update={"allowed_hosts": (*settings.allowed_hosts, *hosts), **places})
         app = create_app(settings, engine=chosen.load())
