@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 BLOCK_S = 10.0
 # More streams has no recording; a made-up file declares thousands, each with its decoder.
 _MOST_STREAMS = 128
-# Channels that are heard one by one; each takes as long as the whole recording.
-MOST_CHANNELS_APART = 16
 
 # A file is truncated when its packets end this much before the end that its header declares. Encoder delay and
 # padding account for at most 0.15 s in the codecs that FFmpeg writes.

@@ -10,6 +10,7 @@ import click
 from evoxtral.cli.options import ChosenModel, model_options
 from evoxtral.server.settings import Settings
 from evoxtral.server.store.place import NO_STORE
+from evoxtral.tags.dialect_table import DIALECTS
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -46,6 +47,13 @@ _HANGS_AFTER_S = 120
     show_default=True,
     help="Processes that share the socket and the store; each loads the model.",
 )
+@click.option(
+    "--dialect",
+    type=click.Choice(list(DIALECTS)),
+    default=Settings().dialect,
+    show_default=True,
+    help="How tags are written in answers of POST /transcribe that name no dialect.",
+)
 def command(
     chosen: ChosenModel,
     host: str,
@@ -54,6 +62,7 @@ def command(
     store: str | None,
     no_store: bool,
     workers: int,
+    dialect: str,
 ) -> None:
     """Serve transcription, speech and the Studio over HTTP."""
     if store is not None and no_store:
@@ -64,7 +73,7 @@ def command(
     # The socket first: a port that is taken shows at once, and a client that comes early waits for the model.
     with open_socket(host, port) as listener:
         hosts = () if host in ("127.0.0.1", "localhost", "::1") else ("*",) if host in ("0.0.0.0", "::") else (host,)  # noqa: S104
-        settings = Settings(model=chosen.model, max_upload_bytes=max_upload_mib * MEBIBYTE)
+        settings = Settings(model=chosen.model, max_upload_bytes=max_upload_mib * MEBIBYTE, dialect=dialect)
         places = {"store": NO_STORE if no_store else store} if no_store or store else {}
         settings = settings.model_copy(update={"allowed_hosts": (*settings.allowed_hosts, *hosts), **places})
         kept_in = where_kept(settings)

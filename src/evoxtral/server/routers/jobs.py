@@ -38,7 +38,7 @@ async def accept(request: Request, response: Response) -> Job:
     store_of(request)
     fields = await read_fields(request)
     upload = fields.file("file")
-    options = read_options(fields)
+    options = await read_options(fields, request.app.state.transcriber)
     fields.nothing_else()
     settings: Settings = request.app.state.settings
     name = upload.filename or "upload"
