@@ -4,6 +4,8 @@ Plain ASGI, because each must also see WebSockets, and none may read a body. Kno
 """
 
 import asyncio
+import base64
+import hashlib
 import hmac
 import logging
 import re
@@ -23,10 +25,10 @@ LOG = logging.getLogger("evoxtral.server")
 MEBIBYTE = 2**20
 
 # The Studio needs its own scripts and styles, workers and sound from memory, and nothing from elsewhere.
-_CONTENT_SECURITY = "; ".join(
+_POLICY = "; ".join(
     (
         "default-src 'self'",
-        "script-src 'self' 'unsafe-inline'",
+        "script-src {scripts}",
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
         "media-src 'self' blob:",
@@ -39,8 +41,8 @@ _CONTENT_SECURITY = "; ".join(
         "form-action 'self'",
     )
 )
+_INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
 _SECURITY_HEADERS = {
-    "content-security-policy": _CONTENT_SECURITY,
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
@@ -70,8 +72,18 @@ class HeadAsGet:
         await self.app({**scope, "method": "GET"}, receive, send_head)
 
 
+def content_security(page: bytes = b"") -> str:
+    """The policy for a page: of scripts between its lines, those that it came with may run (by their hashes)."""
+    digests = [hashlib.sha256(script).digest() for script in _INLINE_SCRIPT.findall(page)]
+    hashes = sorted({f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests})
+    return _POLICY.format(scripts=" ".join(("'self'", *hashes)))
+
+
 class Envelope:
-    """Gives each answer a request id and security headers, and logs one line a request: no text, sound or key."""
+    """Gives each answer a request id and security headers, and logs one line a request: no text, sound or key.
+
+    A page of HTML is held back until it is whole, because its policy names its scripts.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -85,15 +97,29 @@ class Envelope:
         scope.setdefault("state", {})["request_id"] = request_id
         started_s = time.perf_counter()
         status = 500
+        page_start: Message | None = None
+        page = b""
 
         async def send_wrapped(message: Message) -> None:
-            nonlocal status
+            nonlocal status, page_start, page
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
                 for name, value in _SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
+                if headers.get("content-type", "").startswith("text/html"):
+                    page_start = message
+                    return
+                if status != HTTPStatus.NOT_MODIFIED:  # the browser keeps the policy that came with the page
+                    headers.setdefault("content-security-policy", content_security())
+            elif page_start is not None:
+                page += message.get("body", b"")
+                if message.get("more_body"):
+                    return
+                MutableHeaders(scope=page_start).setdefault("content-security-policy", content_security(page))
+                await send(page_start)
+                page_start, message = None, {**message, "body": page}
             await send(message)
 
         try:
