@@ -19,6 +19,8 @@ from evoxtral.tts import speak
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Triton reads this when it is first imported, which some test of another file may do.
 os.environ["TRITON_INTERPRET"] = "1"
+# A server that a test does not give a store keeps nothing.
+os.environ["EVOXTRAL_SERVER_STORE"] = "none"
 # How long an example takes says how busy the machine is. The same commit is judged by the same examples wherever it is
 # tested; the nightly workflow (HYPOTHESIS_PROFILE=searching) looks for new ones.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
@@ -27,9 +29,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """What `tests/fuzz` tries."""
+    """How much `tests/fuzz` and the batches that are killed try."""
     parser.addoption("--mutations", type=int, default=500, help="damaged files to try")
     parser.addoption("--seed", type=int, default=0, help="of the damage")
+    parser.addoption("--kills", type=int, default=3, help="how often a batch is killed")
 
 
 class ScriptedEngine:

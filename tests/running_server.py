@@ -1,9 +1,11 @@
-"""A server that runs in a thread of the tests' process, for clients that need a real socket."""
+"""A server that runs in a thread of the tests' process, for clients that need a real socket; what tests ask of one."""
 
 import contextlib
+import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -21,3 +23,13 @@ def serve_app(app: FastAPI) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+def kept(client: Any, sound: bytes, name: str = "hello.wav", headers: Mapping[str, str] | None = None) -> Any:
+    """Have a server transcribe a recording and keep it; gives the document."""
+    file = {"file": (name, sound)}
+    transcript = client.post("/transcribe", files=file, headers=headers).json()
+    written = {"transcript": json.dumps(transcript)}
+    answer = client.post("/transcripts", files=file, data=written, headers=headers)
+    assert answer.status_code == 201, answer.text
+    return answer.json()

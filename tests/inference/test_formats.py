@@ -96,10 +96,11 @@ def test_json_is_the_object_of_the_specification() -> None:
     }
     assert data["words"][1] == {
         "word": "WORKS!", "start_s": 0.4, "end_s": 0.8, "emphasis": True, "speaker": None, "confidence": None,
+        "segment": None, "start_char": None, "end_char": None,
     }  # fmt: skip
     assert data["tags"][1] == {
         "tag": "laughs", "category": "non-verbal", "group": "laughter", "known": True, "gap": 2,
-        "start_s": 0.8, "end_s": 1.3,
+        "start_s": 0.8, "end_s": 1.3, "confidence": None, "segment": None, "start_char": None, "end_char": None,
     }  # fmt: skip
 
 

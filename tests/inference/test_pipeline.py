@@ -17,7 +17,9 @@ from evoxtral.errors import AudioError
 from evoxtral.inference.engines.edge import EdgeEngine
 from evoxtral.inference.engines.loading import load_packaged_engine
 from evoxtral.inference.engines.protocol import AlignedToken, Hypothesis
+from evoxtral.inference.formats import without_tags
 from evoxtral.inference.pipeline import hear_windows, transcribe
+from evoxtral.inference.timing import tag_confidences
 from evoxtral.tags import parse
 from evoxtral.tts.espeak import SAMPLE_RATE_HZ as ESPEAK_RATE_HZ
 from evoxtral.tts.espeak import synthesize
@@ -61,6 +63,33 @@ def test_segments_join_to_the_text_and_follow_one_another(recording) -> None:
     assert edges == sorted(edges)
     assert edges[0] >= 0
     assert edges[-1] <= transcript.duration_s
+
+
+def test_words_and_tags_are_found_in_their_segments(recording) -> None:
+    transcript = transcribe(recording.samples, engine=Reader(recording, max_window_s=12.0))
+    texts = [segment.text for segment in transcript.segments]
+    assert [texts[word.segment][word.start_char : word.end_char] for word in transcript.words] == [
+        word.text for word in recording.words
+    ]
+    assert [texts[tag.segment][tag.start_char : tag.end_char] for tag in transcript.tags] == [
+        f"[{tag.tag}]" for tag in transcript.tags
+    ]
+    assert {word.segment for word in transcript.words} == set(range(len(texts)))
+    plain = without_tags(transcript)
+    shown = [plain.segments[word.segment].text[word.start_char : word.end_char] for word in plain.words]
+    assert shown == [word.word for word in plain.words]
+    assert "lost" in shown
+
+
+def test_a_tag_is_as_sure_as_its_tokens_together() -> None:
+    parsed = parse("[laughs][sad] Yes.")
+    # "[laughs", "][", "sad", "] Y", "es."
+    tokens = [
+        AlignedToken(start, end, 0.0, 1.0, probability)
+        for start, end, probability in [(0, 7, 0.5), (7, 9, 0.5), (9, 12, 0.25), (12, 15, 0.5), (15, 18, 1.0)]
+    ]
+    assert tag_confidences(parsed, tokens) == [0.25, 0.0625]
+    assert tag_confidences(parsed, tokens[4:]) == [None, None]
 
 
 def test_a_file_a_stream_and_samples_give_the_same(recording, tmp_path) -> None:

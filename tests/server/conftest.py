@@ -18,3 +18,16 @@ def client(scripted_engine, tmp_path) -> Iterator[TestClient]:
     )
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
+
+
+@pytest.fixture
+def store_client(scripted_engine, tmp_path) -> Iterator[TestClient]:
+    """The same with a store."""
+    settings = Settings(
+        max_upload_bytes=2**20,
+        studio=tmp_path / "no-studio",
+        allowed_hosts=("testserver",),
+        store=str(tmp_path / "store"),
+    )
+    with TestClient(create_app(settings, engine=scripted_engine), raise_server_exceptions=False) as client:
+        yield client

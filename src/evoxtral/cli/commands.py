@@ -17,6 +17,7 @@ import evoxtral
 # name -> (module, help line). The module defines `command`.
 COMMANDS = {
     "transcribe": ("evoxtral.cli.transcribe", "Turn recordings into text with audio tags."),
+    "batch": ("evoxtral.cli.batch", "Transcribe very many recordings, on one machine or many."),
     "speak": ("evoxtral.cli.speak", "Speak tagged text."),
     "serve": ("evoxtral.cli.serve", "Serve transcription, speech and the Studio over HTTP."),
     "corpus": ("evoxtral.cli.corpus", "Make training data: scripts, speech, dataset."),

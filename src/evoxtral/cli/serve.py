@@ -7,6 +7,7 @@ import click
 
 from evoxtral.cli.options import ChosenModel, model_options
 from evoxtral.server.settings import Settings
+from evoxtral.server.store.place import NO_STORE
 
 MEBIBYTE = 2**20
 # What is under way when the server is told to stop has so long to end.
@@ -24,8 +25,17 @@ _SHUTDOWN_S = 10
     show_default=True,
     help="Largest upload, in MiB.",
 )
-def command(chosen: ChosenModel, host: str, port: int, max_upload_mib: int) -> None:
+@click.option(
+    "--store",
+    metavar="PLACE",
+    help="Where transcripts and their audio are kept: a folder, or the URL of a SQLite or PostgreSQL database."
+    "  [default: the user's data folder]",
+)
+@click.option("--no-store", is_flag=True, help="Keep nothing.")
+def command(chosen: ChosenModel, host: str, port: int, max_upload_mib: int, store: str | None, no_store: bool) -> None:
     """Serve transcription, speech and the Studio over HTTP."""
+    if store is not None and no_store:
+        raise click.UsageError("--store and --no-store contradict each other")
     import uvicorn
 
     from evoxtral.server.app import create_app
@@ -34,13 +44,27 @@ def command(chosen: ChosenModel, host: str, port: int, max_upload_mib: int) -> N
     with open_socket(host, port) as listener:
         hosts = () if host in ("127.0.0.1", "localhost", "::1") else ("*",) if host in ("0.0.0.0", "::") else (host,)  # noqa: S104
         settings = Settings(model=chosen.model, max_upload_bytes=max_upload_mib * MEBIBYTE)
-        settings = settings.model_copy(update={"allowed_hosts": (*settings.allowed_hosts, *hosts)})
+        places = {"store": NO_STORE if no_store else store} if no_store or store else {}
+        settings = settings.model_copy(update={"allowed_hosts": (*settings.allowed_hosts, *hosts), **places})
         app = create_app(settings, engine=chosen.load())
+        kept_in = where_kept(settings)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_SHUTDOWN_S))
         shown_host = f"[{host}]" if ":" in host else host
         click.echo(f"Evoxtral serves at http://{shown_host}:{listener.getsockname()[1]} (Ctrl-C stops it)", err=True)
+        click.echo(f"Transcripts are kept in {kept_in}" if kept_in else "Nothing is kept", err=True)
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
+
+
+def where_kept(settings: Settings) -> str | None:
+    """Open the store once, so that what is wrong with it shows before anything is served; None for no store."""
+    from evoxtral.server.app import open_store_of
+
+    store = open_store_of(settings)
+    if store is None:
+        return None
+    store.close()
+    return store.shown
 
 
 def open_socket(host: str, port: int) -> socket.socket:

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from evoxtral.inference.transcript import Transcript
+from evoxtral.inference.transcript import Transcript, TranscriptWord
 from evoxtral.tags import Category, parse
 from evoxtral.tags.dialects import Note, write
 
@@ -45,34 +45,54 @@ class Cue:
 def without_tags(transcript: Transcript) -> Transcript:
     """The same transcript as plain text: no tags, no emphasis; words keep their times."""
     parsed = parse(transcript.text)
-    segments = [replace(segment, text=segment.plain_text) for segment in transcript.segments if segment.plain_text]
-    words = [
-        replace(word, word=part.plain, emphasis=False)
-        for word, part in zip(transcript.words, parsed.words, strict=True)
-    ]
+    kept = [index for index, segment in enumerate(transcript.segments) if segment.plain_text]
+    segments = [replace(transcript.segments[index], text=transcript.segments[index].plain_text) for index in kept]
+    new_index = {old: new for new, old in enumerate(kept)}
+    words: list[TranscriptWord] = []
+    reached: dict[int, int] = {}  # characters of a segment's text that its words so far take
+    for word, part in zip(transcript.words, parsed.words, strict=True):
+        plain = replace(word, word=part.plain, emphasis=False, segment=None, start_char=None, end_char=None)
+        segment = None if word.segment is None else new_index.get(word.segment)
+        if segment is not None:
+            start = segments[segment].text.find(part.plain, reached.get(segment, 0))
+            if start >= 0:
+                reached[segment] = start + len(part.plain)
+                plain = replace(plain, segment=segment, start_char=start, end_char=reached[segment])
+        words.append(plain)
     return replace(transcript, text=transcript.plain_text, segments=tuple(segments), words=tuple(words), tags=())
 
 
 def in_dialect(transcript: Transcript, dialect: str) -> tuple[Transcript, tuple[Note, ...]]:
-    """The transcript with its text, and those of its segments, in another dialect of tags; its words and tags stay.
+    """The transcript with its text, and those of its segments, in another dialect of tags; its words and tags stay,
+    without their places in the text, which is another one.
 
     Its text is then no text of ours: it can be written as it is (txt, json), but subtitles cannot be cut from it.
     """
     text = write(transcript.text, dialect)
+    if text.text == transcript.text:
+        return transcript, text.notes
     segments = tuple(replace(segment, text=write(segment.text, dialect).text) for segment in transcript.segments)
-    return replace(transcript, text=text.text, segments=segments), text.notes
+    words = tuple(replace(word, segment=None, start_char=None, end_char=None) for word in transcript.words)
+    tags = tuple(replace(tag, segment=None, start_char=None, end_char=None) for tag in transcript.tags)
+    return replace(transcript, text=text.text, segments=segments, words=words, tags=tags), text.notes
 
 
 def to_txt(transcript: Transcript) -> str:
     """The text alone; where speakers are known, a paragraph for each one's turn."""
     if not any(segment.speaker for segment in transcript.segments):
         return transcript.text + "\n"
-    turns: list[tuple[str | None, list[str]]] = []
+    return "".join(f"{speaker}: {text}\n" if speaker else f"{text}\n" for speaker, text in turns(transcript))
+
+
+def turns(transcript: Transcript) -> list[tuple[str | None, str]]:
+    """What each speaker says before the next one does; where no speakers are known, the segments."""
+    has_speakers = any(segment.speaker for segment in transcript.segments)
+    found: list[tuple[str | None, list[str]]] = []
     for segment in transcript.segments:
-        if not turns or turns[-1][0] != segment.speaker:
-            turns.append((segment.speaker, []))
-        turns[-1][1].append(segment.text)
-    return "".join(f"{speaker}: {' '.join(texts)}\n" if speaker else f"{' '.join(texts)}\n" for speaker, texts in turns)
+        if not has_speakers or not found or found[-1][0] != segment.speaker:
+            found.append((segment.speaker, []))
+        found[-1][1].append(segment.text)
+    return [(speaker, " ".join(texts)) for speaker, texts in found]
 
 
 def to_json(transcript: Transcript) -> str:

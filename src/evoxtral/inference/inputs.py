@@ -78,6 +78,11 @@ def is_address(path: str) -> bool:
     return _ADDRESS.match(path) is not None
 
 
+def is_media_name(name: str) -> bool:
+    """Whether a file of that name is taken from a folder: its suffix is one of sound or video, and it is not hidden."""
+    return _MEDIA_NAME.fullmatch(name) is not None
+
+
 def _file_name(address: str) -> str:
     """What the file at an address is called: the last part of its path, or the host's name."""
     try:
@@ -93,7 +98,7 @@ def _media_in(folder: Path) -> Iterable[Path]:
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
-            if _MEDIA_NAME.fullmatch(name):
+            if is_media_name(name):
                 yield Path(place) / name
 
 

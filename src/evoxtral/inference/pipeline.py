@@ -29,8 +29,22 @@ from evoxtral.inference.hallucination_filter import heard_text, is_too_fast
 from evoxtral.inference.language_guard import LanguageDoubt, is_foreign, note_doubts
 from evoxtral.inference.options import TranscribeOptions
 from evoxtral.inference.repetition import cut_loops, repeated_runs
-from evoxtral.inference.timing import TimedSpan, plain_part, split_segments, time_events, time_words
-from evoxtral.inference.transcript import Transcript, TranscriptSegment, TranscriptTag, TranscriptWord
+from evoxtral.inference.timing import (
+    TimedSpan,
+    plain_part,
+    split_segments,
+    tag_confidences,
+    time_events,
+    time_words,
+)
+from evoxtral.inference.transcript import (
+    TIME_DIGITS,
+    SegmentPlaces,
+    Transcript,
+    TranscriptSegment,
+    TranscriptTag,
+    TranscriptWord,
+)
 from evoxtral.models import HUB_CACHE, ModelStore
 from evoxtral.tags import Category, TaggedText, parse
 
@@ -40,7 +54,7 @@ _LOG = logging.getLogger(__name__)
 _BLOCK_S = 10.0
 # No tag stands so close to where sound is missing: a voice that breaks off there sounds moved.
 _HOLE_MARGIN_S = 1.0
-# Times are given to this many digits: a millisecond, finer than any alignment.
+# Digits of probabilities.
 _DIGITS = 3
 _DEFAULTS = TranscribeOptions()
 
@@ -58,6 +72,7 @@ class HeardWindow:
         parsed: the same, parsed.
         words: one a word of `parsed`.
         events: one a tag of `parsed`: where a sound or pause is heard; None for tags that colour words.
+        tag_confidences: one a tag of `parsed`: its probability; None without alignment.
     """
 
     start_s: float
@@ -66,6 +81,7 @@ class HeardWindow:
     parsed: TaggedText
     words: tuple[TimedSpan, ...] | None
     events: tuple[TimedSpan | None, ...]
+    tag_confidences: tuple[float | None, ...]
 
 
 def transcribe(
@@ -189,7 +205,16 @@ def hear_windows(
                 text = _without_tags_at(holes, heard)
                 heard = _hear(window, text, _align(aligner, [window], [text], [0], language)[0] if text else None)
             if text:
-                yield heard if times else replace(heard, words=None, events=(None,) * len(heard.events))
+                yield (
+                    heard
+                    if times
+                    else replace(
+                        heard,
+                        words=None,
+                        events=(None,) * len(heard.events),
+                        tag_confidences=(None,) * len(heard.events),
+                    )
+                )
             on_window(window)
 
 
@@ -339,13 +364,21 @@ def _hear(window: Window, text: str, tokens: list[AlignedToken] | None) -> Heard
     parsed = parse(text)
     words: list[TimedSpan] | None = None
     events: list[TimedSpan | None] = [None] * len(parsed.tags)
+    confidences: list[float | None] = [None] * len(parsed.tags)
     if tokens is not None:
         local = time_words(parsed, tokens, window.samples)
         times = time_events(parsed, local, tokens, window.samples)
         words = [_place(window, span) for span in local]
         events = [None if span is None else _place(window, span) for span in times]
+        confidences = tag_confidences(parsed, tokens)
     return HeardWindow(
-        window.start_s, window.end_s, text, parsed, None if words is None else tuple(words), tuple(events)
+        window.start_s,
+        window.end_s,
+        text,
+        parsed,
+        None if words is None else tuple(words),
+        tuple(events),
+        tuple(confidences),
     )
 
 
@@ -368,23 +401,37 @@ def _join(
     parsed = parse(" ".join(window.text for window in heard))
     spans = [span for window in heard for span in window.words or [None] * len(window.parsed.words)]
     speakers = [None if span is None else speaker_of(span.start_s, span.end_s, turns) for span in spans]
+    segments = tuple(_segments(parsed, heard, speakers))
+    places = SegmentPlaces(parsed.source, [segment.text for segment in segments])
     words = [
-        TranscriptWord(word.text, *_rounded(span), word.emphasis, speaker, _confidence(span))
+        TranscriptWord(
+            word.text, *_rounded(span), word.emphasis, speaker, _confidence(span), *places.find(word.start, word.end)
+        )
         for word, span, speaker in zip(parsed.words, spans, speakers, strict=True)
     ]
+    confidences = [confidence for window in heard for confidence in window.tag_confidences]
     tags = [
-        TranscriptTag(tag.name, _category(tag.category), tag.group, tag.known, tag.gap, *_rounded(span))
-        for tag, span in zip(parsed.tags, _time_tags(parsed, heard, spans), strict=True)
+        TranscriptTag(
+            tag.name,
+            _category(tag.category),
+            tag.group,
+            tag.known,
+            tag.gap,
+            *_rounded(span),
+            None if confidence is None else round(confidence, _DIGITS),
+            *places.find(tag.start, tag.end),
+        )
+        for tag, span, confidence in zip(parsed.tags, _time_tags(parsed, heard, spans), confidences, strict=True)
     ]
     return Transcript(
         path=name,
         model=engine.model,
         engine=engine.name,
         language=language,
-        duration_s=round(duration_s, _DIGITS),
+        duration_s=round(duration_s, TIME_DIGITS),
         text=parsed.source,
         plain_text=parsed.plain_text,
-        segments=tuple(_segments(parsed, heard, speakers)),
+        segments=segments,
         words=tuple(words),
         tags=tuple(tags),
     )
@@ -421,8 +468,8 @@ def _segments(
             end_s = max((span.end_s for span in sounds), default=window.end_s)
             start, end = offset + segment.start, offset + segment.end
             yield TranscriptSegment(
-                start_s=round(start_s, _DIGITS),
-                end_s=round(end_s, _DIGITS),
+                start_s=round(start_s, TIME_DIGITS),
+                end_s=round(end_s, TIME_DIGITS),
                 text=parsed.source[start:end].strip(),
                 plain_text=plain_part(parsed, start, end),
                 speaker=next(iter(of_window[segment.first_word : segment.last_word]), None),
@@ -432,7 +479,7 @@ def _segments(
 
 
 def _rounded(span: TimedSpan | None) -> tuple[float | None, float | None]:
-    return (None, None) if span is None else (round(span.start_s, _DIGITS), round(span.end_s, _DIGITS))
+    return (None, None) if span is None else (round(span.start_s, TIME_DIGITS), round(span.end_s, TIME_DIGITS))
 
 
 def _confidence(span: TimedSpan | None) -> float | None:

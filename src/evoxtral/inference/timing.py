@@ -3,6 +3,7 @@
 Knows texts, tokens and seconds; nothing of how an alignment is made or of other windows.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -170,6 +171,23 @@ def time_events(
             is_pause = parsed.tags[index].category is Category.PAUSE
             times[index] = TimedSpan(start_s, stop_s) if is_pause else _sounding_part(start_s, stop_s, levels_db)
     return times
+
+
+def tag_confidences(parsed: TaggedText, tokens: Sequence[AlignedToken]) -> list[float | None]:
+    """The probability of each tag as a whole: the product of those of its tokens; None for a tag without any."""
+    found: list[float | None] = []
+    index = 0
+    for tag in parsed.tags:
+        while index < len(tokens) and tokens[index].end <= tag.start:
+            index += 1
+        last = index
+        while last < len(tokens) and tokens[last].start < tag.end:
+            last += 1
+        of_tag = tokens[index:last]
+        found.append(math.prod(token.probability for token in of_tag) if of_tag else None)
+        # A token may reach into the next tag: it is looked at again.
+        index = max(index, last - 1)
+    return found
 
 
 def _sounding_part(start_s: float, end_s: float, levels_db: NDArray[np.float64]) -> TimedSpan:

@@ -3,13 +3,25 @@
 Knows the JSON form of SPEC section 11 and nothing of how a transcript comes about or of subtitle formats.
 """
 
-from dataclasses import asdict, dataclass
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+# Times are given to this many digits: a millisecond, finer than any alignment.
+TIME_DIGITS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptWord:
-    """One word. Times are seconds from the start of the recording, or None where no alignment was made."""
+    """One word.
+
+    Attributes:
+        start_s, end_s: seconds from the start of the recording, or None where no alignment was made.
+        confidence: mean probability of the word's tokens, or None where unknown.
+        segment: index of its segment; `start_char`, `end_char`: its place in that segment's text, in code points. None
+            where the text is written in another dialect of tags.
+    """
 
     word: str
     start_s: float | None = None
@@ -17,11 +29,19 @@ class TranscriptWord:
     emphasis: bool = False
     speaker: str | None = None
     confidence: float | None = None
+    segment: int | None = None
+    start_char: int | None = None
+    end_char: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptTag:
-    """One tag. `gap` is the number of words of the whole transcript that stand before it."""
+    """One tag. `gap` is the number of words of the whole transcript that stand before it.
+
+    Attributes:
+        confidence: probability of the tag as a whole, given the text before it; None where unknown.
+        segment, start_char, end_char: as of a word.
+    """
 
     tag: str
     category: str | None
@@ -30,6 +50,10 @@ class TranscriptTag:
     gap: int
     start_s: float | None = None
     end_s: float | None = None
+    confidence: float | None = None
+    segment: int | None = None
+    start_char: int | None = None
+    end_char: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +98,47 @@ class Transcript:
     def to_json(self) -> dict[str, Any]:
         """The object that `evoxtral transcribe --format json` and the server give; plain lists and dicts."""
         return asdict(self)
+
+    def moved(self, by_s: float) -> "Transcript":
+        """The same with all times later by so many seconds; its length stays."""
+
+        def later(time_s: float | None) -> float | None:
+            return None if time_s is None else round(time_s + by_s, TIME_DIGITS)
+
+        return replace(
+            self,
+            segments=tuple(
+                replace(
+                    segment,
+                    start_s=round(segment.start_s + by_s, TIME_DIGITS),
+                    end_s=round(segment.end_s + by_s, TIME_DIGITS),
+                )
+                for segment in self.segments
+            ),
+            words=tuple(replace(word, start_s=later(word.start_s), end_s=later(word.end_s)) for word in self.words),
+            tags=tuple(replace(tag, start_s=later(tag.start_s), end_s=later(tag.end_s)) for tag in self.tags),
+        )
+
+
+class SegmentPlaces:
+    """Where the characters of a text are in its segments.
+
+    Args:
+        text: the whole text.
+        segments: the texts of its segments, which make it up in order but for white space.
+    """
+
+    def __init__(self, text: str, segments: Sequence[str]) -> None:
+        self._starts: list[int] = []
+        position = 0
+        for segment in segments:
+            while text[position : position + 1].isspace():
+                position += 1
+            self._starts.append(position)
+            position += len(segment)
+
+    def find(self, start: int, end: int) -> tuple[int, int, int]:
+        """The segment that holds the characters `start` to `end`, and their place in its text."""
+        segment = max(bisect_right(self._starts, start) - 1, 0)
+        offset = self._starts[segment]
+        return segment, start - offset, end - offset

@@ -17,11 +17,13 @@ import evoxtral
 from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.inference import load_engine
 from evoxtral.inference.engines.protocol import TranscriptionEngine
+from evoxtral.server.job_runner import JobRunner
 from evoxtral.server.middleware import ApiKeys, BodyLimit, Envelope, HeadAsGet, KnownHosts
 from evoxtral.server.problems import install_problem_handlers
 from evoxtral.server.routers import ROUTERS, studio
 from evoxtral.server.settings import Settings
 from evoxtral.server.speaking import Speaker
+from evoxtral.server.store.opening import Store, open_store
 from evoxtral.server.transcribing import Transcriber
 
 _WARM_UP_S = 0.5
@@ -39,18 +41,28 @@ def create_app(settings: Settings | None = None, *, engine: TranscriptionEngine 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loaded = await to_thread.run_sync(load_engine, settings.model) if engine is None else engine
+        store = await to_thread.run_sync(open_store_of, settings)
         transcriber = Transcriber(loaded, settings)
         app.state.settings = settings
         app.state.transcriber = transcriber
         app.state.speaker = Speaker(settings)
+        app.state.engine_states = {}
         app.state.open_streams = 0
         app.state.is_warm = threading.Event()
         warming = threading.Thread(target=_warm_up, args=(transcriber, app.state.is_warm), daemon=True)
         warming.start()
+        app.state.store = store
+        if store is not None:
+            app.state.job_runner = JobRunner(store, transcriber)
+            app.state.job_runner.start()
         try:
             yield
         finally:
+            if store is not None:
+                await app.state.job_runner.stop()
             await to_thread.run_sync(transcriber.close)
+            if store is not None:
+                await to_thread.run_sync(store.close)
 
     app = FastAPIOffline(  # /docs with its own scripts, so that nothing is loaded from elsewhere
         redoc_url=None,
@@ -69,6 +81,18 @@ def create_app(settings: Settings | None = None, *, engine: TranscriptionEngine 
         app.include_router(router)
     studio.mount(app, settings.studio)  # last: it answers every path that is left
     return app
+
+
+def open_store_of(settings: Settings) -> Store | None:
+    """The store of a server; None where it keeps nothing. Raises StoreError."""
+    if not settings.keeps:
+        return None
+    return open_store(
+        settings.store,
+        settings.store_files,
+        max_age_days=settings.store_max_age_days,
+        max_bytes=settings.store_max_bytes,
+    )
 
 
 def _warm_up(transcriber: Transcriber, is_warm: threading.Event) -> None:

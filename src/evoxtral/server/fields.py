@@ -121,8 +121,11 @@ class Fields:
             )
 
 
-async def read_fields(request: Request) -> Fields:
+async def read_fields(request: Request, *, max_field_bytes: int = _MAX_FIELD_BYTES) -> Fields:
     """Parse a request's form; its files are closed with the request.
+
+    Args:
+        max_field_bytes: longest text field.
 
     Raises:
         Problem: the body is no form.
@@ -130,7 +133,7 @@ async def read_fields(request: Request) -> Fields:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("multipart/form-data", "application/x-www-form-urlencoded"):
         raise _invalid("file: the body is no form", "send multipart/form-data with the recording in the field file")
-    form = await request.form(max_files=8, max_fields=64, max_part_size=_MAX_FIELD_BYTES)
+    form = await request.form(max_files=8, max_fields=64, max_part_size=max_field_bytes)
     return Fields(form)
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from evoxtral.server.store.place import NO_STORE, default_store_folder
+
 STUDIO_FOLDER = Path(__file__).parent / "studio"
 
 
@@ -46,11 +48,33 @@ class Settings(BaseSettings):
     max_text_characters: int = Field(default=5_000, ge=1)
     """Longest text that is spoken in one request."""
 
+    store: str = Field(default_factory=lambda: str(default_store_folder()))
+    """Where transcripts, their audio and jobs are kept: a folder, or the URL of a SQLite or PostgreSQL database; "none"
+    for nowhere. By default a folder where the user's programs keep their data."""
+
+    store_files: Path | None = None
+    """Folder of the audio, which all servers of one store share; by default that of SQLite's database, and with
+    PostgreSQL the default of `store`."""
+
+    store_max_age_days: float | None = Field(default=None, gt=0)
+    """Transcripts that nobody changed for longer are deleted with their audio; by default none is."""
+
+    store_max_bytes: int | None = Field(default=None, ge=1)
+    """While the audio that is kept is more, the oldest transcripts are deleted with theirs; by default none is."""
+
+    max_jobs: int = Field(default=1000, ge=1)
+    """Recordings that were accepted to be transcribed later and are not done; the next is answered 503."""
+
     api_keys: tuple[SecretStr, ...] = ()
     """Keys, one of which every request but /health and /ready must then bring (Authorization: Bearer); () for none."""
 
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
     """Names under which the server may be addressed, against DNS rebinding; "*" for any."""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether there is a store."""
+        return self.store.strip().lower() != NO_STORE
 
     studio: Path = STUDIO_FOLDER
     """Folder of the built Studio (`make studio` fills the default); where it is missing, `/` says how to get it."""

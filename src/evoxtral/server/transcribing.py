@@ -18,10 +18,10 @@ from evoxtral.inference import transcribe
 from evoxtral.inference.engines.protocol import TranscriptionEngine
 from evoxtral.inference.options import TranscribeOptions
 from evoxtral.inference.pipeline import HeardWindow, find_aligner
+from evoxtral.inference.scheduler import QueueFullError, WindowScheduler
 from evoxtral.inference.transcript import Transcript
 from evoxtral.server.metrics import AUDIO_SECONDS, REQUESTS_ADMITTED, WINDOWS_QUEUED
 from evoxtral.server.problems import Problem
-from evoxtral.server.scheduler import QueueFullError, WindowScheduler
 from evoxtral.server.settings import Settings
 
 _DISCONNECT_POLL_S = 0.25

@@ -3,19 +3,25 @@
 from fastapi import APIRouter
 
 from evoxtral.server.routers import (
+    capabilities,
     deepgram,
     elevenlabs,
     health,
+    jobs,
     openai,
     openai_realtime,
     speak,
     stream,
     transcribe,
+    transcripts,
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
+    capabilities.router,
     transcribe.router,
+    jobs.router,
+    transcripts.router,
     stream.router,
     speak.router,
     openai.router,

@@ -13,7 +13,7 @@ from evoxtral.errors import EvoxtralError
 from evoxtral.inference.options import TranscribeOptions
 from evoxtral.inference.transcript import Transcript
 from evoxtral.server.fields import Fields, read_fields
-from evoxtral.server.problems import MEDIA_TYPE, Problem
+from evoxtral.server.problems import LOG, MEDIA_TYPE, Problem, problem_of
 from evoxtral.server.transcribing import NewText, Progress, Transcriber
 
 router = APIRouter(tags=["transcription"])
@@ -33,10 +33,15 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 _MAX_SPEAKERS = 50
 
 
-def form_of(**fields: dict[str, Any]) -> dict[str, Any]:
-    """The description of a multipart form with the field `file`, for OpenAPI."""
+def form_of(*required: str, **fields: dict[str, Any]) -> dict[str, Any]:
+    """The description of a multipart form with the field `file`, for OpenAPI; `required`: others that must be there."""
     properties = {"file": {"type": "string", "format": "binary", "description": "Any audio or video file."}, **fields}
-    schema = {"type": "object", "required": ["file"], "properties": properties, "additionalProperties": False}
+    schema = {
+        "type": "object",
+        "required": ["file", *required],
+        "properties": properties,
+        "additionalProperties": False,
+    }
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
@@ -59,12 +64,16 @@ def read_options(fields: Fields) -> TranscribeOptions:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.message, error.hint) from error
 
 
+OPTION_FIELDS: dict[str, dict[str, Any]] = {
+    "language": {"type": "string", "default": "en", "description": "Spoken language (ISO 639-1)."},
+    "times": {"type": "boolean", "default": True, "description": "Times of words, tags and segments."},
+    "diarize": {"type": "boolean", "default": False, "description": "Tell speakers apart."},
+    "min_speakers": {"type": "integer", "minimum": 1, "maximum": _MAX_SPEAKERS},
+    "max_speakers": {"type": "integer", "minimum": 1, "maximum": _MAX_SPEAKERS},
+}
+"""What `read_options` reads, for OpenAPI."""
 _FORM = form_of(
-    language={"type": "string", "default": "en", "description": "Spoken language (ISO 639-1)."},
-    times={"type": "boolean", "default": True, "description": "Times of words, tags and segments."},
-    diarize={"type": "boolean", "default": False, "description": "Tell speakers apart."},
-    min_speakers={"type": "integer", "minimum": 1, "maximum": _MAX_SPEAKERS},
-    max_speakers={"type": "integer", "minimum": 1, "maximum": _MAX_SPEAKERS},
+    **OPTION_FIELDS,
     stream={"type": "boolean", "default": False, "description": "Answer with server-sent events."},
 )
 
@@ -96,10 +105,10 @@ async def _events(
         yield _event(first)
         async for item in rest:
             yield _event(item)
-    except Problem as problem:
-        yield event("error", {"status": problem.status_code, "detail": problem.detail, "hint": problem.hint})
-    except EvoxtralError as error:
-        yield event("error", {"status": 400, "detail": error.message, "hint": error.hint})
+    except Exception as error:
+        if not isinstance(error, (Problem, EvoxtralError)):
+            LOG.exception("a stream of events broke off")
+        yield event("error", problem_of(error).document())
 
 
 def _event(item: Progress | NewText | Transcript) -> str:

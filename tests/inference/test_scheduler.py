@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from evoxtral.inference.engines.protocol import Hypothesis
-from evoxtral.server.scheduler import QueueFullError, WindowScheduler
+from evoxtral.inference.scheduler import QueueFullError, WindowScheduler
 
 WAIT_S = 30  # only for a test that has failed already
 

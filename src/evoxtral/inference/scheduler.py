@@ -1,9 +1,9 @@
-"""The one owner of the engine: windows of all requests wait here, and go to it in batches that mix requests.
+"""The one owner of an engine: windows of several recordings wait here, and go to it in batches that mix recordings.
 
-Each request runs the ordinary pipeline in a thread of its own, with an engine that is a stand-in: it puts windows into
-this queue and waits. Batches take one window of each waiting request in turn, so that a recording of three hours does
-not hold up one of five seconds. A request whose client left is cancelled: its windows leave the queue. Knows engines by
-their protocol, and threads; nothing of HTTP or audio files.
+Each recording runs the ordinary pipeline in a thread of its own, with an engine that is a stand-in: it puts windows
+into this queue and waits. Batches take one window of each waiting recording in turn, so that one of three hours does
+not hold up one of five seconds. What nobody waits for any more is cancelled: its windows leave the queue. Knows
+engines by their protocol, and threads; nothing of HTTP or audio files.
 """
 
 import threading
