@@ -24,12 +24,13 @@ export function piecesOf({ segments, words, tags }: Pick<Transcript, "segments" 
   const placed: Piece[][] = segments.map(() => []);
   const offsets = segments.map(({ text }) => codePointOffsets(text));
   const place = (item: TranscriptWord | TranscriptTag) => {
-    const segment = segments[item.segment];
-    const offset = offsets[item.segment];
-    if (!segment || !offset) return;
-    const start = offset(item.start_char);
-    const text = segment.text.slice(start, offset(item.end_char));
-    placed[item.segment]?.push(
+    const { segment: index, start_char: first, end_char: end } = item;
+    const segment = segments[index ?? -1];
+    const offset = offsets[index ?? -1];
+    if (!segment || !offset || first === null || end === null) return;
+    const start = offset(first);
+    const text = segment.text.slice(start, offset(end));
+    placed[index ?? -1]?.push(
       "word" in item ? { kind: "word", text, start, word: item } : { kind: "tag", text, start, tag: item },
     );
   };

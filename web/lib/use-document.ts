@@ -7,7 +7,7 @@ import { audioAddress, getPeaks, getTranscript } from "@/lib/api/client";
 import { type ProblemError, problemOf } from "@/lib/api/problem";
 import type { TranscriptDocument } from "@/lib/api/types";
 import { MEMORY_PREFIX, recall } from "@/lib/store/memory";
-import { peaksOfFile } from "@/lib/waveform";
+import { peaksOfAddress, peaksOfFile } from "@/lib/waveform";
 
 export interface Loaded {
   document: TranscriptDocument;
@@ -55,7 +55,8 @@ export function usePeaks({ document, isKept }: Loaded): number[] | null {
   const { id, has_audio: hasAudio } = document;
   const file = useMemo(() => (isKept ? null : recall(id)?.file), [id, isKept]);
   useEffect(() => {
-    const asked = isKept ? (hasAudio ? getPeaks(id, PEAKS) : null) : file ? peaksOfFile(file, PEAKS) : null;
+    const kept = () => getPeaks(id, PEAKS).catch(() => peaksOfAddress(audioAddress(id), PEAKS));
+    const asked = isKept ? (hasAudio ? kept() : null) : file ? peaksOfFile(file, PEAKS) : null;
     asked?.then(setPeaks, () => {});
   }, [id, isKept, hasAudio, file]);
   return peaks;

@@ -48,7 +48,7 @@ export function useWorkbench({ document, isKept, audio }: Loaded) {
 
   const [saver] = useState(() => {
     const edit = () => ({
-      name: nameNow.current,
+      ...(nameNow.current.trim() && { name: nameNow.current.trim() }), // without one it keeps the name it has
       speaker_names: speakerNamesOf(editor.state.doc),
       segments: segmentsOf(editor.state.doc),
     });

@@ -5,11 +5,10 @@ import { isAbort, ProblemError, problemOf, readProblem, UNREACHABLE } from "@/li
 import type {
   Capabilities,
   Contours,
-  EditedSegment,
+  Edit,
   Job,
   Problem,
   Respeak,
-  SpeakerNames,
   Transcript,
   TranscriptDocument,
   TranscriptPage,
@@ -92,7 +91,7 @@ export function postJob(
   });
 }
 
-export const getJobs = () => json<Job[] | { items: Job[] }>("/jobs?limit=50").then((a) => ("items" in a ? a.items : a));
+export const getJobs = () => json<Job[]>("/jobs?limit=50");
 export const getJob = (id: string) => json<Job>(`/jobs/${id}`);
 export const cancelJob = (id: string) => request(`/jobs/${id}`, { method: "DELETE" });
 
@@ -177,12 +176,6 @@ export function postTranscript(file: File, transcript: Transcript): Promise<Tran
   data.append("file", file, file.name);
   data.append("transcript", JSON.stringify(transcript));
   return json("/transcripts", { method: "POST", body: data });
-}
-
-export interface Edit {
-  name?: string;
-  speaker_names?: SpeakerNames;
-  segments: EditedSegment[];
 }
 
 /** Someone else saved a version in between; `current` is it. */

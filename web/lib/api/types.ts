@@ -1,116 +1,41 @@
-/** The server's records under the names that the page uses. Their fields are the server's (`schema.ts` is generated). */
+/** The server's records under the names that the page uses. Their fields are the server's: `schema.ts` is generated. */
+
+import type { components } from "@/lib/api/schema";
+
+/** An answer has all its fields, those with a default too. */
+type Answer<Name extends keyof components["schemas"]> = Required<components["schemas"][Name]>;
+type With<Record, Changes> = Omit<Record, keyof Changes> & Changes;
 
 export type Category = "emotion" | "non-verbal" | "delivery" | "pause";
 
-/** Where a word or tag stands: `start_char..end_char` (code points) of the text of segment `segment`. */
-interface Place {
-  segment: number;
-  start_char: number;
-  end_char: number;
-}
+/**
+ * One word as written, with its punctuation; times in seconds, null where no alignment was made. It is
+ * `start_char..end_char` (code points) of the text of segment `segment`.
+ */
+export type TranscriptWord = Answer<"TranscriptWord">;
 
-/** One word as written, with its punctuation; times in seconds, null where no alignment was made. */
-export interface TranscriptWord extends Place {
-  word: string;
-  start_s: number | null;
-  end_s: number | null;
-  emphasis: boolean;
-  speaker: string | null;
-  confidence: number | null;
-}
+/** One tag under its canonical name; `gap` words of the transcript stand before it. Its place is given as a word's. */
+export type TranscriptTag = With<Answer<"TranscriptTag">, { category: Category | null }>;
 
-/** One tag under its canonical name; `gap` words of the transcript stand before it. */
-export interface TranscriptTag extends Place {
-  tag: string;
-  category: Category | null;
-  group: string | null;
-  known: boolean;
-  gap: number;
-  start_s: number | null;
-  end_s: number | null;
-  confidence: number | null;
-}
+export type TranscriptSegment = Answer<"TranscriptSegment">;
 
-export interface TranscriptSegment {
-  start_s: number;
-  end_s: number;
-  text: string;
-  plain_text: string;
-  speaker: string | null;
-}
-
-export interface Transcript {
-  path: string;
-  model: string;
-  engine: string;
-  language: string;
-  language_probability: number | null;
-  duration_s: number;
-  text: string;
-  plain_text: string;
-  segments: TranscriptSegment[];
-  words: TranscriptWord[];
-  tags: TranscriptTag[];
-  notes: string[];
-}
+export type Transcript = With<
+  Answer<"Transcript">,
+  { segments: TranscriptSegment[]; words: TranscriptWord[]; tags: TranscriptTag[] }
+>;
 
 /** What an edit sends: the server parses the texts again. */
-export type EditedSegment = Pick<TranscriptSegment, "start_s" | "end_s" | "speaker" | "text">;
+export type EditedSegment = Answer<"SegmentEdit">;
+export type Edit = components["schemas"]["Edit"];
 
 export type SpeakerNames = Record<string, string>;
+export type TranscriptDocument = With<Answer<"Document">, { transcript: Transcript; speaker_names: SpeakerNames }>;
+export type TranscriptItem = Answer<"Listed">;
+export type TranscriptPage = Answer<"ListPage">;
 
-export interface TranscriptDocument {
-  id: string;
-  name: string;
-  created_at: string;
-  updated_at: string;
-  version: number;
-  has_audio: boolean;
-  transcript: Transcript;
-  speaker_names: SpeakerNames;
-}
-
-export interface TranscriptItem {
-  id: string;
-  name: string;
-  created_at: string;
-  updated_at: string;
-  duration_s: number;
-  language: string;
-  snippet: string;
-  version: number;
-  has_audio: boolean;
-}
-
-export interface TranscriptPage {
-  items: TranscriptItem[];
-  next: string | null;
-}
-
-export interface TagEntry {
-  tag: string;
-  category: Category;
-  group: string;
-}
-
-export interface SpeechEngine {
-  name: string;
-  available: boolean;
-  why_not: string | null;
-  voices: { id: string; name: string }[];
-}
-
-export interface Capabilities {
-  version: string;
-  model: string;
-  store: boolean;
-  max_upload_bytes: number;
-  max_duration_s: number;
-  diarization: boolean;
-  dialects: string[];
-  engines: SpeechEngine[];
-  tags: TagEntry[];
-}
+export type TagEntry = With<Answer<"KnownTag">, { category: Category }>;
+export type SpeechEngine = Answer<"SpeechEngineState">;
+export type Capabilities = With<Answer<"Capabilities">, { tags: TagEntry[]; engines: SpeechEngine[] }>;
 
 /** What is wrong and what to do: the part of an RFC 9457 problem document that people read. */
 export interface Problem {
@@ -119,18 +44,7 @@ export interface Problem {
   status?: number;
 }
 
-export type JobState = "queued" | "running" | "done" | "failed" | "cancelled";
-
-export interface Job {
-  id: string;
-  name: string;
-  state: JobState;
-  done_s: number;
-  total_s: number | null;
-  transcript_id: string | null;
-  problem: Problem | null;
-  created_at: string;
-}
+export type Job = With<Answer<"Job">, { problem: Problem | null }>;
 
 export interface SpokenSentence {
   text: string;

@@ -10,7 +10,12 @@ const CATEGORIES: Record<string, Category> = {
   pause: "pause",
 };
 
-export const VOCABULARY = Object.entries(CATEGORIES).map(([tag, category]) => ({ tag, category, group: "" }));
+export const VOCABULARY = Object.entries(CATEGORIES).map(([tag, category]) => ({
+  tag,
+  category,
+  group: "",
+  meaning: "",
+}));
 
 /** One second a word from 0 on; a segment a line, `Name: ` before it its speaker. Tags are `[letters]`. */
 export function sample(...lines: string[]): Transcript {
