@@ -29,10 +29,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How much `tests/fuzz` and the batches that are killed try."""
+    """How much the tests that draw their own examples try."""
     parser.addoption("--mutations", type=int, default=500, help="damaged files to try")
-    parser.addoption("--seed", type=int, default=0, help="of the damage")
+    parser.addoption("--dialect-texts", type=int, default=400, help="random texts to try of each dialect of tags")
     parser.addoption("--kills", type=int, default=3, help="how often a batch is killed")
+    parser.addoption("--seed", type=int, default=0, help="of the damage, the texts and the kills")
 
 
 class ScriptedEngine:

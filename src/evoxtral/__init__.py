@@ -12,6 +12,7 @@ _EXPORTS = {
     "load_engine": "evoxtral.inference",
     "parse": "evoxtral.tags",
     "render": "evoxtral.tags",
+    "respeak": "evoxtral.respeaking",
     "speak": "evoxtral.tts",
     "transcribe": "evoxtral.inference",
 }

@@ -35,6 +35,10 @@ class VoiceError(EvoxtralError):
     """A text-to-speech engine or voice is unknown or not installed."""
 
 
+class NothingToSpeakError(VoiceError):
+    """A text holds no word and no sound that the voice can speak."""
+
+
 class CorpusError(EvoxtralError):
     """A corpus folder or one of its files is missing, malformed or inconsistent."""
 
@@ -49,3 +53,15 @@ class ScoreError(EvoxtralError):
 
 class HubError(EvoxtralError):
     """The Hugging Face Hub refuses an upload, or a folder is not fit to be published."""
+
+
+class ServerError(EvoxtralError):
+    """A server cannot be reached, refuses a request, or ends a stream.
+
+    Attributes:
+        status: the HTTP status that it answered; None where no answer came.
+    """
+
+    def __init__(self, message: str, hint: str | None = None, *, status: int | None = None) -> None:
+        super().__init__(message, hint)
+        self.status = status

@@ -27,7 +27,10 @@ class Settings(BaseSettings):
     """Folder with sets of recordings, for training data."""
 
     speech_cache: Path | None = None
-    """Folder where raw phrases of Kokoro are kept."""
+    """Folder where raw phrases of Kokoro, and sentences that were respoken, are kept; by default the latter alone."""
+
+    api_key: SecretStr | None = None
+    """Key of an Evoxtral server, for its client and `evoxtral listen --server`."""
 
     remote_key: SecretStr | None = None
     """Key of the remote engine's server."""

@@ -5,7 +5,8 @@ import pytest
 
 from evoxtral.audio import load_audio, write_audio
 from evoxtral.bench import mos
-from evoxtral.bench.roundtrip import MEASURES, Condition, RoundTrip, SpokenClip, listen, measure, round_trip
+from evoxtral.bench.resemblance import MEASURES, listen, measure
+from evoxtral.bench.roundtrip import Condition, RoundTrip, SpokenClip, round_trip
 from evoxtral.bench.testset import TestSet
 from evoxtral.data.records import Reference
 from evoxtral.tags import tag_names

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from evoxtral.inference.engines.protocol import Hypothesis
-from evoxtral.inference.scheduler import QueueFullError, WindowScheduler
+from evoxtral.inference.scheduler import QueueFullError, Urgency, WindowScheduler
 
 WAIT_S = 30  # only for a test that has failed already
 
@@ -50,12 +50,12 @@ class Requests:
         self.scheduler = scheduler
         self.pool = ThreadPoolExecutor(16)
 
-    def send(self, *numbers: float, language: str = "en") -> "Future[list[str]]":
+    def send(self, *numbers: float, language: str = "en", urgency: Urgency = Urgency.RECORDING) -> "Future[list[str]]":
         queued = self.scheduler.queued_windows
         entered = threading.Event()
 
         def run() -> list[str]:
-            with self.scheduler.admit() as ticket:
+            with self.scheduler.admit(urgency) as ticket:
                 engine = self.scheduler.engine_for(ticket)
                 entered.set()
                 windows = [window(number) for number in numbers]
@@ -160,11 +160,30 @@ def test_a_full_queue_says_when_to_come_again(engine: RecordingEngine) -> None:
 
 def test_an_utterance_of_a_live_stream_is_taken_though_the_queue_is_full(engine: RecordingEngine) -> None:
     scheduler = WindowScheduler(engine, max_requests=1)
-    with scheduler.admit(), scheduler.admit(is_live=True):
+    with scheduler.admit(), scheduler.admit(Urgency.UTTERANCE):
         assert scheduler.admitted == 2
     scheduler.close()
-    with pytest.raises(QueueFullError), scheduler.admit(is_live=True):
+    with pytest.raises(QueueFullError), scheduler.admit(Urgency.UTTERANCE):
         pass
+
+
+def test_live_sound_goes_first_and_a_recording_has_its_turn_all_the_same(engine: RecordingEngine) -> None:
+    engine.batch_size = 1
+    scheduler = WindowScheduler(engine)
+    requests = Requests(scheduler)
+    first = requests.send(0)  # holds the engine while the others queue up
+    assert engine.begun.acquire(timeout=WAIT_S)
+    recording = requests.send(1)
+    draft = requests.send(2, urgency=Urgency.DRAFT)
+    utterances = [requests.send(10 + number, urgency=Urgency.UTTERANCE) for number in range(10)]
+    engine.gate.release(20)
+    for future in (first, recording, draft, *utterances):
+        future.result(WAIT_S)
+    order = [batch[0] for batch in engine.batches]
+    assert order[1:9] == [float(10 + number) for number in range(8)]
+    assert order[9] == 1  # after eight of the others
+    assert order[10:] == [18, 19, 2]
+    scheduler.close()
 
 
 def test_a_window_that_breaks_the_engine_fails_its_own_request_only(engine: RecordingEngine) -> None:

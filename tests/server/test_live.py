@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ from numpy.typing import NDArray
 
 from evoxtral.audio import resample
 from evoxtral.errors import ModelError
+from evoxtral.inference.diarization import Diarizer
 from evoxtral.inference.endpointing import EndLikely, Endpointer, SpeechResumed, SpeechStarted, Utterance
 from evoxtral.inference.transcript import Transcript
-from evoxtral.server.live import Done, Failed, Final, LiveStream, Partial, StreamEvent
+from evoxtral.server.live import Done, Ended, Failed, Final, Likely, LiveStream, Partial, Resumed, StreamEvent
 from evoxtral.tts import speak
 
 FRAME = 800  # samples of 50 ms
@@ -31,11 +33,22 @@ def transcript(text: str) -> Transcript:
     return Transcript("live", "test", "scripted", "en", 1.0, text, text)
 
 
-def run(
-    samples: NDArray[np.float32], transcribe: Callable[[NDArray[np.float32], bool], Transcript]
-) -> list[StreamEvent]:
+@dataclass
+class Hearing:
+    """Hears what a function of samples and of whether they are a whole utterance says."""
+
+    says: Callable[[NDArray[np.float32], bool], Transcript]
+
+    def draft(self, samples: NDArray[np.float32], committed: str) -> str:
+        return self.says(samples, False).text
+
+    def whole(self, samples: NDArray[np.float32], diarizer: Diarizer | None) -> Transcript:
+        return self.says(samples, True)
+
+
+def run(samples: NDArray[np.float32], says: Callable[[NDArray[np.float32], bool], Transcript]) -> list[StreamEvent]:
     async def go() -> list[StreamEvent]:
-        stream = LiveStream(transcribe)
+        stream = LiveStream(Hearing(says))
         for start in range(0, len(samples), FRAME):
             await stream.feed(samples[start : start + FRAME])
             await asyncio.sleep(0)
@@ -113,11 +126,11 @@ def test_partials_commit_what_hypotheses_share(sentence: NDArray[np.float32]) ->
         return transcript("The quarterly report is ready for you." if is_final else next(said, "The quarterly"))
 
     async def go() -> list[StreamEvent]:
-        stream = LiveStream(hear)
+        stream = LiveStream(Hearing(hear))
         for start in range(0, len(sentence), FRAME):
             await stream.feed(sentence[start : start + FRAME])
-            if stream._partial is not None:
-                await stream._partial
+            if stream._draft is not None:
+                await stream._draft
         await stream.finish()
         return [event async for event in stream.events()]
 
@@ -128,6 +141,42 @@ def test_partials_commit_what_hypotheses_share(sentence: NDArray[np.float32]) ->
     assert (partials[1].committed, partials[1].tentative) == ("The", "quarterly report")
     assert [partial.seq for partial in partials] == list(range(1, len(partials) + 1))
     assert isinstance(events[-2], Final)
+
+
+async def drafted(stream: LiveStream, samples: NDArray[np.float32]) -> None:
+    """Feed a stream, and let each draft end before more sound comes."""
+    for start in range(0, len(samples), FRAME):
+        await stream.feed(samples[start : start + FRAME])
+        if stream._draft is not None:
+            await stream._draft
+
+
+def test_a_likely_end_has_its_text_and_is_withdrawn_when_speech_goes_on(sentence: NDArray[np.float32]) -> None:
+    async def go() -> list[StreamEvent]:
+        stream = LiveStream(Hearing(lambda samples, is_final: transcript(f"{len(samples) / 16_000:.2f}")))
+        await drafted(stream, np.concatenate([silence(0.5), sentence, silence(0.1), sentence, silence(1)]))
+        await stream.finish()
+        return [event async for event in stream.events()]
+
+    events = asyncio.run(go())
+    turns = [event for event in events if isinstance(event, Likely | Resumed | Ended)]
+    assert [type(event) for event in turns] == [Likely, Resumed, Likely, Ended]
+    first, resumed, second, ended = turns
+    assert isinstance(first, Likely)
+    assert isinstance(resumed, Resumed)
+    assert isinstance(second, Likely)
+    assert isinstance(ended, Ended)
+    assert first.at_s < resumed.at_s < second.at_s < ended.end_s
+    # What a likely end says was heard up to it, and a little of the silence after it.
+    for likely in (first, second):
+        assert 0.0 < float(likely.text) - (likely.at_s - ended.start_s) < 0.4
+
+
+def test_no_end_is_likely_where_nobody_asks_for_it(sentence: NDArray[np.float32]) -> None:
+    endpointer = Endpointer(end_silence_s=0.9, early_end_silence_s=None)
+    events = endpointer.feed(np.concatenate([silence(0.5), sentence, silence(1.5)]))
+    assert [type(event) for event in events] == [SpeechStarted, Utterance]
+    assert events[1].end_s == pytest.approx(0.5 + len(sentence) / 16_000 + 0.9, abs=0.35)  # type: ignore[union-attr]
 
 
 def test_a_failure_is_told_and_the_stream_goes_on(sentence: NDArray[np.float32]) -> None:

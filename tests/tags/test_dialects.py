@@ -143,13 +143,23 @@ def test_every_tag_has_a_place_in_some_dialect_and_names_are_unique_within_each(
 
 # --- fuzz ------------------------------------------------------------------------------------------------------------
 
-FUZZED = 400  # benchmarks/dialects.py runs ten thousand a dialect
 WORDS = ("we", "it", "don't", "Paris,", "no...", "why?", "Yes!", "done.", "REALLY", "I", "NASA", "well—so", "Dr.", "ok")
 NOISE = ("(", ")", "<b>", "*", "[", "]", "[1]", "&", "<", "(see 3)", "[laughs", "/>", "&amp;", "=", "</whispering>")
 NAMES = (
     *(name for row in (*TAG_TYPES, *RELATED_EVENTS) for name in (row.name, *row.aliases[:2])),
     *("sings", "crowd laughter", "footsteps"),
 )
+
+
+@pytest.fixture
+def fuzzed(request: pytest.FixtureRequest) -> int:
+    """How many random texts of each dialect are tried; the nightly workflow tries ten thousand."""
+    return int(request.config.getoption("--dialect-texts"))
+
+
+@pytest.fixture
+def fuzz_seed(request: pytest.FixtureRequest) -> int:
+    return int(request.config.getoption("--seed"))
 
 
 def ours(rng: random.Random, noise: float) -> str:
@@ -219,9 +229,9 @@ def check_back_and_there(text: str, dialect: str) -> bool:
 
 
 @pytest.mark.parametrize("dialect", OTHERS)
-def test_what_can_be_said_survives_and_the_rest_is_told(dialect: str) -> None:
-    rng = random.Random(f"there:{dialect}")
-    for _ in range(FUZZED):
+def test_what_can_be_said_survives_and_the_rest_is_told(dialect: str, fuzzed: int, fuzz_seed: int) -> None:
+    rng = random.Random(f"there:{dialect}:{fuzz_seed}")
+    for _ in range(fuzzed):
         text = ours(rng, noise=0.0 if rng.random() < 0.7 else 0.2)
         try:
             check_there_and_back(text, dialect)
@@ -230,17 +240,19 @@ def test_what_can_be_said_survives_and_the_rest_is_told(dialect: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", OTHERS)
-def test_a_text_of_a_dialect_that_reads_without_a_note_comes_back_as_it_was(dialect: str) -> None:
-    rng = random.Random(f"back:{dialect}")
-    plain = sum(check_back_and_there(theirs(rng, dialect), dialect) for _ in range(FUZZED))
-    assert plain > FUZZED / 20
+def test_a_text_of_a_dialect_that_reads_without_a_note_comes_back_as_it_was(
+    dialect: str, fuzzed: int, fuzz_seed: int
+) -> None:
+    rng = random.Random(f"back:{dialect}:{fuzz_seed}")
+    plain = sum(check_back_and_there(theirs(rng, dialect), dialect) for _ in range(fuzzed))
+    assert plain > fuzzed / 20
 
 
 @pytest.mark.parametrize("dialect", list(DIALECTS))
-def test_any_string_is_read_and_written(dialect: str) -> None:
-    rng = random.Random(f"any:{dialect}")
+def test_any_string_is_read_and_written(dialect: str, fuzzed: int, fuzz_seed: int) -> None:
+    rng = random.Random(f"any:{dialect}:{fuzz_seed}")
     characters = string.ascii_letters + "  []()<>*/=&;\"'\n.!?…—ıß\U0001f600\ud800"
-    for _ in range(FUZZED // 2):
+    for _ in range(fuzzed // 2):
         text = "".join(rng.choices(characters, k=rng.randint(0, 40)))
         for result in (read(text, dialect), write(text, dialect)):
             assert isinstance(result.text, str)

@@ -31,7 +31,8 @@ from elevenlabs_service import (
 )
 from evoxtral.errors import EvoxtralError, VoiceError
 from evoxtral.tts import load_speech_engine
-from evoxtral.tts.elevenlabs import STOCK_VOICES, ElevenLabsEngine
+from evoxtral.tts.elevenlabs import STOCK_VOICES, elevenlabs_engine
+from evoxtral.tts.paid.paid_engine import PaidEngine
 from evoxtral.tts.speech_engine import PaidSpeech, RemoteSpeechEngine, SpeechEngine
 
 TEXT = "[whispers] Nobody must know."
@@ -56,14 +57,14 @@ def load(service: Service, naps: Naps, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Make an engine with the given keys and options."""
     monkeypatch.delenv("ELEVENLABS_API_KEY", raising=False)
 
-    def load(*keys: str, **options: Any) -> ElevenLabsEngine:
+    def load(*keys: str, **options: Any) -> PaidEngine:
         monkeypatch.setenv("ELEVENLABS_API_KEYS", ",".join(keys or ["secret-1"]))
-        return ElevenLabsEngine(base_url=service.url, **{"sleep": naps, **options})
+        return elevenlabs_engine(base_url=service.url, **{"sleep": naps, **options})
 
     return load
 
 
-def speak_all(engine: ElevenLabsEngine, texts: Sequence[str]) -> list[PaidSpeech | BaseException]:
+def speak_all(engine: PaidEngine, texts: Sequence[str]) -> list[PaidSpeech | BaseException]:
     async def work() -> list[PaidSpeech | BaseException]:
         jobs = (engine.speak_paid(text, voice="Sarah", seed=1) for text in texts)
         return await asyncio.gather(*jobs, return_exceptions=True)
@@ -142,7 +143,7 @@ def test_a_voice_id_is_taken_and_a_wrong_name_is_not_sent(service: Service, load
 @pytest.mark.parametrize("options", [{"stability": 0.3}, {"output_format": "mp3_44100_128"}])
 def test_what_v3_does_not_take_is_refused_at_once(options: dict[str, Any]) -> None:
     with pytest.raises(VoiceError, match="choose"):
-        ElevenLabsEngine(**options)
+        elevenlabs_engine(**options)
 
 
 # --- keys -----------------------------------------------------------------------------------------------------------
@@ -170,7 +171,7 @@ def test_a_keys_file_is_used_instead_of_the_environment(service: Service, load: 
 def test_without_a_key_costs_can_be_told_but_nothing_spoken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ELEVENLABS_API_KEY", raising=False)
     monkeypatch.delenv("ELEVENLABS_API_KEYS", raising=False)
-    engine = ElevenLabsEngine()
+    engine = elevenlabs_engine()
     assert engine.cost_of(TEXT) == len(TEXT)
     with pytest.raises(VoiceError, match=r"no ElevenLabs key .set ELEVENLABS_API_KEY"):
         engine.speak(TEXT)

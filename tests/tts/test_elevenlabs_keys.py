@@ -1,19 +1,17 @@
 """Which key is used, what limits it learns, and what a refusal means: worked out by hand."""
 
-from pathlib import Path
-
 import pytest
 
-from evoxtral.tts.elevenlabs.answers import Refusal, Trouble, judge
-from evoxtral.tts.elevenlabs.keys import Key, KeyRing
+from evoxtral.tts.elevenlabs.answers import judge
+from evoxtral.tts.paid.answers import Refusal, Trouble
+from evoxtral.tts.paid.keys import Key, KeyRing
 
 CROWDED = {"detail": {"status": "too_many_concurrent_requests", "message": "slow down"}}
 
 
 @pytest.fixture
-def ring(tmp_path: Path) -> KeyRing:
-    (tmp_path / "keys").write_text("secret-a\nsecret-b\n")
-    return KeyRing(tmp_path / "keys")
+def ring() -> KeyRing:
+    return KeyRing("ElevenLabs", "ELEVENLABS_API_KEY", ["secret-a", "secret-b"])
 
 
 def in_use(ring: KeyRing, limit: int, under_way: int) -> Key:
@@ -41,10 +39,10 @@ def test_a_maximum_that_is_told_counts_and_a_busy_service_lowers_nothing(ring: K
 
 def test_what_others_use_of_the_account_is_left_to_them(ring: KeyRing) -> None:
     key = in_use(ring, limit=2, under_way=2)
-    ring.learn(key, {"maximum-concurrent-requests": "10", "current-concurrent-requests": "6"}, used_at_most=2)
+    ring.learn(key, maximum=10, others=6 - 2)
     assert key.limit == 6
-    ring.learn(key, {}, used_at_most=2)
-    assert key.limit == 6
+    ring.learn(key, maximum=10, others=-1)  # the service counts later than we do
+    assert key.limit == 10
 
 
 def test_the_free_key_that_rested_longest_is_taken(ring: KeyRing) -> None:

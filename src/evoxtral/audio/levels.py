@@ -37,6 +37,21 @@ def level_track_db(samples: Samples, sample_rate_hz: int, frame_s: float = 0.01)
     return np.asarray(np.maximum(10.0 * np.log10(np.maximum(power, _LEAST_POWER)), SILENCE_DB))
 
 
+def sounding_span(
+    samples: Samples, sample_rate_hz: int, *, frame_s: float = 0.01, below_peak_db: float = 40.0
+) -> tuple[int, int]:
+    """Index of the first sample that sounds and of the one after the last; the whole where nothing stands out.
+
+    A frame of `frame_s` sounds if it is not more than `below_peak_db` quieter than the loudest.
+    """
+    level_db = level_track_db(samples, sample_rate_hz, frame_s)
+    loud = np.flatnonzero(level_db > level_db.max(initial=SILENCE_DB) - below_peak_db)
+    if not len(loud):
+        return 0, len(samples)
+    hop = max(1, round(frame_s * sample_rate_hz))
+    return int(loud[0]) * hop, int(loud[-1] + 1) * hop
+
+
 def bring_to(samples: NDArray[np.float32], level: float) -> NDArray[np.float32]:
     """The same sound with that root mean square; silence stays what it is."""
     present = rms(samples)

@@ -13,7 +13,7 @@ from scipy.fft import dct
 from scipy.spatial.distance import cdist
 
 from evoxtral.audio import SAMPLE_RATE_HZ
-from evoxtral.audio.levels import level_track_db
+from evoxtral.audio.levels import level_track_db, sounding_span
 from evoxtral.audio.measures import FRAME_S as F0_FRAME_S
 from evoxtral.audio.measures import f0_track, silences, syllable_times_s
 from evoxtral.audio.spectrum import HOP_S as FRAME_S
@@ -166,9 +166,5 @@ def _pause_profile(sound: Sound, shares: Floats) -> Floats:
 
 def _trim(samples: Samples) -> Samples:
     """Without the silence at both ends; all of it where nothing stands out."""
-    level_db = level_track_db(samples, SAMPLE_RATE_HZ, FRAME_S)
-    loud = np.flatnonzero(level_db > level_db.max(initial=-120.0) - _PAUSE_BELOW_PEAK_DB)
-    if not len(loud):
-        return samples
-    hop = round(FRAME_S * SAMPLE_RATE_HZ)
-    return samples[loud[0] * hop : (loud[-1] + 1) * hop]
+    first, last = sounding_span(samples, SAMPLE_RATE_HZ, frame_s=FRAME_S, below_peak_db=_PAUSE_BELOW_PEAK_DB)
+    return samples[first:last]

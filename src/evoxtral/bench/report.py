@@ -19,8 +19,9 @@ from evoxtral.bench.confusion import confusion
 from evoxtral.bench.metrics.registry import FIGURES, LABELS, METRICS
 from evoxtral.bench.pages import render_page
 from evoxtral.bench.plots import Row, number, with_interval
+from evoxtral.bench.resemblance import MEASURES
 from evoxtral.bench.rewards import clip_reward
-from evoxtral.bench.roundtrip import MEASURES, Condition, RoundTrip
+from evoxtral.bench.roundtrip import Condition, RoundTrip
 from evoxtral.bench.scoring import Report, ScoredClip
 from evoxtral.bench.summary import (
     BASELINE_LABELS,

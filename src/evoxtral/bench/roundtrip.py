@@ -2,7 +2,7 @@
 
 Each clip is spoken in up to four conditions: the hypothesis with its tags, the same words without tags and emphasis
 (what tags add is the difference), and two that show what the measures can tell: the reference (the ceiling) and the
-reference with wrong tags at random places. Knows speech engines by their protocol, and the perceptual measures.
+reference with wrong tags at random places. Knows speech engines by their protocol, and `resemblance`, which measures.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,16 +14,13 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from evoxtral.audio.speaker_encoder import embed_speaker, similarity
-from evoxtral.bench import mos
 from evoxtral.bench.bootstrap import Difference, Estimate, difference, estimate, resampled
 from evoxtral.bench.counts import Counts, Floats, Totals, count_matrix
 from evoxtral.bench.formulas import rate
 from evoxtral.bench.metrics.metric import Figure
-from evoxtral.bench.perceptual import Sound, analyse, compare_sounds
+from evoxtral.bench.resemblance import MEASURES, Recording, listen, measure
 from evoxtral.bench.testset import TestSet
 from evoxtral.data.files import file_stem
 from evoxtral.data.journal import Journal
@@ -41,23 +38,6 @@ class Condition(StrEnum):
     UNTAGGED = "untagged"
     REFERENCE = "reference"
     SHUFFLED = "shuffled"
-
-
-# For each measure whether more of it is better, and its unit.
-MEASURES: Mapping[str, tuple[bool, str]] = {
-    "mcd_db": (False, "dB"),
-    "f0_correlation": (True, ""),
-    "f0_rmse_st": (False, "semitones"),
-    "voicing_error": (False, ""),
-    "energy_correlation": (True, ""),
-    "energy_rmse_db": (False, "dB"),
-    "rate_error": (False, "ln"),
-    "pause_error_s": (False, "s"),
-    "speaker_similarity": (True, "cosine"),
-    "mos_overall": (True, "1-5"),
-    "mos_signal": (True, "1-5"),
-    "mos_background": (True, "1-5"),
-}
 
 
 class SpokenClip(BaseModel):
@@ -83,14 +63,6 @@ class SpokenClip(BaseModel):
     seed: int
     audio: str | None
     measures: dict[str, float | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """What is compared of a recording: how it sounds, and whose voice it is (an embedding)."""
-
-    sound: Sound
-    voice: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -268,23 +240,6 @@ def read_round_trip(folder: Path) -> RoundTrip:
 def _is_still_right(clip: SpokenClip, text: str, seed: int, engine: str, voice: str | None) -> bool:
     is_same_voice = voice is None or clip.voice == voice
     return (clip.text, clip.seed, clip.engine.partition("/")[0]) == (text, seed, engine) and is_same_voice
-
-
-def listen(samples: NDArray[np.float32]) -> Recording:
-    """Take from a mono 16 kHz recording what `measure` compares."""
-    return Recording(analyse(samples), embed_speaker(samples))
-
-
-def measure(original: Recording, samples: NDArray[np.float32]) -> dict[str, float | None]:
-    """All measures of speech against a recording; none of speech that is empty."""
-    if not len(samples):
-        return {}
-    spoken = listen(samples)
-    values = compare_sounds(original.sound, spoken.sound)
-    values["speaker_similarity"] = similarity(original.voice, spoken.voice)
-    if mos.is_installed():
-        values |= mos.predicted_mos(samples)
-    return {name: None if np.isnan(value) else value for name, value in values.items()}
 
 
 def _text(condition: Condition, reference: str, hypothesis: str, wrong_tags: Sequence[tuple[int, str]]) -> str:

@@ -18,7 +18,9 @@ import evoxtral
 COMMANDS = {
     "transcribe": ("evoxtral.cli.transcribe", "Turn recordings into text with audio tags."),
     "batch": ("evoxtral.cli.batch", "Transcribe very many recordings, on one machine or many."),
+    "listen": ("evoxtral.cli.listen", "Transcribe a microphone live, or a recording in real time."),
     "speak": ("evoxtral.cli.speak", "Speak tagged text."),
+    "respeak": ("evoxtral.cli.respeak", "Transcribe a recording and speak it again."),
     "serve": ("evoxtral.cli.serve", "Serve transcription, speech and the Studio over HTTP."),
     "corpus": ("evoxtral.cli.corpus", "Make training data: scripts, speech, dataset."),
     "train": ("evoxtral.cli.train", "Run a training recipe."),

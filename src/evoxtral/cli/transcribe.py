@@ -112,7 +112,7 @@ def command(
     with progress_bar("Transcribing", transient=True) as show:
         for number, item in enumerate(inputs):
             try:
-                with _opened(item, offline=chosen.store.offline) as source:
+                with opened(item, offline=chosen.store.offline) as source:
                     transcript = transcribe(
                         source,
                         name=item.name,
@@ -145,7 +145,7 @@ def command(
 
 
 @contextlib.contextmanager
-def _opened(item: "Input", *, offline: bool) -> "Iterator[str | BinaryIO]":
+def opened(item: "Input", *, offline: bool) -> "Iterator[str | BinaryIO]":
     """What to read: standard input, a pipe (which is read once), what is fetched, or the path as it is."""
     from evoxtral.inference.inputs import STANDARD_INPUT, is_address, mode_of
 

@@ -64,9 +64,17 @@ Event = SpeechStarted | EndLikely | SpeechResumed | Utterance
 
 
 class Endpointer:
-    """Finds utterances in a stream. One object a stream; samples may come in pieces of any length."""
+    """Finds utterances in a stream. One object a stream; samples may come in pieces of any length.
 
-    def __init__(self) -> None:
+    Attributes:
+        end_silence_s: how much silence ends an utterance; may be changed while the stream goes on.
+        early_end_silence_s: after how much its end is likely; None to tell of no likely ends.
+    """
+
+    def __init__(
+        self, end_silence_s: float = END_SILENCE_S, early_end_silence_s: float | None = EARLY_END_SILENCE_S
+    ) -> None:
+        self.end_silence_s, self.early_end_silence_s = end_silence_s, early_end_silence_s
         self._detector = SpeechDetector()
         self._gate = SpeechGate()
         self._pending = np.zeros(0, np.float32)  # shorter than a frame
@@ -123,9 +131,10 @@ class Endpointer:
             self._end_is_likely = False
             events.append(SpeechResumed(self.heard_s - FRAME_S))
         silence_s = self._silent_frames * FRAME_S
-        if silence_s >= END_SILENCE_S:
+        if silence_s >= self.end_silence_s:
             return [*events, *self._end()]
-        if silence_s >= EARLY_END_SILENCE_S and not self._end_is_likely:
+        early_s = self.early_end_silence_s
+        if early_s is not None and silence_s >= early_s and not self._end_is_likely:
             self._end_is_likely = True
             events.append(EndLikely(self.heard_s - silence_s))
         if len(self._samples) * FRAME_S >= MAX_UTTERANCE_S:

@@ -34,6 +34,11 @@ class LocalAgreement:
         self._committed: list[_Unit] = []
         self._previous: list[_Unit] = []
 
+    @property
+    def committed(self) -> str:
+        """What is certain so far, tagged text."""
+        return _join(self._committed)
+
     def update(self, hypothesis: str) -> PartialText:
         """Take in the next hypothesis, the tagged text of the whole utterance so far.
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from evoxtral.audio import SAMPLE_RATE_HZ, AudioReader, Hole, open_audio
 from evoxtral.errors import AudioError, ModelError, TooLongError
 from evoxtral.inference.chunking import Window, cut_windows
-from evoxtral.inference.diarization import Turn, load_diarizer, speaker_of
+from evoxtral.inference.diarization import Diarizer, Turn, load_diarizer, speaker_of
 from evoxtral.inference.engines.protocol import (
     AlignedToken,
     Aligner,
@@ -94,6 +94,7 @@ def transcribe(
     options: TranscribeOptions = _DEFAULTS,
     store: ModelStore = HUB_CACHE,
     max_duration_s: float | None = None,
+    diarizer: Diarizer | None = None,
     on_progress: ProgressReport | None = None,
     on_text: Callable[[HeardWindow], None] | None = None,
     **changes: Any,
@@ -107,6 +108,7 @@ def transcribe(
         options: language, times, speakers, sound track.
         store: where models are looked up and fetched to.
         max_duration_s: a longer recording is refused, as soon as that is known.
+        diarizer: tells speakers apart, in the place of the one that `options.diarize` loads.
         on_progress: told how far it is now and then.
         on_text: given each window in which something was said, as soon as it is known.
         changes: fields of `TranscribeOptions` by name, in the place of those of `options`.
@@ -123,8 +125,9 @@ def transcribe(
 
         engine = load_engine(model, adapter, store=store)
     aligner = find_aligner(engine)
-    has_times = options.times or options.diarize
-    diarizer = load_diarizer(store) if options.diarize else None
+    if diarizer is None and options.diarize:
+        diarizer = load_diarizer(store)
+    has_times = options.times or diarizer is not None
     declared_s: float | None
     holes: Sequence[Hole] = ()
     languages = _Languages(options.language)

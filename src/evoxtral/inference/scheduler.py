@@ -2,8 +2,8 @@
 
 Each recording runs the ordinary pipeline in a thread of its own, with an engine that is a stand-in: it puts windows
 into this queue and waits. Batches take one window of each waiting recording in turn, so that one of three hours does
-not hold up one of five seconds. What nobody waits for any more is cancelled: its windows leave the queue. Knows
-engines by their protocol, and threads; nothing of HTTP or audio files.
+not hold up one of five seconds; live sound goes before them. What nobody waits for any more is cancelled: its windows
+leave the queue. Knows engines by their protocol, and threads; nothing of HTTP or audio files.
 """
 
 import threading
@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from evoxtral.inference.engines.protocol import (
     AlignedToken,
     Aligner,
+    Drafter,
     Hypothesis,
     LanguageDetector,
     TranscriptionEngine,
@@ -29,6 +31,8 @@ from evoxtral.inference.engines.protocol import (
 # After its windows were transcribed a request asks for their alignment within this time; the engine still holds their
 # encodings then, so that it is worth waiting for.
 _ALIGNMENT_GRACE_S = 0.02
+# After so many batches of live sound in a row a recording has its turn.
+_MOST_LIVE_BATCHES = 8
 # Weight of the newest observation in the mean time of a request, which Retry-After is made from.
 _SMOOTHING = 0.2
 
@@ -41,11 +45,23 @@ class QueueFullError(Exception):
         self.retry_after_s = retry_after_s
 
 
+class Urgency(IntEnum):
+    """What goes to the engine first."""
+
+    UTTERANCE = 0
+    """A live stream's utterance that ended."""
+
+    DRAFT = 1
+    """One that is still being spoken."""
+
+    RECORDING = 2
+
+
 @dataclass(slots=True, eq=False)
 class _Job:
-    """One window for the engine: to be transcribed, with a text to be aligned, or to tell its language."""
+    """One window for the engine: to be transcribed, with a text to be aligned or to begin with, or for its language."""
 
-    kind: Literal["transcribe", "align", "detect"]
+    kind: Literal["transcribe", "draft", "align", "detect"]
     window: NDArray[np.float32]
     language: str
     text: str = ""
@@ -55,7 +71,8 @@ class _Job:
 class Ticket:
     """A request's place: what is queued for it, and whether its client still waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, urgency: Urgency = Urgency.RECORDING) -> None:
+        self.urgency = urgency
         self.jobs: deque[_Job] = deque()
         self.cancelled = False
 
@@ -78,6 +95,7 @@ class WindowScheduler:
         self._closed = False
         self._admitted = 0
         self._mean_request_s = 1.0
+        self._live_batches = 0  # since a recording had its turn
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
@@ -92,20 +110,21 @@ class WindowScheduler:
             return sum(len(ticket.jobs) for ticket in self._tickets)
 
     @contextmanager
-    def admit(self, *, is_live: bool = False) -> Iterator[Ticket]:
+    def admit(self, urgency: Urgency = Urgency.RECORDING) -> Iterator[Ticket]:
         """A place for one request for as long as the block runs.
 
         Args:
-            is_live: an utterance of a live stream, which must not be lost and whose number other limits bound: it is
-                taken though all places are taken.
+            urgency: what is live must not be lost, and other limits bound its number: it is taken though all places
+                are taken.
 
         Raises:
             QueueFullError: all places are taken, or the scheduler is closed.
         """
         started_s = time.monotonic()
-        ticket = Ticket()
+        ticket = Ticket(urgency)
+        is_recording = urgency is Urgency.RECORDING
         with self._changed:
-            if self._closed or (self._admitted >= self._max_requests and not is_live):
+            if self._closed or (self._admitted >= self._max_requests and is_recording):
                 raise QueueFullError(max(1, round(self._mean_request_s)))
             self._admitted += 1
         try:
@@ -114,7 +133,8 @@ class WindowScheduler:
             self.cancel(ticket)
             with self._changed:
                 self._admitted -= 1
-                self._mean_request_s += _SMOOTHING * (time.monotonic() - started_s - self._mean_request_s)
+                if is_recording:
+                    self._mean_request_s += _SMOOTHING * (time.monotonic() - started_s - self._mean_request_s)
 
     def engine_for(self, ticket: Ticket) -> TranscriptionEngine:
         """What a request's pipeline is given for an engine."""
@@ -123,6 +143,13 @@ class WindowScheduler:
         if isinstance(self.engine, LanguageDetector):
             return _DetectingStandIn(self, ticket)
         return _AligningStandIn(self, ticket)
+
+    def draft(self, ticket: Ticket, window: NDArray[np.float32], beginning: str, *, language: str) -> Hypothesis:
+        """What an utterance so far says, quickly where the engine can; see `Drafter`. Errors as of `submit`."""
+        kind: Literal["draft", "transcribe"] = "draft" if isinstance(self.engine, Drafter) else "transcribe"
+        (hypothesis,) = self.submit(ticket, [_Job(kind, window, language, beginning)])
+        assert isinstance(hypothesis, Hypothesis)
+        return hypothesis
 
     def cancel(self, ticket: Ticket) -> None:
         """Take a request's windows out of the queue; who waits for them gets CancelledError."""
@@ -183,12 +210,18 @@ class WindowScheduler:
         self._changed.wait_for(have_asked, _ALIGNMENT_GRACE_S)
 
     def _take(self) -> list[tuple[Ticket, _Job]]:
-        """The next batch: jobs of one kind and language, one of each request in turn.
+        """The next batch: jobs of one urgency, kind and language, one of each request in turn.
 
         Alignments and languages come first: the engine still holds the encodings that they need.
         """
         waiting = [ticket for ticket in self._tickets if ticket.jobs]
-        first = next((ticket for ticket in waiting if ticket.jobs[0].kind != "transcribe"), waiting[0])
+        recordings = [ticket for ticket in waiting if ticket.urgency is Urgency.RECORDING]
+        urgency = min(ticket.urgency for ticket in waiting)
+        if recordings and self._live_batches >= _MOST_LIVE_BATCHES:
+            urgency = Urgency.RECORDING
+        self._live_batches = 0 if urgency is Urgency.RECORDING else self._live_batches + 1
+        waiting = [ticket for ticket in waiting if ticket.urgency is urgency]
+        first = next((ticket for ticket in waiting if ticket.jobs[0].kind in ("align", "detect")), waiting[0])
         wanted = first.jobs[0].kind, first.jobs[0].language
         batch: list[tuple[Ticket, _Job]] = []
         turns = deque([first, *(ticket for ticket in waiting if ticket is not first)])
@@ -218,6 +251,9 @@ class WindowScheduler:
             results: Sequence[Any]
             if jobs[0].kind == "transcribe":
                 results = self.engine.transcribe_windows(windows, language=language)
+            elif jobs[0].kind == "draft":
+                assert isinstance(self.engine, Drafter)
+                results = self.engine.draft_windows(windows, [job.text for job in jobs], language=language)
             elif jobs[0].kind == "detect":
                 assert isinstance(self.engine, LanguageDetector)
                 results = self.engine.detect_languages(windows)

@@ -1,18 +1,21 @@
 """A live stream: sound in as it is spoken, events out. The state machine behind every streaming dialect of the server.
 
-    feed ──> Turns ──> Started, EndLikely, SpeechResumed
-               │  about once a second: the utterance so far ──> engine ──> LocalAgreement ──> Partial
-               └─ its end: Ended; the whole utterance ──> engine, as offline ──> Final
+    feed ──> Turns ──> Started, Resumed
+               │  about once a second: the utterance so far ──> draft ──> LocalAgreement ──> Partial
+               │  a short silence: the same at once ──> Likely, withdrawn by Resumed if speech goes on
+               └─ its end: Ended; the whole utterance, as offline ──> Final; Revised if earlier speakers change
 
 Where utterances begin and end the voice activity detector says (`Endpointer`), or the client (`CommittedTurns`).
 
-Partials are skipped while the engine is busy with this stream; finals never are, and while too many wait for the
-engine, `feed` waits too, so that the network slows the sender down. Knows sound and transcripts; nothing of messages.
+Partials give way: a stream has one draft under way at a time, and the longer drafts take, the rarer they are. Finals
+never give way, and while too many wait for the engine, `feed` waits too, so that the network slows the sender down.
+Knows sound and transcripts; nothing of messages.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +23,7 @@ from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.errors import EvoxtralError
+from evoxtral.inference.diarization import Diarizer, StreamDiarizer, Turn, speaker_of
 from evoxtral.inference.endpointing import (
     MAX_UTTERANCE_S,
     EndLikely,
@@ -32,14 +36,34 @@ from evoxtral.inference.endpointing import (
 from evoxtral.inference.local_agreement import LocalAgreement
 from evoxtral.inference.transcript import Transcript
 
-# Sound between two hypotheses of an utterance; the first comes sooner, because nothing is to be seen until then.
-_PARTIAL_EVERY_S = 1.0
-_FIRST_PARTIAL_AFTER_S = 0.6
+# Sound between two drafts of an utterance; the first comes sooner, because nothing is to be seen until then.
+_DRAFT_EVERY_S = 1.0
+_FIRST_DRAFT_AFTER_S = 0.5
+# The next draft waits so many times as long as the one before took, waiting for the engine included: the busier, the
+# rarer, so that finals find the engine free.
+_REST_AFTER_DRAFT = 3.0
 # So many finished utterances may wait for the engine before the stream is slowed down.
 _MAX_WAITING_UTTERANCES = 4
+# Speakers of so many utterances are set right by what is said later.
+_MOST_REVISABLE = 200
 # An utterance that its client ends holds at least and at most so much; a longer one is cut.
 _MIN_COMMITTED_S = 0.1
 _MAX_COMMITTED_S = 300.0
+
+
+class Hearing(Protocol):
+    """What a stream transcribes with. Called in threads, one draft and one whole utterance at most at a time.
+
+    Samples are mono float32 at 16 kHz, shape (n,). Both raise EvoxtralError.
+    """
+
+    def draft(self, samples: NDArray[np.float32], committed: str) -> str:
+        """Quickly: the tagged text of an utterance that is still being spoken, of which a beginning is certain."""
+        ...
+
+    def whole(self, samples: NDArray[np.float32], diarizer: Diarizer | None) -> Transcript:
+        """As offline: the transcript of an utterance with all times, and speakers if something tells them apart."""
+        ...
 
 
 class Turns(Protocol):
@@ -104,6 +128,23 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Likely:
+    """The utterance is likely over: a silence began at `at_s`. Its text so far; `Resumed` follows if speech goes on."""
+
+    utterance_id: int
+    at_s: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The end that was likely is withdrawn: speech went on at `at_s`."""
+
+    utterance_id: int
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """An utterance ended and waits for the engine; `Final` or `Failed` follows. Fields as of `Final`."""
 
@@ -154,6 +195,13 @@ class Final:
 
 
 @dataclass(frozen=True, slots=True)
+class Revised:
+    """An earlier utterance whose words turned out to be said by others: the `Final` with other speakers."""
+
+    final: Final
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """An utterance that could not be transcribed; the stream goes on."""
 
@@ -171,9 +219,7 @@ class Done:
     skipped_partials: int
 
 
-StreamEvent = Started | EndLikely | SpeechResumed | Ended | Partial | Final | Failed | Flushed | Done
-Transcribe = Callable[[NDArray[np.float32], bool], Transcript]
-"""Transcribes mono 16 kHz samples, in the calling thread; True asks for the times of words and tags."""
+StreamEvent = Started | Likely | Resumed | Ended | Partial | Final | Revised | Failed | Flushed | Done
 
 
 @dataclass(slots=True)
@@ -188,12 +234,14 @@ class LiveStream:
     """One stream. `feed` and `flush` take it on, `finish` ends it, `events` gives what comes of it.
 
     Args:
-        transcribe: called in threads, at most one final and one partial at a time.
+        hearing: what transcribes.
         turns: says where utterances begin and end; its own object for each stream.
+        diarizer: tells the stream's speakers apart, if that is wanted; its own object for each stream.
     """
 
-    transcribe: Transcribe
+    hearing: Hearing
     turns: Turns = field(default_factory=Endpointer)
+    diarizer: StreamDiarizer | None = None
     _agreement: LocalAgreement = field(default_factory=LocalAgreement)
     _events: "asyncio.Queue[StreamEvent | None]" = field(default_factory=asyncio.Queue)
     _finals: "asyncio.Queue[tuple[int, Utterance] | Flushed | None]" = field(
@@ -201,14 +249,24 @@ class LiveStream:
     )
     _stats: _Stats = field(default_factory=_Stats)
     _utterance_id: int = 0
-    _next_partial_s: float = 0.0
-    _partial: "asyncio.Task[None] | None" = None
+    _text: str = ""  # of the utterance so far
+    _next_draft_s: float = 0.0
+    _draft: "asyncio.Task[None] | None" = None
+    _silence: EndLikely | None = None  # that may end the utterance
+    _told_likely: bool = False
+    _revisable: list[Final] = field(default_factory=list)
     _worker: "asyncio.Task[None] | None" = None
 
     async def feed(self, samples: NDArray[np.float32]) -> None:
         """Take in the next samples, mono float32 at 16 kHz, shape (n,)."""
         await self._handle(self.turns.feed(samples))
-        self._ask_for_partial()
+        spoken = self.turns.utterance_so_far()
+        if spoken is not None and self.turns.heard_s >= self._next_draft_s:
+            self._next_draft_s = self.turns.heard_s + _DRAFT_EVERY_S
+            if self._is_busy:
+                self._stats.skipped += 1
+            else:
+                self._start_draft(spoken[1])
 
     async def flush(self) -> None:
         """End the utterance that is being spoken; `Flushed` tells when it is transcribed."""
@@ -219,7 +277,7 @@ class LiveStream:
     def clear(self) -> None:
         """Forget the utterance that is being spoken."""
         self.turns.flush()
-        self._drop_partial()
+        self._drop_draft()
 
     async def finish(self) -> None:
         """End the stream: what was said is transcribed to its end, and `events` ends after `Done`."""
@@ -228,12 +286,12 @@ class LiveStream:
             await self._finals.put(None)
             await self._worker
         stats = self._stats
-        self._events.put_nowait(Done(self.turns.heard_s, stats.utterances, stats.partials, stats.skipped))
+        self._tell(Done(self.turns.heard_s, stats.utterances, stats.partials, stats.skipped))
         self._events.put_nowait(None)
 
     async def abandon(self) -> None:
         """The client is gone: stop all work and end `events`."""
-        for task in (self._partial, self._worker):
+        for task in (self._draft, self._worker):
             if task is not None:
                 task.cancel()
         self._events.put_nowait(None)
@@ -243,24 +301,43 @@ class LiveStream:
         while (event := await self._events.get()) is not None:
             yield event
 
+    def _tell(self, event: StreamEvent) -> None:
+        self._events.put_nowait(event)
+
     async def _handle(self, events: Sequence[Event]) -> None:
         for event in events:
-            if isinstance(event, Utterance):
-                await self._end_utterance(event)
-            elif isinstance(event, SpeechStarted):
-                self._begin_utterance(event.at_s)
-                self._events.put_nowait(Started(self._utterance_id, event.at_s))
-            else:
-                self._events.put_nowait(event)
+            match event:
+                case Utterance():
+                    await self._end_utterance(event)
+                case SpeechStarted(at_s):
+                    self._begin_utterance(at_s)
+                    self._tell(Started(self._utterance_id, at_s))
+                case EndLikely():
+                    self._silence = event
+                    spoken = self.turns.utterance_so_far()
+                    if not self._finals.empty() or spoken is None:
+                        self._tell_likely()  # with the text that there is
+                    elif self._draft is None:
+                        self._start_draft(spoken[1])
+                case SpeechResumed(at_s):
+                    if self._told_likely:
+                        self._tell(Resumed(self._utterance_id, at_s))
+                    self._silence, self._told_likely = None, False
+
+    def _tell_likely(self) -> None:
+        if self._silence is not None and not self._told_likely:
+            self._told_likely = True
+            self._tell(Likely(self._utterance_id, self._silence.at_s, self._text))
 
     def _begin_utterance(self, at_s: float) -> None:
         self._utterance_id += 1
-        self._agreement = LocalAgreement()
-        self._next_partial_s = at_s + _FIRST_PARTIAL_AFTER_S
+        self._agreement, self._text = LocalAgreement(), ""
+        self._silence, self._told_likely = None, False
+        self._next_draft_s = at_s + _FIRST_DRAFT_AFTER_S
 
     async def _end_utterance(self, utterance: Utterance) -> None:
-        self._drop_partial()  # its text would come after the final one
-        self._events.put_nowait(Ended(self._utterance_id, utterance.start_s, utterance.end_s, utterance.is_cut))
+        self._drop_draft()  # its text would come after the final one
+        self._tell(Ended(self._utterance_id, utterance.start_s, utterance.end_s, utterance.is_cut))
         await self._queue((self._utterance_id, utterance))
         if utterance.is_cut:
             self._begin_utterance(utterance.end_s)
@@ -270,48 +347,94 @@ class LiveStream:
             self._worker = asyncio.create_task(self._transcribe_finals())
         await self._finals.put(item)
 
-    def _drop_partial(self) -> None:
-        if self._partial is not None:
-            self._partial.cancel()
-            self._partial = None
+    # --- drafts ------------------------------------------------------------------------------------------------------
 
-    def _ask_for_partial(self) -> None:
-        spoken = self.turns.utterance_so_far()
-        now_s = self.turns.heard_s
-        if spoken is None or now_s < self._next_partial_s:
-            return
-        self._next_partial_s = now_s + _PARTIAL_EVERY_S
-        if self._partial is not None or not self._finals.empty():
-            self._stats.skipped += 1
-            return
-        self._partial = asyncio.create_task(self._hear_partial(self._utterance_id, spoken[1], now_s))
+    @property
+    def _is_busy(self) -> bool:
+        return self._draft is not None or not self._finals.empty()
 
-    async def _hear_partial(self, utterance_id: int, samples: NDArray[np.float32], until_s: float) -> None:
+    def _start_draft(self, samples: NDArray[np.float32]) -> None:
+        self._draft = asyncio.create_task(self._hear_draft(self._utterance_id, samples, self.turns.heard_s))
+
+    def _drop_draft(self) -> None:
+        if self._draft is not None:
+            self._draft.cancel()
+            self._draft = None
+
+    async def _hear_draft(self, utterance_id: int, samples: NDArray[np.float32], until_s: float) -> None:
+        began_s = time.monotonic()
         try:
-            heard = await asyncio.to_thread(self.transcribe, samples, False)
+            heard = await asyncio.to_thread(self.hearing.draft, samples, self._agreement.committed)
         except EvoxtralError:
             return  # the final one will tell
         finally:
-            if self._partial is asyncio.current_task():
-                self._partial = None
+            if self._draft is asyncio.current_task():
+                self._draft = None
         if utterance_id != self._utterance_id:
             return
+        took_s = time.monotonic() - began_s
+        self._next_draft_s = max(self._next_draft_s, self.turns.heard_s + _REST_AFTER_DRAFT * took_s)
         self._stats.partials += 1
-        text = self._agreement.update(heard.text)
+        text = self._agreement.update(heard)
+        self._text = f"{text.committed} {text.tentative}".strip()
         lag_s = round(self.turns.heard_s - until_s, 3)
-        self._events.put_nowait(Partial(utterance_id, self._stats.partials, text.committed, text.tentative, lag_s))
+        self._tell(Partial(utterance_id, self._stats.partials, text.committed, text.tentative, lag_s))
+        spoken = self.turns.utterance_so_far()
+        if self._silence is not None and until_s < self._silence.at_s and spoken is not None and not self._is_busy:
+            self._start_draft(spoken[1])  # this one did not hear the last words
+        else:
+            self._tell_likely()
+
+    # --- finals ------------------------------------------------------------------------------------------------------
 
     async def _transcribe_finals(self) -> None:
         while (item := await self._finals.get()) is not None:
             if isinstance(item, Flushed):
-                self._events.put_nowait(item)
+                self._tell(item)
                 continue
             utterance_id, utterance = item
             self._stats.utterances += 1
+            speakers = None if self.diarizer is None else self.diarizer.utterance(utterance.start_s)
             try:
-                heard = await asyncio.to_thread(self.transcribe, utterance.samples, True)
+                heard = await asyncio.to_thread(self.hearing.whole, utterance.samples, speakers)
             except EvoxtralError as error:
-                self._events.put_nowait(Failed(utterance_id, error))
+                self._tell(Failed(utterance_id, error))
                 continue
             final = Final(utterance_id, utterance.start_s, utterance.end_s, utterance.is_cut, heard)
-            self._events.put_nowait(final)
+            self._tell(final)
+            if self.diarizer is not None:
+                self._revise(self.diarizer.turns())
+                self._revisable = [*self._revisable, final][-_MOST_REVISABLE:]
+
+    def _revise(self, turns: Sequence[Turn]) -> None:
+        """Tell of earlier utterances whose words are another speaker's by now."""
+        for place, final in enumerate(self._revisable):
+            if turns and final.start_s < turns[0].start_s:
+                continue  # not remembered piece by piece any more
+            revised = with_speakers(final, turns)
+            if revised != final:
+                self._revisable[place] = revised
+                self._tell(Revised(revised))
+
+
+def with_speakers(final: Final, turns: Sequence[Turn]) -> Final:
+    """The same with the speakers of these turns, which count from the start of the stream."""
+
+    def speaker(start_s: float | None, end_s: float | None) -> str | None:
+        if start_s is None or end_s is None:
+            return None
+        return speaker_of(final.start_s + start_s, final.start_s + end_s, turns)
+
+    heard = final.transcript
+    words = tuple(replace(word, speaker=speaker(word.start_s, word.end_s)) for word in heard.words)
+    segments = tuple(replace(part, speaker=speaker(part.start_s, part.end_s)) for part in heard.segments)
+    return replace(final, transcript=replace(heard, words=words, segments=segments))
+
+
+def main_speaker(final: Final) -> str | None:
+    """Who says most of an utterance; None where speakers are not told apart."""
+    spoken_s: dict[str, float] = {}
+    for word in final.transcript.words:
+        if word.speaker is not None and word.start_s is not None and word.end_s is not None:
+            spoken_s[word.speaker] = spoken_s.get(word.speaker, 0.0) + word.end_s - word.start_s
+    return max(spoken_s, key=lambda name: spoken_s[name]) if spoken_s else None

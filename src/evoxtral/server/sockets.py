@@ -9,6 +9,7 @@ import binascii
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,17 @@ from fastapi import WebSocket, WebSocketDisconnect
 from numpy.typing import NDArray
 
 from evoxtral.audio.streaming_resampler import StreamingResampler
+from evoxtral.inference.diarization import Diarizer, StreamDiarizer
+from evoxtral.inference.endpointing import Endpointer
+from evoxtral.inference.options import TranscribeOptions
 from evoxtral.inference.transcript import Transcript
-from evoxtral.server.live import LiveStream, StreamEvent, Transcribe
+from evoxtral.server.live import LiveStream, StreamEvent, Turns
 from evoxtral.server.metrics import STREAMS
 from evoxtral.server.transcribing import Transcriber
 
 MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ = 8_000, 48_000
+# Of the silence that ends an utterance, where a client may choose it.
+MIN_END_SILENCE_S, MAX_END_SILENCE_S = 0.1, 5.0
 # Sound is taken in by pieces of this length, so that a client that sends minutes at once does not hold up the others.
 _PIECE_S = 1.0
 
@@ -136,14 +142,30 @@ class Microphone:
         await self._stream.feed(self._resampler.finish())
 
 
-def hearing(socket: WebSocket, language: Callable[[], str]) -> Transcribe:
-    """What a live stream transcribes with; the language is asked for each time."""
-    transcriber: Transcriber = socket.app.state.transcriber
+def open_ears(
+    socket: WebSocket, options: Callable[[], TranscribeOptions], turns: Turns | None = None, *, diarize: bool = False
+) -> LiveStream:
+    """A live stream that the server's engine transcribes.
 
-    def hear(samples: NDArray[np.float32], times: bool) -> Transcript:
-        return transcriber.transcribe_samples(samples, language=language(), times=times)
+    Args:
+        options: asked for each time, because some dialects change them on the way.
+        turns: where utterances begin and end; None for the voice activity detector, as it is by default.
+        diarize: tell speakers apart.
+    """
+    hearing = _Ears(socket.app.state.transcriber, options)
+    return LiveStream(hearing, turns or Endpointer(), StreamDiarizer() if diarize else None)
 
-    return hear
+
+@dataclass(frozen=True, slots=True)
+class _Ears:
+    transcriber: Transcriber
+    options: Callable[[], TranscribeOptions]
+
+    def draft(self, samples: NDArray[np.float32], committed: str) -> str:
+        return self.transcriber.draft(samples, committed, self.options())
+
+    def whole(self, samples: NDArray[np.float32], diarizer: Diarizer | None) -> Transcript:
+        return self.transcriber.hear_utterance(samples, self.options(), diarizer)
 
 
 async def converse(

@@ -4,8 +4,9 @@ Knows the scheduler, the pipeline and limits; nothing of routes and answers.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, BinaryIO
@@ -13,12 +14,15 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.errors import EvoxtralError
 from evoxtral.inference import transcribe
+from evoxtral.inference.diarization import Diarizer
 from evoxtral.inference.engines.protocol import TranscriptionEngine
+from evoxtral.inference.hallucination_filter import heard_text
 from evoxtral.inference.options import TranscribeOptions
 from evoxtral.inference.pipeline import HeardWindow, find_aligner
-from evoxtral.inference.scheduler import QueueFullError, WindowScheduler
+from evoxtral.inference.scheduler import QueueFullError, Ticket, Urgency, WindowScheduler
 from evoxtral.inference.transcript import Transcript
 from evoxtral.server.metrics import AUDIO_SECONDS, REQUESTS_ADMITTED, WINDOWS_QUEUED
 from evoxtral.server.problems import Problem
@@ -153,20 +157,33 @@ class Transcriber:
             if await is_gone():
                 raise CancelledError
 
-    def transcribe_samples(self, samples: NDArray[np.float32], *, language: str, times: bool) -> Transcript:
-        """Transcribe mono 16 kHz samples in the calling thread, sharing batches with all requests.
+    def hear_utterance(
+        self, samples: NDArray[np.float32], options: TranscribeOptions, diarizer: Diarizer | None
+    ) -> Transcript:
+        """Transcribe mono 16 kHz samples in the calling thread, before all recordings.
 
         Raises:
             EvoxtralError: the engine cannot, or the server stops.
         """
+        with self._live(Urgency.UTTERANCE) as ticket:
+            engine = self.scheduler.engine_for(ticket)
+            heard = transcribe(samples, name="live", engine=engine, options=options, diarizer=diarizer)
+        AUDIO_SECONDS.inc(heard.duration_s)
+        return heard
+
+    def draft(self, samples: NDArray[np.float32], beginning: str, options: TranscribeOptions) -> str:
+        """What mono 16 kHz samples say so far, quickly; the text begins with what is certain. Errors as above."""
+        with self._live(Urgency.DRAFT) as ticket:
+            heard = self.scheduler.draft(ticket, samples, beginning, language=options.language)
+        return heard_text(heard, len(samples) / SAMPLE_RATE_HZ)
+
+    @contextmanager
+    def _live(self, urgency: Urgency) -> Iterator[Ticket]:
         try:
-            with self.scheduler.admit(is_live=True) as ticket:
-                engine = self.scheduler.engine_for(ticket)
-                heard = transcribe(samples, name="live", engine=engine, language=language, times=times)
+            with self.scheduler.admit(urgency) as ticket:
+                yield ticket
         except (CancelledError, QueueFullError):
             raise EvoxtralError("the server stops", "connect again") from None
-        AUDIO_SECONDS.inc(heard.duration_s if times else 0)
-        return heard
 
 
 def busy(retry_after_s: int) -> Problem:

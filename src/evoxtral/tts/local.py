@@ -16,7 +16,7 @@ import numpy as np
 from scipy.signal import fftconvolve
 
 from evoxtral.audio.levels import bring_to
-from evoxtral.errors import VoiceError
+from evoxtral.errors import NothingToSpeakError, VoiceError
 from evoxtral.models import HUB_CACHE, ModelStore
 from evoxtral.settings import read_settings
 from evoxtral.tags import Category, Tag, TaggedText, parse
@@ -215,7 +215,9 @@ class LocalEngine:
         )
         items = plan(parsed)
         if not any(isinstance(item, (Phrase, Point)) for item in items):
-            raise VoiceError("; ".join(["there is nothing to speak: the text has no words and no sounds", *notes]))
+            raise NothingToSpeakError(
+                "; ".join(["there is nothing to speak: the text has no words and no sounds", *notes])
+            )
         speaker = self._speaker(voice)
         take = [seed & 0xFFFF_FFFF_FFFF_FFFF, zlib.crc32(f"{voice}|{text}".encode("utf-8", "replace"))]
         timeline = _Timeline(speaker.sample_rate_hz)

@@ -67,9 +67,9 @@ def _probe_local(store: ModelStore) -> Iterator[Finding]:
 
 
 def _load_elevenlabs(store: ModelStore, **options: Any) -> SpeechEngine:
-    from evoxtral.tts.elevenlabs import ElevenLabsEngine
+    from evoxtral.tts.elevenlabs import elevenlabs_engine
 
-    return ElevenLabsEngine(**options)
+    return elevenlabs_engine(**options)
 
 
 def _probe_elevenlabs(store: ModelStore) -> Iterator[Finding]:

@@ -3,11 +3,12 @@
 from importlib.util import find_spec
 
 from evoxtral.inference.diarization.embedded import EmbeddedDiarizer
+from evoxtral.inference.diarization.online import StreamDiarizer
 from evoxtral.inference.diarization.pyannote import PYANNOTE_MODEL, PyannoteDiarizer, load_pipeline
 from evoxtral.inference.diarization.turns import Diarizer, Turn, speaker_of
 from evoxtral.models import HUB_CACHE, ModelStore
 
-__all__ = ["PYANNOTE_MODEL", "Diarizer", "EmbeddedDiarizer", "Turn", "load_diarizer", "speaker_of"]
+__all__ = ["PYANNOTE_MODEL", "Diarizer", "EmbeddedDiarizer", "StreamDiarizer", "Turn", "load_diarizer", "speaker_of"]
 
 
 def load_diarizer(store: ModelStore = HUB_CACHE) -> Diarizer:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from evoxtral.inference.chunking import Window
+from evoxtral.inference.diarization.clustering import Piece
 
 _OVERLAPPING_TURNS = 8
 
@@ -57,3 +58,14 @@ def named(turns: Sequence[Turn]) -> list[Turn]:
     for turn in turns:
         names.setdefault(turn.speaker, f"SPEAKER_{len(names) + 1}")
     return [Turn(turn.start_s, turn.end_s, names[turn.speaker]) for turn in turns]
+
+
+def join_turns(pieces: Sequence[Piece], speakers: Sequence[str]) -> list[Turn]:
+    """Join what one speaker says without another between; `speakers` has a name for each piece."""
+    turns: list[Turn] = []
+    for piece, speaker in zip(pieces, speakers, strict=True):
+        if turns and turns[-1].speaker == speaker:
+            turns[-1] = Turn(turns[-1].start_s, piece.end_s, speaker)
+        else:
+            turns.append(Turn(piece.start_s, piece.end_s, speaker))
+    return turns

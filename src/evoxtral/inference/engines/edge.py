@@ -43,6 +43,19 @@ _MAX_TOKENS_PER_S = 12
 _MAX_TOKENS_EXTRA = 24
 _MAX_TOKENS = 448
 
+_GENERATION = {
+    "return_scores": True,
+    "return_no_speech_prob": True,
+    "suppress_tokens": [],  # Whisper's usual list holds "[", without which no tag can be written,
+    "suppress_blank": False,  # and this one the end at once, without which silence gets words
+}
+
+# Of a window that is still growing no more is encoded than there is and so much silence, but so much at least:
+# Whisper's 30 seconds take six times the time of 10, and with less than that short speech is often written twice.
+_DRAFT_SILENCE_S, _LEAST_DRAFT_S = 4.0, 10.0
+# May still change at the end of what is certain.
+_OPEN_PUNCTUATION = ".,;:!?\u2026 "
+
 
 @dataclass(frozen=True, slots=True)
 class _Found:
@@ -145,6 +158,30 @@ class EdgeEngine:
             hypotheses += [found.hypothesis for found in results]
         return hypotheses
 
+    def draft_windows(
+        self, windows: Sequence[NDArray[np.float32]], beginnings: Sequence[str], *, language: str = "en"
+    ) -> list[Hypothesis]:
+        """See `Drafter`: encodes no more than there is, and writes only what comes after the beginnings."""
+        start = [*self._start_sequence(language), self._token(NO_TIMESTAMPS)]
+        model = self._model(len(windows))
+
+        def draft(window: NDArray[np.float32], beginning: str) -> Hypothesis:
+            beginning = beginning.rstrip(_OPEN_PUNCTUATION)
+            certain = self._tokenizer.encode(f" {beginning}", add_special_tokens=False).ids if beginning else []
+            length_s = min(len(window) / SAMPLE_RATE_HZ, WINDOW_S)
+            features = self._features(window, min(max(length_s + _DRAFT_SILENCE_S, _LEAST_DRAFT_S), WINDOW_S))
+            (result,) = model.generate(
+                self._view(features[None]),
+                [[*start, *certain]],
+                beam_size=BEAM_SIZE,
+                max_length=2 * _token_limit(length_s),
+                **_GENERATION,
+            )
+            text = self._text(result.sequences_ids[0])  # the beginning included
+            return Hypothesis(text, _mean_log_probability(result), float(result.no_speech_prob))
+
+        return list(self._threads.map(draft, windows, beginnings))
+
     def detect_languages(self, windows: Sequence[NDArray[np.float32]]) -> list[Mapping[str, float] | None]:
         """See `LanguageDetector`: by the decoder's first step. Windows as for `align_windows`."""
         if not self.is_multilingual:
@@ -230,14 +267,19 @@ class EdgeEngine:
             for samples, output in known:
                 if samples is window:
                     return output
-            padded = np.pad(window[:_WINDOW_SAMPLES], (0, max(0, _WINDOW_SAMPLES - len(window))))
-            features = np.ascontiguousarray(self._extract(padded, padding=0), np.float32)
+            features = self._features(window, WINDOW_S)
             of_window: NDArray[np.float32] = np.asarray(encode(self._view(features[None]), to_cpu=True)).squeeze(0)
             return of_window
 
         outputs = list(self._threads.map(encoded, windows))
         self._heard = list(zip(windows, outputs, strict=True))
         return np.stack(outputs)
+
+    def _features(self, window: NDArray[np.float32], length_s: float) -> NDArray[np.float32]:
+        """Mel spectrogram of a window, filled up with silence or cut to a length; shape (bands, 100 a second)."""
+        samples = int(length_s * SAMPLE_RATE_HZ)
+        padded = np.pad(window[:samples], (0, max(0, samples - len(window))))
+        return np.ascontiguousarray(self._extract(padded, padding=0), np.float32)
 
     def _side_by_side(self, work: Callable[[list[int]], list[Any]], count: int) -> list[Any]:
         """What `work` gives for `count` windows, of which each worker gets its share by their numbers."""
@@ -251,19 +293,15 @@ class EdgeEngine:
     def _generate(
         self, encoded: NDArray[np.float32], prompt: list[int], windows: Sequence[NDArray[np.float32]], **options: Any
     ) -> list[_Found]:
-        longest_s = max(len(window) for window in windows) / SAMPLE_RATE_HZ
-        # CTranslate2 writes at most half of `max_length` tokens.
-        limit = min(_MAX_TOKENS // 2, _MAX_TOKENS_EXTRA + int(longest_s * _MAX_TOKENS_PER_S))
+        limit = _token_limit(max(len(window) for window in windows) / SAMPLE_RATE_HZ)
         generate = self._model(len(windows)).generate
         results = self._side_by_side(
             lambda part: generate(
+                # CTranslate2 writes at most half of `max_length` tokens.
                 self._view(encoded[part]),
                 [prompt] * len(part),
                 max_length=2 * limit,
-                return_scores=True,
-                return_no_speech_prob=True,
-                suppress_tokens=[],  # Whisper's usual list holds "[", without which no tag can be written,
-                suppress_blank=False,  # and this one the end at once, without which silence gets words
+                **_GENERATION,
                 **options,
             ),
             len(windows),
@@ -271,17 +309,29 @@ class EdgeEngine:
         found = []
         for result in results:
             written = result.sequences_ids[0]
-            # The score is a mean that counts the end token's probability but not the token; of no tokens it is none.
-            mean = float(result.scores[0]) * len(written) / (len(written) + 1) if written else None
-            text = self._tokenizer.decode([token for token in written if token < self._end_of_text]).strip()
-            found.append(_Found(Hypothesis(text, mean, float(result.no_speech_prob)), ends=len(written) < limit))
+            hypothesis = Hypothesis(self._text(written), _mean_log_probability(result), float(result.no_speech_prob))
+            found.append(_Found(hypothesis, ends=len(written) < limit))
         return found
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        return str(self._tokenizer.decode([token for token in tokens if token < self._end_of_text])).strip()
 
     @staticmethod
     def _view(array: NDArray[np.float32]) -> Any:
         import ctranslate2
 
         return ctranslate2.StorageView.from_array(np.ascontiguousarray(array))
+
+
+def _token_limit(length_s: float) -> int:
+    """How many tokens at most are written of so much sound."""
+    return min(_MAX_TOKENS // 2, _MAX_TOKENS_EXTRA + int(length_s * _MAX_TOKENS_PER_S))
+
+
+def _mean_log_probability(result: Any) -> float | None:
+    """Of what was written; the score is a mean that counts the end token's probability but not the token."""
+    written = len(result.sequences_ids[0])
+    return float(result.scores[0]) * written / (written + 1) if written else None
 
 
 def available_cores() -> int:

@@ -56,6 +56,17 @@ class TokenStreamer(Protocol):
         ...
 
 
+@runtime_checkable
+class Drafter(Protocol):
+    """Tells quickly what windows say so far that are still growing, at the end of which half a word may stand."""
+
+    def draft_windows(
+        self, windows: Sequence[NDArray[np.float32]], beginnings: Sequence[str], *, language: str = "en"
+    ) -> list[Hypothesis]:
+        """Hypotheses that begin with what is certain of each window ("" for nothing); windows as above."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class AlignedToken:
     """One token of an aligned text: its characters `start` to `end` (exclusive), and where they are heard.

@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from evoxtral.server.routers import (
     capabilities,
     deepgram,
+    deepgram_flux,
     elevenlabs,
     health,
     jobs,
@@ -27,5 +28,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     openai.router,
     openai_realtime.router,
     deepgram.router,
+    deepgram_flux.router,
     elevenlabs.router,
 )

@@ -19,7 +19,7 @@ from fastapi.responses import JSONResponse, Response
 from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.inference.options import TranscribeOptions
 from evoxtral.inference.transcript import Transcript
-from evoxtral.server.live import Done, Failed, Final, Flushed, LiveStream, Partial, Started, StreamEvent
+from evoxtral.server.live import Done, Failed, Final, Flushed, Partial, Started, StreamEvent
 from evoxtral.server.problems import Problem
 from evoxtral.server.query import Query
 from evoxtral.server.routers.transcribe import PROBLEMS
@@ -30,8 +30,8 @@ from evoxtral.server.sockets import (
     Microphone,
     StreamEndError,
     converse,
-    hearing,
     json_object,
+    open_ears,
     open_stream,
     receive,
 )
@@ -51,7 +51,7 @@ _REFUSED = (
 )
 # Of live streams: ends of turns are found as everywhere in this server.
 _UNUSED_LIVE = (*_UNUSED, "endpointing", "no_delay")
-_REFUSED_LIVE = (*_REFUSED, "diarize", "diarize_model", "utterance_end_ms")
+_REFUSED_LIVE = (*_REFUSED, "utterance_end_ms")
 _SPOOL_BYTES = 2**20
 _QUERY = {
     "parameters": [
@@ -76,8 +76,7 @@ async def listen(request: Request) -> Response:
     Deepgram's other parameters are taken where they change nothing here, and refused where they would.
     """
     query = Query(request.query_params, unused=_UNUSED, refused=_REFUSED)
-    diarize = query.flag("diarize") or query.text("diarize_model", "") != ""
-    options = TranscribeOptions(language=_language(query), diarize=diarize)
+    options = TranscribeOptions(language=_language(query), diarize=_diarize(query))
     with_utterances = query.flag("utterances")
     if query.text("encoding", "") or query.text("sample_rate", ""):
         raise Problem(
@@ -110,6 +109,10 @@ async def _receive_body(request: Request, file: "tempfile.SpooledTemporaryFile[b
 def _language(query: Query) -> str:
     """ISO 639-1 of what Deepgram's clients send, such as en-US."""
     return query.text("language", "en").partition("-")[0].lower()
+
+
+def _diarize(query: Query) -> bool:
+    return query.flag("diarize") or query.text("diarize_model", "") != ""
 
 
 def _answer(heard: Transcript, digest: str, with_utterances: bool) -> dict[str, Any]:
@@ -188,7 +191,8 @@ async def listen_live(socket: WebSocket) -> None:
     async with open_stream(socket, _end_message):
         try:
             query = Query(socket.query_params, unused=_UNUSED_LIVE, refused=_REFUSED_LIVE)
-            language = _language(query)
+            options = TranscribeOptions(language=_language(query))
+            diarize = _diarize(query)
             query.choice("encoding", ("linear16",), "linear16")
             query.choice("channels", ("1",), "1")
             rate_hz = query.whole("sample_rate", SAMPLE_RATE_HZ, MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ)
@@ -196,7 +200,7 @@ async def listen_live(socket: WebSocket) -> None:
             query.nothing_else()
         except Problem as problem:
             raise StreamEndError("INVALID_QUERY", f"{problem.detail}: {problem.hint}", INVALID) from None
-        stream = LiveStream(hearing(socket, lambda: language))
+        stream = open_ears(socket, lambda: options, diarize=diarize)
         microphone = Microphone(stream, rate_hz)
 
         async def read() -> None:

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from evoxtral.inference.options import TranscribeOptions
 from evoxtral.inference.transcript import Transcript
 from evoxtral.server.fields import read_fields
-from evoxtral.server.live import CommittedTurns, Failed, Final, Flushed, LiveStream, Partial, StreamEvent
+from evoxtral.server.live import CommittedTurns, Failed, Final, Flushed, Partial, StreamEvent
 from evoxtral.server.problems import Problem
 from evoxtral.server.query import Query as StrictQuery
 from evoxtral.server.routers.speak import AUDIO, file_response
@@ -32,8 +32,8 @@ from evoxtral.server.sockets import (
     StreamEndError,
     base64_bytes,
     converse,
-    hearing,
     json_object,
+    open_ears,
     open_stream,
     receive,
 )
@@ -177,8 +177,8 @@ async def realtime(socket: WebSocket) -> None:
             query.nothing_else()
         except Problem as problem:
             raise StreamEndError("invalid_request", f"{problem.detail}: {problem.hint}", INVALID) from None
-        hear = hearing(socket, lambda: language)
-        stream = LiveStream(hear, CommittedTurns()) if strategy == "manual" else LiveStream(hear)
+        options = TranscribeOptions(language=language)
+        stream = open_ears(socket, lambda: options, CommittedTurns() if strategy == "manual" else None)
         rate_hz = int(audio_format.removeprefix("pcm_"))
         microphone = Microphone(stream, rate_hz)
         await socket.send_json(

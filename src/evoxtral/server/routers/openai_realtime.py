@@ -13,14 +13,16 @@ from typing import Any, Literal
 from fastapi import APIRouter, WebSocket
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from evoxtral.inference.endpointing import END_SILENCE_S, PADDING_S
+from evoxtral.inference.diarization import StreamDiarizer
+from evoxtral.inference.endpointing import END_SILENCE_S, PADDING_S, Endpointer
+from evoxtral.inference.options import TranscribeOptions
+from evoxtral.inference.transcript import Transcript
 from evoxtral.server.live import (
     CommittedTurns,
     Ended,
     Failed,
     Final,
     Flushed,
-    LiveStream,
     Partial,
     Started,
     StreamEvent,
@@ -32,8 +34,8 @@ from evoxtral.server.sockets import (
     base64_bytes,
     converse,
     growth,
-    hearing,
     json_object,
+    open_ears,
     open_stream,
     receive,
 )
@@ -94,7 +96,7 @@ class _Format(_Taken):
 
 
 class _Transcription(_Taken):
-    """`model` may be any name; `prompt`, `keywords` and `delay` are taken and change nothing."""
+    """`model` may be any name, and "diarize" in it asks for speakers; of the rest all but languages change nothing."""
 
     model: str | None = None
     language: str | None = None
@@ -143,7 +145,7 @@ class _OpenAi:
         self._language = "en"
         self._model = socket.app.state.transcriber.engine.model
         self._has_sound = False
-        self.stream = LiveStream(hearing(socket, lambda: self._language))
+        self.stream = open_ears(socket, lambda: TranscribeOptions(language=self._language))
         self._shown = ""  # committed text of the item that is being spoken, as far as it was sent
         self._last_item: str | None = None
 
@@ -223,11 +225,12 @@ class _OpenAi:
                 param = "session.audio.input.turn_detection"
                 await self._refuse(message, "locked", "Turn detection is settled by the first sound.", param)
                 return
-            fresh = LiveStream(self.stream.transcribe).turns
-            self.stream.turns = CommittedTurns() if input_.turn_detection is None else fresh
+            self.stream.turns = CommittedTurns() if input_.turn_detection is None else Endpointer()
         if (asked := input_.transcription) is not None:
             self._model = asked.model or self._model
             self._language = asked.language or next(iter(asked.languages or ()), self._language)
+            if "diarize" in self._model and self.stream.diarizer is None:
+                self.stream.diarizer = StreamDiarizer()
         await self._send("session.updated", session=self._session())
 
     async def _send(self, kind: str, **fields: Any) -> None:
@@ -260,6 +263,8 @@ class _OpenAi:
             case Final(utterance_id, start_s, end_s, _, heard):
                 yield from self._grown(utterance_id, heard.text)
                 self._shown = ""
+                if self.stream.diarizer is not None:
+                    yield from self._segments(utterance_id, start_s, heard)
                 yield (
                     f"{_TRANSCRIPTION}.completed",
                     {
@@ -285,6 +290,21 @@ class _OpenAi:
                         )
                     },
                 )
+
+    def _segments(self, utterance_id: int, start_s: float, heard: Transcript) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Who says what of an utterance; times count from the start of the session."""
+        for number, segment in enumerate(heard.segments):
+            yield (
+                f"{_TRANSCRIPTION}.segment",
+                {
+                    **self._content(utterance_id),
+                    "id": f"{self._item(utterance_id)}_{number}",
+                    "text": segment.text,
+                    "speaker": segment.speaker or "",
+                    "start": round(start_s + segment.start_s, 3),
+                    "end": round(start_s + segment.end_s, 3),
+                },
+            )
 
     def _started(self, utterance_id: int, at_s: float) -> Iterator[tuple[str, dict[str, Any]]]:
         if not self._is_manual:
@@ -325,7 +345,7 @@ class _Vllm:
 
     def __init__(self, socket: WebSocket) -> None:
         self._socket = socket
-        self.stream = LiveStream(hearing(socket, lambda: "en"))
+        self.stream = open_ears(socket, TranscribeOptions)
         self._finished = ""  # text of the utterances that ended
         self._shown = ""  # text that deltas have told
 

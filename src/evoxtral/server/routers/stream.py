@@ -1,8 +1,8 @@
 """`WS /transcribe/stream`: our streaming protocol over `evoxtral.server.live`.
 
-    client  {"type": "start", "sample_rate": 16000, "language": "en"}, then frames of 16-bit little-endian mono PCM;
-            {"type": "flush"} ends the utterance, {"type": "stop"} the stream
-    server  ready, speech_started, partial, end_of_turn_likely, turn_resumed, final, error, done
+    client  {"type": "start", "sample_rate": 16000, "language": "en", "diarize": false, "end_silence_s": 0.5}, then
+            frames of 16-bit little-endian mono PCM; {"type": "flush"} ends the utterance, {"type": "stop"} the stream
+    server  ready, speech_started, partial, end_of_turn_likely, turn_resumed, final, speaker_update, error, done
 
 Knows messages; nothing of how speech becomes text.
 """
@@ -15,18 +15,32 @@ from fastapi import APIRouter, WebSocket
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from evoxtral.audio import SAMPLE_RATE_HZ
-from evoxtral.inference.endpointing import EndLikely, SpeechResumed
-from evoxtral.server.live import Done, Failed, Final, LiveStream, Partial, Started, StreamEvent
+from evoxtral.inference.endpointing import EARLY_END_SILENCE_S, END_SILENCE_S, Endpointer
+from evoxtral.inference.options import TranscribeOptions
+from evoxtral.server.live import (
+    Done,
+    Failed,
+    Final,
+    Likely,
+    Partial,
+    Resumed,
+    Revised,
+    Started,
+    StreamEvent,
+    main_speaker,
+)
 from evoxtral.server.sockets import (
     INVALID,
+    MAX_END_SILENCE_S,
     MAX_SAMPLE_RATE_HZ,
+    MIN_END_SILENCE_S,
     MIN_SAMPLE_RATE_HZ,
     TOO_BIG,
     Microphone,
     StreamEndError,
     converse,
-    hearing,
     json_object,
+    open_ears,
     open_stream,
     receive,
 )
@@ -44,6 +58,8 @@ class Start(BaseModel):
     type: str = Field(pattern="^start$")
     sample_rate: int = Field(default=SAMPLE_RATE_HZ, ge=MIN_SAMPLE_RATE_HZ, le=MAX_SAMPLE_RATE_HZ)
     language: str = Field(default="en", min_length=2, max_length=8)
+    diarize: bool = False
+    end_silence_s: float = Field(default=END_SILENCE_S, ge=MIN_END_SILENCE_S, le=MAX_END_SILENCE_S)
 
 
 _START = TypeAdapter(Start)
@@ -51,10 +67,13 @@ _START = TypeAdapter(Start)
 
 @router.websocket("/transcribe/stream")
 async def transcribe_stream(socket: WebSocket) -> None:
-    """Live transcription of one speaker's microphone."""
+    """Live transcription of a microphone."""
     async with open_stream(socket, lambda end: _error(end.code, end.message, retryable=end.code == "busy")):
         start = _start(await receive(socket))
-        stream = LiveStream(hearing(socket, lambda: start.language))
+        options = TranscribeOptions(language=start.language)
+        early_s = min(EARLY_END_SILENCE_S, start.end_silence_s / 2)
+        turns = Endpointer(start.end_silence_s, early_s)
+        stream = open_ears(socket, lambda: options, turns, diarize=start.diarize)
         model = socket.app.state.transcriber.engine.model
         await socket.send_json({"type": "ready", "model": model, "sample_rate": start.sample_rate})
         microphone = Microphone(stream, start.sample_rate)
@@ -95,10 +114,10 @@ def messages_of(event: StreamEvent) -> Iterator[dict[str, Any]]:
     match event:
         case Started(_, at_s):
             yield {"type": "speech_started", "at": round(at_s, 3)}
-        case EndLikely(at_s):
-            yield {"type": "end_of_turn_likely", "at": round(at_s, 3)}
-        case SpeechResumed(at_s):
-            yield {"type": "turn_resumed", "at": round(at_s, 3)}
+        case Likely(utterance_id, at_s, text):
+            yield {"type": "end_of_turn_likely", "utterance_id": utterance_id, "at": round(at_s, 3), "text": text}
+        case Resumed(utterance_id, at_s):
+            yield {"type": "turn_resumed", "utterance_id": utterance_id, "at": round(at_s, 3)}
         case Partial():
             yield {"type": "partial", **asdict(event)}
         case Final():
@@ -108,10 +127,19 @@ def messages_of(event: StreamEvent) -> Iterator[dict[str, Any]]:
                 "utterance_id": event.utterance_id,
                 "start": round(event.start_s, 3),
                 "end": round(event.end_s, 3),
+                "is_cut": event.is_cut,
                 "text": heard.text,
                 "plain_text": heard.plain_text,
                 "words": [_moved(asdict(word), event.start_s) for word in heard.words],
                 "tags": [_moved(asdict(tag), event.start_s) for tag in heard.tags],
+                "speaker": main_speaker(event),
+            }
+        case Revised(final):
+            yield {
+                "type": "speaker_update",
+                "utterance_id": final.utterance_id,
+                "speaker": main_speaker(final),
+                "word_speakers": [word.speaker for word in final.transcript.words],
             }
         case Failed():
             yield _error("transcription_failed", str(event.error), retryable=True)

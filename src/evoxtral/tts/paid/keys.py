@@ -1,4 +1,4 @@
-"""Keys of ElevenLabs: which there are, how many requests each takes at once, which can be used no more.
+"""Keys of a service: which there are, how many requests each takes at once, which can be used no more.
 
 A key is used for as many requests at once as the service allows it (which its answers tell), rests when the service
 asks for that, and is set aside for good when it is refused or its quota is used up. Keys appear nowhere but in request
@@ -7,17 +7,18 @@ headers: messages call them by number. Knows nothing of requests.
 
 import itertools
 import logging
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from evoxtral.errors import VoiceError
-from evoxtral.settings import read_settings
-from evoxtral.tts.elevenlabs.answers import Refusal, number_of
+from evoxtral.tts.paid.answers import Refusal
 
 _log = logging.getLogger(__name__)
 
-# What the smallest plan allows; the first answer tells the key's own limit.
+# What the smallest plans allow; answers tell more.
 _INITIAL_CONCURRENCY = 2
 
 
@@ -49,14 +50,14 @@ class KeyRing:
     """All keys.
 
     Args:
-        keys_file: path of a file with keys, one a line; None takes those of the environment.
-
-    Raises:
-        VoiceError: the file cannot be read.
+        title: of the service, for messages.
+        variable: where the user may set a key; with an S behind it, several.
+        secrets: the keys.
     """
 
-    def __init__(self, keys_file: str | Path | None) -> None:
-        secrets = _read_keys(keys_file)
+    def __init__(self, title: str, variable: str, secrets: Sequence[str]) -> None:
+        self._title = title
+        self._variable = variable
         self.keys = [Key(secret, f"key {number} of {len(secrets)}") for number, secret in enumerate(secrets, 1)]
         self._turns = itertools.count(1)
 
@@ -80,12 +81,9 @@ class KeyRing:
         key.in_use += 1
         return key
 
-    def learn(self, key: Key, headers: Mapping[str, str], used_at_most: int) -> None:
-        """Take a key's limit from an answer's headers, less what others are using of the same account."""
-        maximum = number_of(headers.get("maximum-concurrent-requests"))
-        if maximum is not None:
-            others = max(0, (number_of(headers.get("current-concurrent-requests")) or 0) - used_at_most)
-            key.limit = max(1, maximum - others)
+    def learn(self, key: Key, maximum: int, others: int) -> None:
+        """Take a key's limit from an answer: what the service takes at once, less what others are using of it."""
+        key.limit = max(1, maximum - max(0, others))
 
     def slow_down(self, key: Key, refusal: Refusal) -> None:
         """Take a key's limit from a "too many requests": what it tells, else one less than were under way."""
@@ -100,14 +98,14 @@ class KeyRing:
         """Use a key no more; said once."""
         if key.set_aside is None:
             key.set_aside = reason
-            _log.warning("ElevenLabs %s is set aside: %s (%d left)", key.label, reason, len(self.usable))
+            _log.warning("%s %s is set aside: %s (%d left)", self._title, key.label, reason, len(self.usable))
 
     def none_left(self) -> VoiceError:
         """Why no key can be used."""
         if not self.keys:
-            return VoiceError("there is no ElevenLabs key", "set ELEVENLABS_API_KEY, or use the engine local")
+            return VoiceError(f"there is no {self._title} key", f"set {self._variable}, or use the engine local")
         reasons = "; ".join(f"{key.label}: {key.set_aside}" for key in self.keys)
-        return VoiceError(f"no ElevenLabs key is left ({reasons})", "add a key to ELEVENLABS_API_KEYS")
+        return VoiceError(f"no {self._title} key is left ({reasons})", f"add a key to {self._variable}S")
 
     def redact(self, text: str) -> str:
         """A message of the service on one line, without the keys in it."""
@@ -116,8 +114,12 @@ class KeyRing:
         return " ".join(text.split())
 
 
-def _read_keys(keys_file: str | Path | None) -> list[str]:
-    """The keys, each once, in order."""
+def read_keys(keys_file: str | Path | None, of_environment: Sequence[SecretStr]) -> list[str]:
+    """The keys of a file, one a line with notes behind #, or those of the environment; each once, in order.
+
+    Raises:
+        VoiceError: the file cannot be read.
+    """
     if keys_file is not None:
         try:
             lines = Path(keys_file).expanduser().read_text("utf-8").splitlines()
@@ -125,5 +127,5 @@ def _read_keys(keys_file: str | Path | None) -> list[str]:
             raise VoiceError(f"the keys file {keys_file} cannot be read: {type(error).__name__}") from None
         found = [line.partition("#")[0].strip() for line in lines]
     else:
-        found = [key.get_secret_value() for key in read_settings().elevenlabs_keys]
+        found = [key.get_secret_value() for key in of_environment]
     return list(dict.fromkeys(key.strip() for key in found if key.strip()))
