@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 
+import numpy as np
 import pytest
 import soundfile
 from fastapi.testclient import TestClient
@@ -247,6 +248,46 @@ def test_capabilities_tell_what_a_page_can_offer(store_client, monkeypatch):
     )
 
 
-def test_the_recording_is_what_was_sent(store_client, document, spoken_wav):
-    audio = store_client.get(f"/transcripts/{document['id']}/audio").content
-    assert soundfile.info(io.BytesIO(audio)).duration == soundfile.info(io.BytesIO(spoken_wav)).duration
+def test_peaks_of_a_recording(store_client, document):
+    """A recording of 2.005 s: silence, but for a click of 0.5 at 0.75 s and one of -1 at its very end."""
+    samples = np.zeros(32_080, np.float32)
+    samples[12_000], samples[-1] = 0.5, -1.0
+    clip = io.BytesIO()
+    soundfile.write(clip, samples, 16_000, format="WAV", subtype="FLOAT")
+    written = {"transcript": json.dumps(document["transcript"])}
+    made = store_client.post("/transcripts", files={"file": ("clicks.wav", clip.getvalue())}, data=written).json()
+
+    def peaks(count: int) -> list[float]:
+        return store_client.get(f"/transcripts/{made['id']}/peaks", params={"count": count}).json()["peaks"]
+
+    assert peaks(1) == [1.0]
+    assert peaks(4) == [0.0, pytest.approx(0.5, abs=0.01), 0.0, 1.0]
+    many = peaks(1000)
+    assert len(many) == 1000
+    assert [index for index, peak in enumerate(many) if peak > 0.9] == list(range(991, 1000))
+    for count in (0, 20_001):
+        assert store_client.get(f"/transcripts/{made['id']}/peaks", params={"count": count}).status_code == 422
+    store_client.delete(f"/transcripts/{made['id']}")
+    assert len(list(store_client.app.state.store.files.ids())) == 1
+
+
+def test_a_passage_is_transcribed_again_at_its_place(store_client, document, scripted_engine):
+    scripted_engine.text = "Heard again."
+    address = f"/transcripts/{document['id']}/retranscribe"
+    heard = store_client.post(address, json={"start_s": 0.5, "end_s": 1.5}).json()
+    assert heard["text"] == "Heard again."
+    assert heard["duration_s"] == 1.0
+    assert all(0.5 <= word["start_s"] <= word["end_s"] <= 1.5 for word in heard["words"])
+    assert heard["segments"][0]["start_s"] >= 0.5
+    assert store_client.get(f"/transcripts/{document['id']}").json() == document
+    refused = store_client.post(address, json={"start_s": 1000, "end_s": 1001})
+    assert refused.status_code == 422
+    assert "lasts" in refused.json()["hint"]
+    assert store_client.post(address, json={"start_s": 1.5, "end_s": 0.5}).status_code == 422
+
+
+def test_a_transcript_whose_audio_cannot_be_decoded_is_kept_and_says_so(store_client, document):
+    written = {"transcript": json.dumps(document["transcript"])}
+    made = store_client.post("/transcripts", files={"file": ("a.wav", b"nonsense")}, data=written).json()
+    answer = store_client.get(f"/transcripts/{made['id']}/peaks")
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 from anyio import to_thread
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -16,17 +16,20 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.responses import Response as PlainResponse
 
 from evoxtral.inference.editing import EditedSegment, EditError, with_segments
+from evoxtral.inference.options import TranscribeOptions
 from evoxtral.inference.transcript import Transcript
 from evoxtral.server.audio_files import RANGES, StoredFileResponse, media_type_of
 from evoxtral.server.documents import MEDIA_TYPES, OWN_DIALECT, export
 from evoxtral.server.fields import read_fields
 from evoxtral.server.kept import ID, STORE_PROBLEMS, as_json, described, in_store, store_of
+from evoxtral.server.passages import cut_passage, peaks_of
 from evoxtral.server.problems import Problem
 from evoxtral.server.routers.transcribe import PROBLEMS, form_of
 from evoxtral.server.store.errors import VersionConflictError
 from evoxtral.server.store.opening import Store
 from evoxtral.server.store.tables import NAME_CHARACTERS
 from evoxtral.server.store.transcripts import Document, Listed, VersionEntry, printable_name
+from evoxtral.server.transcribing import Transcriber
 from evoxtral.tags.dialect_table import DIALECTS
 
 router = APIRouter(tags=["transcripts"])
@@ -254,6 +257,63 @@ async def audio(request: Request, transcript_id: TranscriptId) -> PlainResponse:
         )
 
     return await in_store(request, find)
+
+
+@dataclass(frozen=True, slots=True)
+class Peaks:
+    """Levels from 0 to 1, the largest of each of equal parts of a recording."""
+
+    peaks: list[float]
+
+
+@router.get("/transcripts/{transcript_id}/peaks", responses={**STORE_PROBLEMS, 400: PROBLEMS[400]})
+async def peaks(
+    request: Request, transcript_id: TranscriptId, count: Annotated[int, Query(ge=1, le=20_000)] = 1000
+) -> Peaks:
+    """What a waveform is drawn from."""
+
+    def compute(store: Store, owner: str | None) -> Peaks:
+        file = store.transcripts.audio(owner, transcript_id)
+        name = store.transcripts.get(owner, transcript_id).name
+        found = peaks_of(file.path, name, store.files.peaks_path(file.id), count)
+        return Peaks([round(float(peak), 3) for peak in found])
+
+    return await in_store(request, compute)
+
+
+class Passage(BaseModel):
+    """What is to be transcribed again; in the language of the transcript by default."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start_s: Seconds
+    end_s: Seconds
+    language: str | None = Field(default=None, pattern=r"^[a-z]{2,3}$")
+    diarize: bool = False
+
+
+@router.post(
+    "/transcripts/{transcript_id}/retranscribe",
+    responses={**STORE_PROBLEMS, **{status: PROBLEMS[status] for status in (400, 408, 413, 503)}},
+)
+async def retranscribe(request: Request, transcript_id: TranscriptId, passage: Passage) -> Transcript:
+    """Transcribe a passage of the recording again; times are those of the whole recording. Nothing is changed."""
+
+    def cut(store: Store, owner: str | None) -> tuple[BinaryIO, str]:
+        file, document = store.transcripts.audio(owner, transcript_id), store.transcripts.get(owner, transcript_id)
+        sound, length_s = cut_passage(file.path, document.name, passage.start_s, passage.end_s)
+        if length_s <= 0:
+            raise _invalid(
+                f"start_s, end_s: there is nothing from {passage.start_s:g} to {passage.end_s:g} s",
+                f"the recording lasts {document.transcript.duration_s:g} s",
+            )
+        return sound, document.transcript.language
+
+    sound, language = await in_store(request, cut)
+    options = TranscribeOptions(language=passage.language or language, diarize=passage.diarize)
+    transcriber: Transcriber = request.app.state.transcriber
+    heard = await transcriber.transcribe(sound, "passage", options, request.is_disconnected)
+    return heard.moved(passage.start_s)
 
 
 Format = Literal["txt", "plain", "json", "srt", "vtt", "tsv", "docx"]

@@ -4,6 +4,7 @@ Knows a folder, and which process is alive; nothing of what is in the files.
 
     FOLDER/store-id         the store that this folder belongs to
     FOLDER/files/ID         files, which never change
+    FOLDER/peaks/ID         of a waveform, which can be computed again
     FOLDER/incoming/WORKER/ID   files that a process is writing
     FOLDER/sweep.lock       held by who begins, or sweeps
     FOLDER/workers/WORKER.lock  locked for as long as the process lives; the system frees it whatever ends it
@@ -55,12 +56,12 @@ class StoreFiles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.worker_id = new_id()
-        self._files, self._workers = folder / "files", folder / "workers"
+        self._files, self._peaks, self._workers = folder / "files", folder / "peaks", folder / "workers"
         self._incoming = folder / "incoming" / self.worker_id
         # A release may come from another thread.
         self._lock = FileLock(self._lock_path(self.worker_id), thread_local=False)
         try:
-            for place in (self._files, self._workers, self._incoming.parent):
+            for place in (self._files, self._peaks, self._workers, self._incoming.parent):
                 place.mkdir(parents=True, exist_ok=True)
             sync_folder(folder)
             with self._alone():
@@ -129,11 +130,15 @@ class StoreFiles:
         for file_id in file_ids:
             if file_id is not None:
                 self.path(file_id).unlink(missing_ok=True)
+                self.peaks_path(file_id).unlink(missing_ok=True)
+
+    def peaks_path(self, file_id: str) -> Path:
+        """Where the peaks of a recording are kept, if they are."""
+        return self._peaks / file_id
 
     def ids(self) -> Iterator[str]:
         """All files that are there."""
-        for path in self._files.iterdir():
-            yield path.name
+        yield from sorted({path.name for folder in (self._files, self._peaks) for path in folder.iterdir()})
 
     def is_alive(self, worker_id: str) -> bool:
         """Whether a process lives."""
