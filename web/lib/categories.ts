@@ -11,7 +11,7 @@ export interface CategoryName {
 export const CATEGORIES: readonly CategoryName[] = [
   { id: "emotion", label: "Emotion", meaning: "how it felt" },
   { id: "delivery", label: "Delivery", meaning: "how it was voiced" },
-  { id: "non-verbal", label: "Sound", meaning: "a sound that is no word" },
-  { id: "pause", label: "Pause", meaning: "a silence that counts" },
-  { id: "unknown", label: "Other", meaning: "a tag outside the vocabulary" },
+  { id: "non-verbal", label: "Sound", meaning: "not a word" },
+  { id: "pause", label: "Pause", meaning: "a silence" },
+  { id: "unknown", label: "Other", meaning: "unknown" },
 ];

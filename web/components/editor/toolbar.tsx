@@ -56,13 +56,7 @@ export function Toolbar({
           <ModeButton isOn={!isEditing} onClick={() => setEditing(false)}>
             Read
           </ModeButton>
-          <ModeButton
-            isOn={isEditing}
-            onClick={() => {
-              setEditing(true);
-              requestAnimationFrame(() => editor.view?.focus());
-            }}
-          >
+          <ModeButton isOn={isEditing} onClick={() => setEditing(true)}>
             Edit
           </ModeButton>
         </fieldset>

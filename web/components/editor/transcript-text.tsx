@@ -9,12 +9,6 @@ export function TranscriptText({ editor, onEdit }: { editor: TranscriptEditor; o
   useEffect(() => (place.current ? editor.mount(place.current) : undefined), [editor]);
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the same is done by the button Edit and the key E
-    <div
-      ref={place}
-      onDoubleClick={() => {
-        onEdit();
-        requestAnimationFrame(() => editor.view?.focus());
-      }}
-    />
+    <div ref={place} onDoubleClick={onEdit} />
   );
 }

@@ -78,10 +78,9 @@ export function useShortcuts(bench: Bench): void {
     };
 
     const plain = (key: string, isTyping: boolean, target: EventTarget | null): boolean => {
-      const { editor, player, isEditing, setEditing, setSheet } = now.current;
+      const { player, isEditing, setEditing, setSheet } = now.current;
       if (key === "Escape" && isEditing) {
         setEditing(false);
-        editor.view?.dom.blur();
         return true;
       }
       if (isTyping) return false;
@@ -101,7 +100,6 @@ export function useShortcuts(bench: Bench): void {
           return true;
         case "e":
           setEditing(true);
-          requestAnimationFrame(() => editor.view?.focus());
           return true;
         case "?":
           setSheet("help");

@@ -2,7 +2,7 @@
 
 /** A transcript on the desk: its text, what is known of it, its sound, and all that can be done with it. */
 
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { ConflictDialog } from "@/components/editor/conflict-dialog";
 import { Dock, type Passage } from "@/components/editor/dock";
 import { FindBar } from "@/components/editor/find-bar";
@@ -25,9 +25,15 @@ export function Workbench({ loaded }: { loaded: Loaded }) {
   const bench = useWorkbench(loaded);
   const { editor, player, save, saver } = bench;
   const [sheet, setSheet] = useState<Sheet>("none");
-  const [isEditing, setEditing] = useState(false);
+  const [isEditing, setIsEditing] = useState(false);
   const [passage, setPassage] = useState<Passage | null>(null);
-  useEffect(() => editor.setEditable(isEditing), [editor, isEditing]);
+  /** At once, so that the caret is where it belongs before anything is clicked or typed. */
+  const setEditing = (next: boolean) => {
+    editor.setEditable(next);
+    if (next) editor.view?.focus();
+    else editor.view?.dom.blur();
+    setIsEditing(next);
+  };
   useShortcuts({ editor, player, saver, isEditing, setEditing, setSheet });
 
   const { transcript } = loaded.document;

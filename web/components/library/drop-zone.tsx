@@ -18,13 +18,16 @@ export function DropZone({ isOver, isFirst }: { isOver: boolean; isFirst: boolea
   const capabilities = useServer((server) => server.capabilities);
   const diarize = useChoices((choices) => choices.diarize);
   return (
-    <section aria-labelledby="bring" className="mt-4 sm:mt-8">
+    <section aria-labelledby="bring" className="mx-auto mt-4 max-w-4xl sm:mt-8">
       <Brackets open={isOver}>
         <div className="flex flex-col items-center gap-5 text-center">
           <h1 id="bring" className="text-balance font-serif text-3xl leading-tight sm:text-[2.6rem]">
             {isOver ? "Let go to transcribe" : "Hear it. Read how it was said."}
           </h1>
-          <p aria-hidden className="hidden max-w-xl font-serif text-lg text-muted leading-relaxed sm:block">
+          <p
+            aria-hidden
+            className="hidden max-w-2xl text-balance font-serif text-lg text-muted leading-relaxed sm:block"
+          >
             <TagChip name="whispers" category="delivery" /> Come closer. <TagChip name="pause" category="pause" /> They
             said <span className="stressed text-ink">YES!</span> <TagChip name="laughs" category="non-verbal" />{" "}
             <TagChip name="excited" category="emotion" /> We start on Monday!

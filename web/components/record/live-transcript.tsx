@@ -10,7 +10,9 @@ export function LiveTranscript({ live, isRunning }: { live: LiveText; isRunning:
   const { finals, committed, tentative } = live;
   const end = useRef<HTMLDivElement>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: new text is what it scrolls for
-  useEffect(() => end.current?.scrollIntoView({ block: "nearest" }), [finals.length, committed, tentative]);
+  useEffect(() => {
+    end.current?.scrollIntoView({ block: "nearest" });
+  }, [finals.length, committed, tentative]);
   const isEmpty = finals.length === 0 && !committed && !tentative;
   return (
     <div role="log" aria-label="Live transcript" className="transcript mt-10 min-h-64">

@@ -3,7 +3,7 @@
 import { history, redo, redoDepth, undo, undoDepth } from "prosemirror-history";
 import { keymap } from "prosemirror-keymap";
 import { Fragment, type Node, Slice } from "prosemirror-model";
-import { EditorState, type Transaction } from "prosemirror-state";
+import { EditorState, TextSelection, type Transaction } from "prosemirror-state";
 import { EditorView } from "prosemirror-view";
 import type { SpeakerNames, TagEntry, Transcript } from "@/lib/api/types";
 import { deleteTagAfter, deleteTagBefore, joinSegments, splitSegment } from "@/lib/editor/commands";
@@ -70,7 +70,10 @@ export class TranscriptEditor {
       handlePaste: (_, event) => this.paste(event.clipboardData?.getData("text/plain") ?? ""),
       handleDrop: () => true,
       handleClick: (self, position, event) => {
-        if (!self.state.selection.empty || event.detail > 1) return false;
+        if (event.detail > 1 || event.shiftKey || !document.getSelection()?.isCollapsed) return false;
+        // The caret first: what seeking lights would else be drawn with the caret where it was.
+        const { doc } = this.state;
+        this.dispatch(this.state.tr.setSelection(TextSelection.near(doc.resolve(position))));
         const seconds = timeAt(self.state, position);
         if (seconds !== null) this.options.onSeek(seconds);
         return false;

@@ -55,13 +55,16 @@ export function placedWords(doc: Node, transcript: Transcript): PlacedWord[] {
   return words;
 }
 
+/** Where a player stands that was sent to a time: a little before it, sometimes. */
+const SLACK_S = 0.01;
+
 /** Index of the word that is spoken at a time (until the next one begins), or -1. Words without times are passed over. */
 export function wordAt(words: readonly PlacedWord[], seconds: number): number {
   let found = -1;
   for (let index = 0; index < words.length; index++) {
     const startS = words[index]?.startS;
     if (startS === null || startS === undefined) continue;
-    if (startS > seconds) break;
+    if (startS > seconds + SLACK_S) break;
     found = index;
   }
   return found;
