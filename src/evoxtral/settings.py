@@ -47,6 +47,12 @@ class Settings(BaseSettings):
     elevenlabs_key_list: SecretStr | None = Field(default=None, validation_alias="ELEVENLABS_API_KEYS")
     """Several keys of ElevenLabs, separated by commas."""
 
+    mistral_key: SecretStr | None = Field(default=None, validation_alias="MISTRAL_API_KEY")
+    """Mistral: speech."""
+
+    mistral_key_list: SecretStr | None = Field(default=None, validation_alias="MISTRAL_API_KEYS")
+    """Several keys of Mistral, separated by commas."""
+
     hub_token: SecretStr | None = Field(default=None, validation_alias="HF_TOKEN")
     """Hugging Face Hub: gated and private models, uploads."""
 
@@ -64,9 +70,18 @@ class Settings(BaseSettings):
     @property
     def elevenlabs_keys(self) -> tuple[SecretStr, ...]:
         """All keys of ElevenLabs, each once, in order."""
-        several = self.elevenlabs_key_list.get_secret_value().split(",") if self.elevenlabs_key_list else []
-        single = [self.elevenlabs_key.get_secret_value()] if self.elevenlabs_key else []
-        return tuple(SecretStr(key) for key in dict.fromkeys(key.strip() for key in [*several, *single]) if key)
+        return _all_keys(self.elevenlabs_key_list, self.elevenlabs_key)
+
+    @property
+    def mistral_keys(self) -> tuple[SecretStr, ...]:
+        """All keys of Mistral, each once, in order."""
+        return _all_keys(self.mistral_key_list, self.mistral_key)
+
+
+def _all_keys(several: SecretStr | None, single: SecretStr | None) -> tuple[SecretStr, ...]:
+    keys = several.get_secret_value().split(",") if several else []
+    keys += [single.get_secret_value()] if single else []
+    return tuple(SecretStr(key) for key in dict.fromkeys(key.strip() for key in keys) if key)
 
 
 def read_settings() -> Settings:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from evoxtral.audio import write_audio
-from evoxtral.bench.report import worst_clips, write_report
+from evoxtral.bench.report import Section, worst_clips, write_report
 from evoxtral.bench.roundtrip import Condition, RoundTrip, SpokenClip
 from evoxtral.bench.scoring import score
 from evoxtral.bench.summary import describe_system, markdown_summary
@@ -83,7 +83,8 @@ def written(tmp_path_factory):
     report = score(references, {p.id: p.text for p in predictions}, resamples=50, baseline_texts=TRAINING)
     testset = TestSet(folder, tuple(references), tuple(TRAINING))
     round_trip = RoundTrip(tuple(spoken), resamples=50)
-    write_report(folder, report, describe_system(predictions), testset=testset, spoken=(round_trip, folder))
+    section = Section(report, describe_system(predictions), testset=testset, spoken=(round_trip, folder))
+    write_report(folder, [section])
     return folder, report
 
 
@@ -130,7 +131,8 @@ def test_json_and_markdown_say_the_same(written):
     rows = {line[1].strip(): line[2:-1] for line in lines}
     assert rows["Tag F1"][0].strip().startswith(f"{report.figures['tags.f1'].value:.2f} (")
     assert [cell.strip() for cell in rows["laughs"][:4]] == ["1", "1", "1.00", "1.00"]
-    assert {len(line) for line in lines} == {2 + 5, 2 + 6}  # label, system, three baselines; tag, counts and scores
+    # Label, system, three baselines; tag, counts and scores; part, clips and ten figures.
+    assert {len(line) for line in lines} == {2 + 5, 2 + 6, 2 + 12}
 
 
 def test_the_worst_clips_come_first(written):
@@ -139,7 +141,7 @@ def test_the_worst_clips_come_first(written):
 
 def test_a_report_without_audio_baselines_or_tags(tmp_path):
     report = score({"a": "One."}, {"a": "One."})
-    write_report(tmp_path, report, describe_system([Prediction(id="a", text="One.")]))
+    write_report(tmp_path, [Section(report, describe_system([Prediction(id="a", text="One.")]))])
     page = Page((tmp_path / "report.html").read_text("utf-8"))
     assert "unnamed system" in page.text
     assert page.fetched == []

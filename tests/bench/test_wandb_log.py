@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from evoxtral.bench.report import write_html
+from evoxtral.bench.report import Section, write_html
 from evoxtral.bench.scoring import score
 from evoxtral.bench.summary import describe_system
 from evoxtral.bench.wandb_log import log_to_wandb
@@ -38,7 +38,7 @@ def test_an_offline_run_holds_figures_tables_and_the_page(tmp_path, monkeypatch)
     references = {"a": "[sad] One two three.", "b": "Four five."}
     report = score(references, references | {"b": "Four six."}, resamples=20, baseline_texts=["[sad] One."])
     system = describe_system([Prediction(id="a", text="", model="tiny", version="0.1")])
-    write_html(tmp_path / "report.html", report, system)
+    write_html(tmp_path / "report.html", [Section(report, system)])
     log_to_wandb(report, system, project="bench-test", html=tmp_path / "report.html")
     wandb.teardown()  # waits until the process that writes the file has written all of it
 

@@ -3,11 +3,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import numpy as np
 import pytest
 
 from evoxtral.audio import write_audio
 from evoxtral.bench import testset as testset_module
 from evoxtral.cli.main import main
+from evoxtral.data.records import Prediction
 from evoxtral.tts import speak
 
 REFERENCES = [{"id": "a", "text": "[sad] It rained all day."}, {"id": "b", "text": "Plain words here."}]
@@ -181,11 +183,53 @@ def test_run_and_report(capsys, tmp_path, monkeypatch, scripted_engine):
     assert json.loads(out)["tags"]["f1"]["value"] == 2 / 3
 
 
-def test_a_missing_benchmark_set_is_named(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(testset_module.load_testset, "__defaults__", (tmp_path,))
-    status, _, err = run(capsys, "run", "-o", str(tmp_path / "out"))
+def test_a_missing_benchmark_set_is_named(capsys, tmp_path):
+    status, _, err = run(capsys, "run", "--test-set", str(tmp_path), "-o", str(tmp_path / "out"))
     assert status == 2
     assert "is no benchmark set" in err
+
+
+def test_both_sets_that_ship_are_run_and_the_real_one_is_shown_first(capsys, tmp_path, monkeypatch):
+    packaged = {name: tmp_path / f"set-{name}" for name in ("real", "synthetic")}
+    noise = np.random.default_rng(0).normal(0, 0.1, 16_000).astype(np.float32)
+    for name, folder in packaged.items():
+        folder.mkdir()
+        write_audio(folder / "a.wav", noise, 16_000)
+        clip = {"id": f"{name}-a", "text": "Oh no, not now.", "slice_type": f"part of {name}", "audio": "a.wav"}
+        write(folder / "references.jsonl", [clip])
+        write(folder / "training.jsonl", [{"id": str(i), "text": f"[sad] It rained {i}."} for i in range(8)])
+    write(packaged["real"] / "whisper-base.jsonl", [{"id": "real-a", "text": "Oh no."}])
+    monkeypatch.setattr(testset_module, "PACKAGED", packaged)
+    monkeypatch.setattr(
+        "evoxtral.bench.predicting.run_model",
+        lambda testset, output, **options: predict(output, [reference.id for reference in testset.references]),
+    )
+    output = tmp_path / "out"
+    status, out, _ = run(capsys, "run", "-o", str(output), "--resamples", "20")
+    page = (output / "report.html").read_text("utf-8")
+    assert status == 0
+    for shown in (out, page):
+        assert 0 < shown.index("Real recordings") < shown.index("part of real") < shown.index("Synthetic set")
+        assert shown.index("Synthetic set") < shown.index("part of synthetic")
+    scores = {name: json.loads((output / name / "scores.json").read_text()) for name in packaged}
+    assert scores["real"]["baselines"]["whisper_base"]["wer"]["value"] == 1 / 2 + 1 / 4  # "no." is not "no,"
+    assert scores["real"]["wer_normalized"]["against_whisper_base"]["value"] == -1 / 2
+    assert "whisper_base" not in scores["synthetic"]["baselines"]
+
+    # The same report from the predictions alone.
+    (output / "report.html").unlink()
+    (output / "summary.md").unlink()
+    assert run(capsys, "report", str(output), "--resamples", "20")[0] == 0
+    assert (output / "summary.md").read_text("utf-8") == out
+    assert len((output / "report.html").read_text("utf-8")) == len(page)
+
+
+def predict(output: Path, ids: list[str]) -> list[Prediction]:
+    """Every word of the references."""
+    predictions = [Prediction(id=id, text="Oh no, not now.") for id in ids]
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text("".join(line.model_dump_json() + "\n" for line in predictions))
+    return predictions
 
 
 @pytest.mark.parametrize("online", [["--wandb", "project"], ["--round-trip", "--engine", "elevenlabs"]])

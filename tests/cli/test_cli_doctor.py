@@ -21,7 +21,15 @@ from evoxtral.inference.engines import registry
 from evoxtral.tts.registry import SPEECH_ENGINES
 
 SECRET = "sk-do-not-show-0123456789"
-KEYS = ("ELEVENLABS_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "EVOXTRAL_REMOTE_KEY", "HF_TOKEN", "WANDB_API_KEY")
+KEYS = (
+    "ELEVENLABS_API_KEY",
+    "MISTRAL_API_KEY",
+    "OPENAI_API_KEY",
+    "ANTHROPIC_API_KEY",
+    "EVOXTRAL_REMOTE_KEY",
+    "HF_TOKEN",
+    "WANDB_API_KEY",
+)
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from click.testing import CliRunner, Result
 from evoxtral.audio import SAMPLE_RATE_HZ, resample
 from evoxtral.cli.transcribe import command
 from evoxtral.tts import load_speech_engine
+from playlists import PLAYLISTS
 from tiny_edge import save_tiny_edge
 
 TEXT = "[excited] It WORKS! [laughs]"
@@ -449,3 +451,25 @@ def test_many_recordings_take_no_more_memory_than_few(model: str, tmp_path: Path
     written, growth_bytes = map(int, done.stdout.split())
     assert written == 120
     assert growth_bytes < 90 * 100_000
+
+
+@pytest.mark.parametrize("kind", PLAYLISTS)
+def test_a_playlist_opens_nothing_that_it_names(kind: str, clip, model: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/a.mp3"
+        playlist = tmp_path / "list.m3u8"
+        playlist.write_text(PLAYLISTS[kind].format(file=clip("secret.wav"), address=address))
+        done = run(str(playlist), "--model", model)
+        assert (done.return_value, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"evoxtral: {playlist}: ")
+        assert done.stderr.count("\n") == 1
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+@pytest.mark.parametrize("name", ["concat:{0}|{0}", "file:{0}", "subfile,,start,0,end,0,,:{0}", "data:audio/wav,x"])
+def test_protocols_of_ffmpeg_are_names_of_files_that_are_not_there(name: str, clip, model: str) -> None:
+    done = run(name.format(clip("a.wav")), "--model", model)
+    assert (done.return_value, done.stdout) == (2, "")
+    assert "cannot be read: No such file or directory" in done.stderr

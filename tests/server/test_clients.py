@@ -85,4 +85,4 @@ def test_failures_carry_the_servers_words(client, spoken_wav):
 
 
 def test_models_are_listed(client):
-    assert [model.id for model in client.models.list()] == ["test", "local", "elevenlabs"]
+    assert [model.id for model in client.models.list()] == ["test", "local", "elevenlabs", "mistral"]

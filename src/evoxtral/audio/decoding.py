@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,11 @@ if TYPE_CHECKING:
 
 
 # One block of decoded audio: what a reader of an hour-long file has to hold at a time.
-BLOCK_S = 30.0
+BLOCK_S = 10.0
+# More streams has no recording; a made-up file declares thousands, each with its decoder.
+_MOST_STREAMS = 128
+# Channels that are heard one by one; each takes as long as the whole recording.
+MOST_CHANNELS_APART = 16
 
 # A file is truncated when its packets end this much before the end that its header declares. Encoder delay and
 # padding account for at most 0.15 s in the codecs that FFmpeg writes.
@@ -68,17 +72,49 @@ class Hole:
     is_damage: bool
 
 
-class AudioReader:
-    """An open recording; made by `open_audio`.
+class Recording(Protocol):
+    """An open recording, wherever it is decoded.
 
     Attributes:
         name: how messages call the recording.
         declared_duration_s: the length that the file's header or FFmpeg's estimate gives, or None.
+        channels: how many the sound track has.
         holes: those met so far, in order.
+        notes: what the user should know of how this was heard so far; a line each.
     """
 
-    def __init__(self, parts: Sequence[FileView], track: int, name: str, *, states_length: bool, about: Sequence[str]):
+    @property
+    def name(self) -> str: ...
+    @property
+    def declared_duration_s(self) -> float | None: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def holes(self) -> Sequence[Hole]: ...
+    @property
+    def notes(self) -> Sequence[str]: ...
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """Mono float32 at 16 kHz, block by block; errors as of `AudioReader.blocks`."""
+        ...
+
+
+class AudioReader:
+    """A recording that is decoded in this process; made by `open_audio`. Attributes as of `Recording`."""
+
+    def __init__(
+        self,
+        parts: Sequence[FileView],
+        track: int,
+        name: str,
+        *,
+        states_length: bool,
+        about: Sequence[str],
+        channel: int | None = None,
+    ):
         self.name = name
+        self.channels = 1
+        self._channel = channel
         self.holes: list[Hole] = []
         self._parts, self._track = parts, track
         self._states_length = states_length
@@ -89,6 +125,9 @@ class AudioReader:
         with self._opened(parts[0]) as container:
             if len(parts) == 1 and container.duration is not None:
                 self.declared_duration_s = container.duration / 1e6
+            tracks = container.streams.audio
+            if track < len(tracks) and tracks[track].codec_context is not None:
+                self.channels = tracks[track].codec_context.channels or 1
 
     @property
     def notes(self) -> list[str]:
@@ -152,7 +191,7 @@ class AudioReader:
         begun_s = self._given_s
         declared_s = self.declared_duration_s
         has_times = container.format.name in FORMATS_WITH_TIMES
-        mixer = MonoMixer(self.name)
+        mixer = MonoMixer(self.name, self._channel)
         packets = _Packets(container)
         frames = 0
         faults = 0
@@ -286,7 +325,7 @@ def _reason(error: Exception) -> str:
 
 @contextmanager
 def open_audio(
-    source: str | Path | BinaryIO, *, name: str | None = None, track: int | None = None
+    source: str | Path | BinaryIO, *, name: str | None = None, track: int | None = None, channel: int | None = None
 ) -> Iterator[AudioReader]:
     """Open a file or a binary stream for decoding; a stream that cannot seek is first copied to a temporary file.
 
@@ -295,22 +334,13 @@ def open_audio(
         name: how messages call it; by default the path.
         track: which sound track to hear, counted from 1; by default the default one, or where that is silent the
             first that is not. Of several, which was taken is noted.
+        channel: hear this channel of the track alone, counted from 0; by default all are mixed.
 
     Raises:
         AudioError: no such file or track, empty, not audio, or its index is cut off.
     """
     with ExitStack() as stack:
-        if isinstance(source, (str, Path)):
-            name = name or os.fspath(source)
-            try:
-                file: BinaryIO = stack.enter_context(Path(source).open("rb"))
-            except (OSError, ValueError) as error:  # the latter for a name that no file can have
-                raise AudioError(f"{name}: cannot be read: {_reason(error)}") from error
-        else:
-            name = name or str(getattr(source, "name", None) or "audio")
-            file = source
-            if not file.seekable():
-                file = stack.enter_context(spooled(pieces_of(file, name), name))
+        file, name = open_file(source, name, stack)
         try:
             head = file.read(64 * 1024)
         except OSError as error:
@@ -331,7 +361,25 @@ def open_audio(
             states_length = container.format.name in FORMATS_DECLARING_LENGTH or (
                 container.format.name == "mp3" and counts_mp3_frames(file, head)
             )
-        yield AudioReader(parts, chosen, name, states_length=states_length, about=about)
+        yield AudioReader(parts, chosen, name, states_length=states_length, about=about, channel=channel)
+
+
+def open_file(source: str | Path | BinaryIO, name: str | None, stack: ExitStack) -> tuple[BinaryIO, str]:
+    """A path or stream as a file that can be sought in, closed with the stack, and how messages call it.
+
+    Raises:
+        AudioError: it cannot be read.
+    """
+    if isinstance(source, (str, Path)):
+        name = name or os.fspath(source)
+        try:
+            return stack.enter_context(Path(source).open("rb")), name
+        except (OSError, ValueError) as error:  # the latter for a name that no file can have
+            raise AudioError(f"{name}: cannot be read: {_reason(error)}") from error
+    name = name or str(getattr(source, "name", None) or "audio")
+    if source.seekable():
+        return source, name
+    return stack.enter_context(spooled(pieces_of(source, name), name)), name
 
 
 def _choose_track(
@@ -396,7 +444,8 @@ def open_container(file: FileView, name: str) -> "InputContainer":
 
     try:
         # Playlists (HLS, concat) name further files and addresses; no protocol at all may open them.
-        return av.open(file, mode="r", metadata_errors="ignore", container_options={"protocol_whitelist": "none"})
+        options = {"protocol_whitelist": "none", "max_streams": str(_MOST_STREAMS)}
+        return av.open(file, mode="r", metadata_errors="ignore", container_options=options)
     except (av.FFmpegError, ValueError, IndexError, MemoryError, OSError) as error:
         file.seek(0)
         if file.read(8)[4:] == b"ftyp":

@@ -1,140 +1,237 @@
-"""Decoding in a process of its own, with bounds of memory and time, for files of strangers.
+"""Decoding in processes of their own, with bounds of memory and time, for files of strangers.
 
 FFmpeg is large and written in C: a made-up file may have it take all memory, run for hours, or crash. A server lets
-it do so in a child that can be killed; the parent gets blocks of sound, or one line of what was wrong. The command
-line decodes in its own process: it starts 0.3 s sooner, and a crash ends nobody else's work.
-
-The child writes to its standard output, each after its length in four bytes: blocks of float32, then after an empty
-one a JSON object with the holes and notes, or with the error. Knows nothing of speech.
+it do so in a child that can be killed; the parent gets blocks of sound, or one line of what was wrong. Children are
+forked by a program that has everything imported (`decoding_child`), one for each recording, and what one did dies with
+it. The command line decodes in its own process: a crash there ends nobody else's work. Knows nothing of speech.
 """
 
 import json
 import os
 import select
+import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from shutil import copyfileobj
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evoxtral.audio.decoding import Hole, open_audio
+from evoxtral.audio.decoding import Hole, open_audio, open_file
 from evoxtral.errors import AudioError
 
-# What a child may take: libraries and buffers need about 500 MB of address space.
-MEMORY_LIMIT_BYTES = 2 << 30
+# What a child may take beside its libraries, in address space.
+MEMORY_LIMIT_BYTES = 1 << 30
 # A block of so much sound must come within so much time; FFmpeg decodes thousands of times faster.
-_BLOCK_S = 10.0
 BLOCK_TIMEOUT_S = 60.0
+# Of the processor, for a whole recording: slow codecs take about a minute for four hours.
+CPU_LIMIT_S = 900
+_EXPORT_AGAIN = "export the recording again"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one child may take.
+
+    Attributes:
+        memory_bytes: of address space, beside what it has when it is forked; where the system bounds it (Linux).
+        block_s: how long it may be at one block.
+        cpu_s: of the processor, in all.
+    """
+
+    memory_bytes: int = MEMORY_LIMIT_BYTES
+    block_s: float = BLOCK_TIMEOUT_S
+    cpu_s: int = CPU_LIMIT_S
 
 
 @dataclass
-class DecodingProcess:
-    """A recording that is decoded by a child, which lives while its blocks are read.
+class DecodedRecording:
+    """A recording that a child decodes; see `Recording`."""
 
-    Attributes:
-        path: of the recording.
-        name: how messages call it.
-        track: as for `open_audio`.
-        memory_limit_bytes: of the child's address space, where the system bounds it (not on macOS and Windows).
-        block_timeout_s: how long a block may take.
-        holes, notes: as of `AudioReader`, complete when the last block was read.
-    """
-
-    path: Path
     name: str
-    track: int | None = None
-    memory_limit_bytes: int = MEMORY_LIMIT_BYTES
-    block_timeout_s: float = BLOCK_TIMEOUT_S
-    holes: list[Hole] = field(default_factory=list, init=False)
-    notes: list[str] = field(default_factory=list, init=False)
+    declared_duration_s: float | None
+    channels: int
+    holes: list[Hole] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    messages: Iterator[dict[str, Any] | NDArray[np.float32]] = field(default_factory=lambda: iter(()), repr=False)
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
-        """Blocks of at most 10 s, mono float32 at 16 kHz.
+        """See `Recording`. Raises AudioError also where the child took too much memory or time, or crashed."""
+        for message in self.messages:
+            if isinstance(message, dict):
+                self.holes += [Hole(*hole) for hole in message["holes"]]
+                self.notes += message.get("notes", ())
+            else:
+                yield message
+
+
+class DecodingProcesses:
+    """Opens recordings, each in a child. Any number of threads may use it; `close` ends what it started.
+
+    Args:
+        limits: of each child.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+        self._lock = threading.Lock()
+        self._forker: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+
+    def start(self) -> None:
+        """Start what forks, so that the first recording need not wait for it."""
+        if hasattr(os, "fork"):
+            with self._lock:
+                self._ensure_forker()
+
+    def close(self) -> None:
+        """End everything that was started."""
+        with self._lock:
+            self._stop()
+
+    @contextmanager
+    def open(
+        self,
+        source: str | Path | BinaryIO,
+        *,
+        name: str | None = None,
+        track: int | None = None,
+        channel: int | None = None,
+    ) -> "Iterator[Any]":
+        """As `open_audio`, which decodes where the system cannot fork (Windows).
 
         Raises:
-            AudioError: as `open_audio` and `AudioReader.blocks` do; or the child took too much memory or time, or
-                crashed.
+            AudioError: as `open_audio` does; or the child took too much memory or time, or crashed.
         """
-        request = json.dumps(
-            {"path": str(self.path), "name": self.name, "track": self.track, "memory": self.memory_limit_bytes}
-        )
-        child = subprocess.Popen(  # noqa: S603 - this program itself
-            [sys.executable, "-m", "evoxtral.audio.decoding_process", request],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        assert child.stdout is not None
-        try:
-            while block := self._receive(child.stdout):
-                yield np.frombuffer(block, np.float32)
-            told: dict[str, Any] = json.loads(self._receive(child.stdout))
-        finally:
-            child.kill()
-            child.stdout.close()
-            child.wait()
-        if "error" in told:
-            raise AudioError(told["error"], told["hint"])
-        self.holes += [Hole(**hole) for hole in told["holes"]]
-        self.notes += told["notes"]
+        if not hasattr(os, "fork"):
+            with open_audio(source, name=name, track=track, channel=channel) as reader:
+                yield reader
+            return
+        with ExitStack() as stack:
+            file, name = open_file(source, name, stack)
+            request = {
+                "name": name,
+                "track": track,
+                "channel": channel,
+                "memory_bytes": self._limits.memory_bytes,
+                "block_s": self._limits.block_s,
+                "cpu_s": self._limits.cpu_s,
+            }
+            pid, pipe = self._fork(request, _number_of(file, stack))
+            stack.callback(self._end, pid)
+            stack.callback(os.close, pipe)
+            messages = self._messages(pipe, name)
+            about = next(messages)
+            assert isinstance(about, dict)
+            yield DecodedRecording(name, about["declared_duration_s"], about["channels"], messages=messages)
 
-    def _receive(self, stream: Any) -> bytes:
-        deadline_s = time.monotonic() + self.block_timeout_s
-        length = int.from_bytes(self._exactly(stream, 4, deadline_s), "little")
-        return self._exactly(stream, length, deadline_s)
+    # --- the program that forks --------------------------------------------------------------------------------------
 
-    def _exactly(self, stream: Any, count: int, deadline_s: float) -> bytes:
+    def _fork(self, request: dict[str, Any], recording: int) -> tuple[int, int]:
+        """The new child's number, and the end of its pipe."""
+        content = json.dumps(request).encode()
+        with self._lock:
+            for attempt in range(2):
+                control = self._ensure_forker()
+                ours, its = os.pipe()
+                try:
+                    socket.send_fds(control, [len(content).to_bytes(4, "little")], [recording, its])
+                    control.sendall(content)
+                    answer = control.recv(4, socket.MSG_WAITALL)
+                    if len(answer) == 4:
+                        return int.from_bytes(answer, "little"), ours
+                except OSError:
+                    pass
+                finally:
+                    os.close(its)
+                os.close(ours)
+                self._stop()  # somebody killed it; a new one is started, once
+                if attempt:
+                    break
+        raise AudioError(f"{request['name']}: no process can be started to decode it", "try again")
+
+    def _end(self, pid: int) -> None:
+        content = json.dumps({"end": pid}).encode()
+        with self._lock, suppress(OSError):
+            if self._control is not None:
+                self._control.sendall(len(content).to_bytes(4, "little") + content)
+
+    def _ensure_forker(self) -> socket.socket:
+        if self._control is None or self._forker is None or self._forker.poll() is not None:
+            self._stop()
+            self._control, its = socket.socketpair()
+            with its:
+                self._forker = subprocess.Popen(
+                    [sys.executable, "-m", "evoxtral.audio.decoding_child"],
+                    stdin=its.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,  # Ctrl-C is for the server, which then ends this
+                )
+        return self._control
+
+    def _stop(self) -> None:
+        if self._control is not None:
+            self._control.close()
+        if self._forker is not None:
+            self._forker.kill()
+            self._forker.wait()
+        self._control = self._forker = None
+
+    # --- what a child says -------------------------------------------------------------------------------------------
+
+    def _messages(self, pipe: int, name: str) -> Iterator[dict[str, Any] | NDArray[np.float32]]:
+        """What a child tells, up to its last message."""
+        while True:
+            deadline_s = time.monotonic() + self._limits.block_s
+            head = self._exactly(pipe, 5, deadline_s, name)
+            content = self._exactly(pipe, int.from_bytes(head[1:], "little"), deadline_s, name)
+            if head[:1] == b"S":
+                yield np.frombuffer(content, np.float32)
+                continue
+            told: dict[str, Any] = json.loads(content)
+            if "error" in told:
+                raise AudioError(told["error"], told["hint"])
+            yield told
+            if told.get("done"):
+                return
+
+    def _exactly(self, pipe: int, count: int, deadline_s: float, name: str) -> bytes:
         parts: list[bytes] = []
         while count > 0:
-            ready, _, _ = select.select([stream], [], [], max(0.0, deadline_s - time.monotonic()))
-            if not ready:
-                raise AudioError(
-                    f"{self.name}: is not decoded within {self.block_timeout_s:.0f} s", "export the recording again"
-                )
-            part = os.read(stream.fileno(), count)
+            poll = select.poll()  # select takes no numbers from 1024 on
+            poll.register(pipe, select.POLLIN)
+            if not poll.poll(max(0.0, deadline_s - time.monotonic()) * 1000):
+                raise AudioError(f"{name}: is not decoded within {self._limits.block_s:.0f} s", _EXPORT_AGAIN)
+            part = os.read(pipe, count)
             if not part:
                 raise AudioError(
-                    f"{self.name}: cannot be decoded: the decoder crashed or wanted more than "
-                    f"{self.memory_limit_bytes >> 20} MB",
-                    "export the recording again",
+                    f"{name}: cannot be decoded: the decoder crashed, or wanted more than "
+                    f"{self._limits.memory_bytes >> 20} MB or {self._limits.cpu_s} s",
+                    _EXPORT_AGAIN,
                 )
             parts.append(part)
             count -= len(part)
         return b"".join(parts)
 
 
-def _main(request: dict[str, Any], output: BinaryIO) -> None:
-    """The child: decode, and write blocks and what is to be told."""
-    with suppress(ImportError, ValueError, OSError):
-        import resource
-
-        limit = request["memory"]
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
-    def send(content: bytes) -> None:
-        output.write(len(content).to_bytes(4, "little") + content)
-        output.flush()
-
-    told: dict[str, Any]
+def _number_of(file: BinaryIO, stack: ExitStack) -> int:
+    """The number of an open file; what has none is copied into one first."""
     try:
-        with open_audio(request["path"], name=request["name"], track=request["track"]) as reader:
-            for block in reader.blocks(_BLOCK_S):
-                send(block.tobytes())
-            holes = [
-                {"start_s": hole.start_s, "end_s": hole.end_s, "is_damage": hole.is_damage} for hole in reader.holes
-            ]
-            told = {"holes": holes, "notes": reader.notes}
-    except AudioError as error:
-        told = {"error": error.message, "hint": error.hint}
-    send(b"")
-    send(json.dumps(told).encode())
-
-
-if __name__ == "__main__":
-    _main(json.loads(sys.argv[1]), sys.stdout.buffer)
+        number = file.fileno()
+    except OSError:
+        copy = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
+        copyfileobj(file, copy)
+        copy.seek(0)
+        file, number = copy, copy.fileno()
+    file.flush()
+    os.lseek(number, 0, os.SEEK_SET)
+    return number

@@ -21,10 +21,16 @@ _FADING_PER_S = 0.2
 
 
 class MonoMixer:
-    """Turns decoded frames into mono at 16 kHz by libswresample, keeping its state from frame to frame."""
+    """Turns decoded frames into mono at 16 kHz by libswresample, keeping its state from frame to frame.
 
-    def __init__(self, name: str) -> None:
+    Args:
+        name: of the recording, for messages.
+        channel: the only one that is heard, counted from 0; None mixes all.
+    """
+
+    def __init__(self, name: str, channel: int | None = None) -> None:
         self._name = name
+        self._channel = channel
         self._resampler: Any = None
         self._kind: tuple[Any, ...] | None = None
         self._sum_energy = self._difference_energy = 0.0
@@ -43,7 +49,7 @@ class MonoMixer:
             from av import AudioResampler
 
             # Interleaved, because PyAV reads past the end of the frame's list of more than eight planes.
-            self._resampler, self._kind = AudioResampler("flt", _layout_of(frame), SAMPLE_RATE_HZ), kind
+            self._resampler, self._kind = AudioResampler("flt", self._layout_of(frame), SAMPLE_RATE_HZ), kind
         frame.pts = None
         for out in self._resampler.resample(frame):
             yield self._to_mono(out)
@@ -59,6 +65,10 @@ class MonoMixer:
     def _to_mono(self, frame: Any) -> NDArray[np.float32]:
         count = frame.layout.nb_channels
         channels: NDArray[np.float32] = frame.to_ndarray().reshape(-1, count).T  # (channels, samples)
+        if self._channel is not None:
+            # Where a recording has fewer channels for a while, this one is silent.
+            missing: NDArray[np.float32] = np.zeros(channels.shape[1], np.float32)
+            return channels[self._channel].copy() if self._channel < count else missing
         if count == 1:
             # A copy: the frame's memory is used again.
             only: NDArray[np.float32] = channels[0].copy()
@@ -72,6 +82,17 @@ class MonoMixer:
         self._difference_energy = kept * self._difference_energy + _energy(difference)
         return difference if self._difference_energy > _OPPOSED_RATIO * self._sum_energy else mono
 
+    def _layout_of(self, frame: Any) -> Any:
+        """What to have libswresample give.
+
+        Its own way to mono makes float samples 3 dB louder, so one or two channels come out as they are and are
+        averaged; more are folded into two first, with the centre in both, where it knows what each of them is.
+        """
+        channels = frame.layout.nb_channels
+        if channels == 1:
+            return "mono"
+        return "stereo" if channels <= _MOST_CHANNELS_FOLDED and self._channel is None else frame.layout
+
 
 def check_kind(name: str, channels: int, rate_hz: int) -> None:
     """Refuse what no recorder writes; only damaged or made-up headers declare it."""
@@ -79,18 +100,6 @@ def check_kind(name: str, channels: int, rate_hz: int) -> None:
         raise AudioError(f"{name}: declares {channels} channels", f"at most {_MOST_CHANNELS} can be mixed")
     if not _LEAST_RATE_HZ <= rate_hz <= _MOST_RATE_HZ:
         raise AudioError(f"{name}: declares a sample rate of {rate_hz} Hz", "export the recording again")
-
-
-def _layout_of(frame: Any) -> Any:
-    """What to have libswresample give.
-
-    Its own way to mono makes float samples 3 dB louder, so one or two channels come out as they are and are averaged;
-    more are folded into two first, with the centre in both, where it knows what each of them is.
-    """
-    channels = frame.layout.nb_channels
-    if channels == 1:
-        return "mono"
-    return "stereo" if channels <= _MOST_CHANNELS_FOLDED else frame.layout
 
 
 def _energy(samples: NDArray[np.float32]) -> float:

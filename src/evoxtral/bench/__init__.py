@@ -10,6 +10,7 @@ from typing import Any
 _EXPORTS = {
     "Comparison": "comparing",
     "Report": "scoring",
+    "Section": "report",
     "RoundTrip": "roundtrip",
     "TestSet": "testset",
     "compare": "comparing",

@@ -13,6 +13,8 @@ from evoxtral.bench.alignment import comparable
 from evoxtral.tags import TaggedText, insert_tags, parse, plain_text
 
 NO_TAGS, MOST_FREQUENT, TEXT_ONLY = "no_tags", "most_frequent_tag", "text_only"
+# The one that listens, and knows no tags: beside it words are put.
+WHISPER_BASE = "whisper_base"
 
 # Share of the training texts on which the text-only tagger chooses its threshold.
 _TUNING_SHARE = 0.2

@@ -40,6 +40,7 @@ def run_model(
 
     Args:
         output: JSON lines of `Prediction`.
+        language: what is spoken, where the reference names no other language.
         load: makes the engine of a model and an adapter, by default `evoxtral.inference.load_engine`; called only if
             something is left to do.
         store: where models are looked up and fetched to.
@@ -53,7 +54,6 @@ def run_model(
     journal = Journal(output, Prediction)
     known = journal.latest(lambda prediction: prediction.id)
     digest = model_digest(model, adapter, store)
-    options = {"language": language}
     engine: TranscriptionEngine | None = None
     predictions = []
     for done, reference in enumerate(testset.references):
@@ -62,12 +62,14 @@ def run_model(
         audio = testset.audio_path(reference)
         audio_sha256 = hashlib.sha256(audio.read_bytes()).hexdigest()
         prediction = known.get(reference.id)
+        spoken = reference.language or language
+        options = {"language": spoken}
         wanted = (model, adapter, digest, options, audio_sha256)
         if prediction is None or _made_by(prediction) != wanted:
             if engine is None:
                 engine = load(model, adapter) if load else load_engine(model, adapter, store=store)
             started = time.perf_counter()
-            transcript = transcribe(audio, engine=engine, language=language, times=False)
+            transcript = transcribe(audio, engine=engine, language=spoken, times=False)
             prediction = Prediction(
                 id=reference.id,
                 text=transcript.text,

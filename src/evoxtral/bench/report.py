@@ -1,11 +1,14 @@
 """What the bench writes into a folder: the scores as JSON, their summary, and one self-contained HTML page.
 
+A page shows one benchmark set or several, one after the other.
+
 Knows scores, predictions, round trips and where the clips' audio lies; makes no figure itself.
 """
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +29,17 @@ from evoxtral.bench.scoring import Report, ScoredClip
 from evoxtral.bench.summary import (
     BASELINE_LABELS,
     System,
+    base_difference,
     markdown_summary,
     method_line,
     shown,
+    slice_columns,
+    slice_value,
     tags_by_support,
+    words_line,
 )
 from evoxtral.bench.testset import TestSet
 from evoxtral.data.files import write_atomically
-from evoxtral.data.records import SliceType
 from evoxtral.tags import TAG_TYPES, lookup
 
 # Targets of the design, on clean English.
@@ -60,41 +66,57 @@ _MEASURE_LABELS = {
 }
 
 
-def write_report(
-    folder: Path,
-    report: Report,
-    system: System,
-    *,
-    testset: TestSet | None = None,
-    spoken: tuple[RoundTrip, Path] | None = None,
-) -> None:
-    """Write `scores.json`, `summary.md` and `report.html` into a folder; see `write_html`."""
-    scores = report.to_json() | {"system": {"name": system.name, **system.facts}}
-    if spoken is not None:
-        scores["round_trip"] = spoken[0].to_json()
-    write_atomically(folder / "scores.json", (json.dumps(scores, indent=1, ensure_ascii=False) + "\n").encode())
-    write_atomically(folder / "summary.md", markdown_summary(report, system).encode())
-    write_html(folder / "report.html", report, system, testset=testset, spoken=spoken)
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What a report shows of one benchmark set.
 
-
-def write_html(
-    path: Path,
-    report: Report,
-    system: System,
-    *,
-    testset: TestSet | None = None,
-    spoken: tuple[RoundTrip, Path] | None = None,
-) -> None:
-    """Write the report as one HTML file that needs nothing else.
-
-    Args:
+    Attributes:
+        name, title: of the set, for folders and for readers; "" where the report is of one only.
         testset: where the audio of the clips lies; without it clips are shown as texts.
         spoken: a round trip of the same clips, and the folder with its speech.
+    """
+
+    report: Report
+    system: System
+    name: str = ""
+    title: str = ""
+    testset: TestSet | None = None
+    spoken: tuple[RoundTrip, Path] | None = None
+
+
+def write_report(folder: Path, sections: Sequence[Section]) -> None:
+    """Write what was measured of one system: `summary.md` and `report.html` of all sections, in the order given.
+
+    Each section's `scores.json` is written into the folder, or, where it has a name, into a folder of that name.
+    """
+    parts = []
+    for section in sections:
+        scores = section.report.to_json() | {"system": {"name": section.system.name, **section.system.facts}}
+        if (words := base_difference(section.report)) is not None:
+            scores["wer_normalized"]["against_whisper_base"] = asdict(words)
+        if section.spoken is not None:
+            scores["round_trip"] = section.spoken[0].to_json()
+        path = folder / section.name / "scores.json"
+        write_atomically(path, (json.dumps(scores, indent=1, ensure_ascii=False) + "\n").encode())
+        heading = f"## {section.title}\n\n" if section.title else ""
+        parts.append(heading + markdown_summary(section.report, section.system))
+    write_atomically(folder / "summary.md", "\n".join(parts).encode())
+    write_html(folder / "report.html", sections)
+
+
+def write_html(path: Path, sections: Sequence[Section]) -> None:
+    """Write a report of one system as one HTML file that needs nothing else.
 
     Raises:
         ScoreError: jinja2 is not installed.
     """
-    write_atomically(path, render_page("report.html.j2", _context(report, system, testset, spoken)).encode())
+    context = {
+        "name": sections[0].system.name,
+        "sections": [render_page("section.html.j2", _context(section)) for section in sections],
+        "definitions": [metric.definition.partition(":")[::2] for metric in METRICS],
+        "version": evoxtral.__version__,
+    }
+    write_atomically(path, render_page("report.html.j2", context).encode())
 
 
 def worst_clips(report: Report) -> list[ScoredClip]:
@@ -102,10 +124,10 @@ def worst_clips(report: Report) -> list[ScoredClip]:
     return _ranked(report)[:_WORST_CLIPS]
 
 
-def _context(
-    report: Report, system: System, testset: TestSet | None, spoken: tuple[RoundTrip, Path] | None
-) -> dict[str, Any]:
+def _context(section: Section) -> dict[str, Any]:
+    report, system, testset, spoken = section.report, section.system, section.testset, section.spoken
     figures = report.figures
+    columns = slice_columns(report)
     worst = worst_clips(report)
     ranked = _ranked(report)
     middle = (len(ranked) - _TYPICAL_CLIPS) // 2
@@ -114,22 +136,25 @@ def _context(
     table = [(name, label, shown(figures, name)) for name, label in LABELS.items()]
     return {
         "system": system,
-        "version": evoxtral.__version__,
+        "title": section.title,
         "clip_count": len(report.clips),
         "script_count": len({clip.record.unit for clip in report.clips}),
         "minutes": minutes,
         "voice_count": len({clip.record.voice for clip in report.clips if clip.record.voice}),
         "verdict": _verdict(report),
-        "cards": _cards(figures),
+        "cards": _cards(report),
         "listening": _listening(report),
         "tags": [_tag_row(report, tag, values) for tag, values in tags_by_support(report)],
         "confusion": _confusion(report),
         "histogram": plots.histogram(report.displacements),
         "position": [(label, value) for name, label, value in table if name.startswith("position.")],
-        "slices": [_slice_row(name, part) for name, part in sorted(report.slices.items(), key=_slice_order)],
+        "slice_columns": [*columns.values()],
+        "slices": [
+            (name, len(part.clips), [slice_value(part, figure) for figure in columns])
+            for name, part in report.slices.items()
+        ],
         "figures": [(label, value) for name, label, value in table if not name.startswith("legacy.")],
         "legacy": [(label, value) for name, label, value in table if name.startswith("legacy.")],
-        "definitions": [metric.definition.partition(":")[::2] for metric in METRICS],
         "round_trip": None if spoken is None else _round_trip(spoken[0]),
         "worst": [clip_markup(clip, testset, spoken) for clip in worst],
         "typical": [clip_markup(clip, testset, spoken) for clip in typical],
@@ -150,6 +175,8 @@ def _verdict(report: Report) -> list[str]:
         f"{number(figures['wer_normalized'].value, True)} of the words are wrong after normalisation, "
         f"{number(figures['wer'].value, True)} as written."
     ]
+    if words := words_line(report):
+        sentences.append(words)
     f1 = number(figures["tags.f1"].value)
     gain: Difference | None = None
     if TEXT_ONLY in report.baselines:
@@ -168,21 +195,32 @@ def _verdict(report: Report) -> list[str]:
             f"It is not shown to listen: its tag F1 of {f1} does not beat a tagger that reads every word and hears "
             "nothing."
         )
+    if figures["sounds.recall"].value is not None:
+        sentences.append(
+            f"Of the laughs, sighs and other sounds {number(figures['sounds.recall'].value, True)} are found, "
+            f"{number(figures['sounds.recall_in_gap'].value, True)} between the right words; emotions with a macro-F1 "
+            f"of {number(figures['emotion.macro_f1'].value)}."
+        )
     false_tags = figures["hallucination.per_100_words_plain"].value
     if false_tags is not None:
         sentences.append(f"In plain speech it writes {false_tags:.2f} false tags per 100 words.")
     return sentences
 
 
-def _cards(figures: Mapping[str, Estimate]) -> list[dict[str, Any]]:
+def _cards(report: Report) -> list[dict[str, Any]]:
+    figures = report.figures
+    has_stress = any(clip.texts.reference.emphasised for clip in report.clips)
     cards = []
     for name, label, note in (
         ("wer_normalized", "Word error rate", f"normalised; raw {number(figures['wer'].value, True)}"),
         ("tags.f1", "Tag F1", "all clips, micro"),
-        ("position.f1_at_1", "Tags in place", "F1 within one word"),
+        ("sounds.recall_in_gap", "Sounds in place", "laughs, sighs, ... found between the right words"),
+        ("emotion.macro_f1", "Emotion F1", "macro"),
         ("emphasis.f1", "Emphasis F1", "stressed words"),
         ("hallucination.per_100_words_plain", "False tags", "per 100 words of plain speech"),
     ):
+        if figures[name].value is None or (name == "emphasis.f1" and not has_stress):
+            continue
         figure, target, percent = figures[name], TARGETS.get(name), FIGURES[name].percent
         met = None
         if target is not None and figure.value is not None:
@@ -240,21 +278,6 @@ def _confusion(report: Report) -> str:
 
 def _kept(name: str | None, names: list[str]) -> str | None:
     return name if name is None or name in names else _OTHER
-
-
-def _slice_order(part: tuple[str, Report]) -> tuple[int, str]:
-    known = [*SliceType]
-    return (known.index(SliceType(part[0])) if part[0] in known else len(known), part[0])
-
-
-def _slice_row(name: str, part: Report) -> dict[str, str | int]:
-    row: dict[str, str | int] = {"name": name, "clips": len(part.clips)}
-    has_tags = any(clip.texts.reference.tags for clip in part.clips)
-    for figure, about in FIGURES.items():
-        if about.by_slice:
-            is_meant = has_tags or figure not in ("tags.f1", "position.f1_at_1")
-            row[figure.replace(".", "_")] = shown(part.figures, figure) if is_meant else "–"
-    return row
 
 
 def _round_trip(spoken: RoundTrip) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
+from evoxtral.bench.baselines import WHISPER_BASE
 from evoxtral.bench.bootstrap import CONFIDENCE, Estimate, estimate, resampled
 from evoxtral.bench.counts import Counts, Floats, Totals, count_matrix
 from evoxtral.bench.matching import match_ids
@@ -41,7 +42,8 @@ class Report:
         clips: in the order of the references.
         missing: ids of the references that had no hypothesis and were scored against an empty one.
         resamples, seed: of the intervals.
-        baselines: the same scores for systems that do not listen, by name.
+        baselines: the same scores for systems that do not listen, or know no tags, by name.
+        hears: whether it is of a system that listens; a baseline that does not is given the words of the reference.
         notes: what could not be done and why, one line each.
     """
 
@@ -51,6 +53,7 @@ class Report:
     seed: int = 0
     baselines: Mapping[str, "Report"] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    hears: bool = True
 
     @cached_property
     def totals(self) -> Totals:
@@ -133,8 +136,8 @@ class Report:
 
     @property
     def baseline_figures(self) -> dict[str, Estimate]:
-        """The figures that mean something for a baseline, which is given the words of the reference."""
-        return {name: figure for name, figure in self.figures.items() if FIGURES[name].for_baselines}
+        """The figures that mean something for a baseline; one that does not listen is given the reference's words."""
+        return {name: figure for name, figure in self.figures.items() if self.hears or FIGURES[name].for_baselines}
 
     @property
     def displacements(self) -> dict[int, int]:
@@ -163,6 +166,7 @@ def score(
     resamples: int = RESAMPLES,
     seed: int = 0,
     baseline_texts: Sequence[str] | None = None,
+    base_texts: Mapping[str, str] | None = None,
 ) -> Report:
     """Score tagged texts against what was said.
 
@@ -172,6 +176,7 @@ def score(
         allow_missing: score a missing hypothesis as an empty one, and ignore those without reference.
         resamples, seed: of the bootstrap intervals.
         baseline_texts: tagged texts of the training split, from which the baselines learn; None: no baselines.
+        base_texts: what Whisper base heard, by id: a baseline for the words.
 
     Raises:
         ScoreError: ids do not match, or there are no references.
@@ -184,7 +189,12 @@ def score(
         from evoxtral.bench.baselines import baseline_hypotheses
 
         made, notes = baseline_hypotheses([record.text for record in records], baseline_texts)
-        baselines = {name: Report(_count_all(records, texts), (), resamples, seed) for name, texts in made.items()}
+        baselines = {
+            name: Report(_count_all(records, texts), (), resamples, seed, hears=False) for name, texts in made.items()
+        }
+    if base_texts is not None:
+        heard, _ = match_ids(records, base_texts, allow_missing=False)
+        baselines[WHISPER_BASE] = Report(_count_all(records, heard), (), resamples, seed)
     return Report(_count_all(records, texts), tuple(missing), resamples, seed, baselines, tuple(notes))
 
 
@@ -218,6 +228,6 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
 def _count_all(records: Sequence[Reference], hypotheses: Sequence[str]) -> tuple[ScoredClip, ...]:
     clips = []
     for record, text in zip(records, hypotheses, strict=True):
-        texts = ClipTexts(parse(record.text), parse(text), record.duration_s)
+        texts = ClipTexts(parse(record.text), parse(text), record.duration_s, has_words=record.language is None)
         clips.append(ScoredClip(record, texts, count_clip(texts)))
     return tuple(clips)

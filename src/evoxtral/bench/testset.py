@@ -4,14 +4,16 @@
     audio/             the clips, Opus
     training.jsonl     tagged texts of the training split ({"id", "text"}), from which the baselines learn
     README.md          where the clips come from and under which licence
+    whisper-base.jsonl what Whisper base heard (`Prediction` lines), beside which the words of others are put
 
+Two ship with the package, by name: real recordings first, then synthetic ones.
 Knows the folder and how one is made of a corpus; knows nothing of models or scores.
 """
 
 import io
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -25,9 +27,14 @@ from evoxtral.data.splits import TEST, TRAIN
 from evoxtral.errors import ScoreError
 
 PACKAGED_FOLDER = Path(__file__).parent / "testset"
-"""The set that ships with the package."""
+"""The synthetic set, which also holds the texts from which baselines learn."""
 
-_REFERENCES, _TRAINING, _AUDIO = "references.jsonl", "training.jsonl", "audio"
+REAL, SYNTHETIC = "real", "synthetic"
+PACKAGED: Mapping[str, Path] = {REAL: Path(__file__).parent / "testset_real", SYNTHETIC: PACKAGED_FOLDER}
+"""The sets that ship, by name, in the order in which they are reported."""
+TITLES: Mapping[str, str] = {REAL: "Real recordings", SYNTHETIC: "Synthetic set"}
+
+_REFERENCES, _TRAINING, _AUDIO, _BASE = "references.jsonl", "training.jsonl", "audio", "whisper-base.jsonl"
 MAX_AUDIO_BYTES = 8_000_000
 _Dealt = tuple[Path, ListedClip]
 # Enough texts for the baselines; more would only make the set larger.
@@ -42,6 +49,7 @@ class TestSet:
         folder: where it lies.
         references: in file order.
         training_texts: tagged texts of the training split; None where the set has none.
+        base_texts: by id, what Whisper base heard; None where the set does not say.
     """
 
     __test__ = False  # not a test, whatever pytest makes of its name
@@ -49,6 +57,7 @@ class TestSet:
     folder: Path
     references: tuple[Reference, ...]
     training_texts: tuple[str, ...] | None
+    base_texts: Mapping[str, str] | None = None
 
     def audio_path(self, reference: Reference) -> Path:
         """The clip's audio file.
@@ -65,7 +74,7 @@ class TestSet:
 
 
 def load_testset(path: Path = PACKAGED_FOLDER) -> TestSet:
-    """Read a benchmark set; by default the one that ships.
+    """Read a benchmark set; by default the synthetic one that ships.
 
     Args:
         path: its folder, or a file of references, beside which audio and training texts lie.
@@ -78,7 +87,23 @@ def load_testset(path: Path = PACKAGED_FOLDER) -> TestSet:
         raise ScoreError(f"{path} is no benchmark set: {_REFERENCES} is missing", "name a folder that holds one")
     training = references.parent / _TRAINING
     texts = tuple(line.text for line in read_records(training, Prediction)) if training.is_file() else None
-    return TestSet(references.parent, tuple(read_records(references, Reference)), texts)
+    base = references.parent / _BASE
+    heard = {line.id: line.text for line in read_records(base, Prediction)} if base.is_file() else None
+    return TestSet(references.parent, tuple(read_records(references, Reference)), texts, heard)
+
+
+def find_testset(name: str) -> Path:
+    """Where a benchmark set lies: one that ships by its name, others by their path."""
+    return PACKAGED.get(name) or Path(name)
+
+
+def packaged_set_of(ids: Collection[str]) -> str:
+    """The name of the packaged set whose clips these are; the synthetic one if they are of none."""
+    for name, folder in PACKAGED.items():
+        references = folder / _REFERENCES
+        if references.is_file() and any(line.id in ids for line in read_records(references, Reference)):
+            return name
+    return SYNTHETIC
 
 
 def export_testset(

@@ -20,7 +20,7 @@ def log_to_wandb(
     """Log a report as one finished run of job type "bench".
 
     Args:
-        html: the page that `write_html` made, to go with it.
+        html: the page that `write_report` made, to go with it.
         testset: where the audio of the clips lies.
 
     Raises:

@@ -4,7 +4,7 @@ Knows options and files; what is measured, and how, stands in `evoxtral.bench`.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -20,7 +20,7 @@ from evoxtral.tts.registry import SPEECH_ENGINES
 
 if TYPE_CHECKING:
     from evoxtral.bench.public_sets import DatasetSource
-    from evoxtral.bench.roundtrip import RoundTrip
+    from evoxtral.bench.report import Section
     from evoxtral.bench.scoring import Report
     from evoxtral.bench.testset import TestSet
     from evoxtral.data.records import Prediction, Reference
@@ -32,7 +32,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 _test_set = click.option(
-    "--test-set", type=click.Path(exists=True, path_type=Path), help="Benchmark set; by default the one that ships."
+    "--test-set", metavar="NAME|PATH", help="real or synthetic, which ship, or a folder.  [default: both]"
 )
 _allow_missing = click.option(
     "--allow-missing", is_flag=True, help="Score missing hypotheses as empty, and ignore superfluous ones."
@@ -88,7 +88,7 @@ def command() -> None:
 @_seed
 @_wandb
 def run(
-    test_set: Path | None,
+    test_set: str | None,
     dataset: "DatasetSource | None",
     model: str,
     adapter: str | None,
@@ -103,41 +103,61 @@ def run(
     project: str | None,
     store: "ModelStore",
 ) -> None:
-    """Transcribe a benchmark set or a dataset, score the predictions and write a report.
+    """Transcribe benchmark sets or a dataset, score the predictions and write a report.
 
-    Predictions are kept in the output folder: the same command goes on after a kill, and scores anew without the model.
+    Both sets that ship are run unless one is named: real recordings first, then synthetic ones, each in a folder of its
+    name beside one report of both. Predictions are kept there: the same command goes on after a kill, and scores anew
+    without the model.
     """
     from evoxtral.bench.predicting import run_model
+    from evoxtral.bench.report import Section
+    from evoxtral.bench.summary import describe_system
+    from evoxtral.bench.testset import PACKAGED, TITLES
 
     if store.offline and (project or (round_trip and SPEECH_ENGINES[engine].needs_network)):
         raise click.UsageError("--offline goes with neither --wandb nor an --engine that needs the network")
     if store.offline and dataset is not None and not Path(dataset.name).exists():
         raise click.UsageError(f"--offline: {dataset.name} is not on this machine")
     folder = output_dir or Path(f"bench-{Path(model).name}")
-    testset = _load(test_set) if dataset is None else _export(dataset, folder / "testset")
-    with progress_bar("Transcribing") as tell:
-        predictions = run_model(
-            testset,
-            folder / "predictions.jsonl",
-            model=model,
-            adapter=adapter,
-            language=language,
-            store=store,
-            on_progress=tell,
-        )
-    spoken = None
-    if round_trip:
-        from evoxtral.bench.roundtrip import round_trip as speak_again
-        from evoxtral.tts import load_speech_engine
+    if dataset is not None:
+        chosen = {"": _export(dataset, folder / "testset")}
+    elif test_set is not None:
+        chosen = {"": _load(test_set)}
+    else:
+        chosen = {name: _load(name) for name in PACKAGED}
+    sections = []
+    for name, testset in chosen.items():
+        place = folder / name
+        with progress_bar(f"Transcribing {TITLES.get(name, '').lower()}".strip()) as tell:
+            predictions = run_model(
+                testset,
+                place / "predictions.jsonl",
+                model=model,
+                adapter=adapter,
+                language=language,
+                store=store,
+                on_progress=tell,
+            )
+        spoken = None
+        if round_trip:
+            from evoxtral.bench.roundtrip import round_trip as speak_again
+            from evoxtral.tts import load_speech_engine
 
-        hypotheses = {prediction.id: prediction.text for prediction in predictions}
-        with progress_bar("Speaking") as tell:
-            speaker = load_speech_engine(engine, store=store)
-            result = speak_again(testset, hypotheses, speaker, folder, voice=voice, on_progress=tell)
-        spoken = result, folder
-    scores = _score(testset, predictions, resamples=resamples, seed=seed, baselines=True)
-    _publish(folder, scores, predictions, testset, spoken, project=project)
-    click.echo((folder / ("scores.json" if kind == "json" else "summary.md")).read_text("utf-8"), nl=False)
+            hypotheses = {prediction.id: prediction.text for prediction in predictions}
+            with progress_bar("Speaking") as tell:
+                speaker = load_speech_engine(engine, store=store)
+                result = speak_again(testset, hypotheses, speaker, place, voice=voice, on_progress=tell)
+            spoken = result, place
+        scores = _score(testset, predictions, resamples=resamples, seed=seed, baselines=True)
+        sections.append(Section(scores, describe_system(predictions), name, TITLES.get(name, ""), testset, spoken))
+    _publish(folder, sections, project=project)
+    if kind != "json":
+        click.echo((folder / "summary.md").read_text("utf-8"), nl=False)
+    elif len(chosen) > 1:
+        both = {name: json.loads((folder / name / "scores.json").read_text("utf-8")) for name in chosen}
+        click.echo(json.dumps(both, indent=1, ensure_ascii=False))
+    else:
+        click.echo((folder / "scores.json").read_text("utf-8"), nl=False)
 
 
 @command.command()
@@ -176,7 +196,7 @@ def score(
     """Score tagged texts of any system against references; no model or audio is needed."""
     from evoxtral.bench.summary import describe_system, markdown_summary
 
-    testset, predictions = _load(reference), _read(hypothesis)
+    testset, predictions = _load(str(reference)), _read(hypothesis)
     if scorer == "wesr":
         if baselines:
             raise click.UsageError("--baselines goes with the evoxtral scorer only")
@@ -200,13 +220,13 @@ def score(
 
 @command.command()
 @click.argument("hypotheses", nargs=-1, type=_FILE, required=True)
-@click.option("--reference", type=_FILE, help="References.  [default: those of the benchmark set that ships]")
+@click.option("--reference", metavar="NAME|PATH", help="References.  [default: the set that ships with these clips]")
 @_allow_missing
 @_format
 @_resamples
 @_seed
 def compare(
-    hypotheses: tuple[Path, ...], reference: Path | None, allow_missing: bool, kind: str, resamples: int, seed: int
+    hypotheses: tuple[Path, ...], reference: str | None, allow_missing: bool, kind: str, resamples: int, seed: int
 ) -> None:
     """Put HYPOTHESES, files of predictions, side by side; the first is the baseline of differences and p-values."""
     from evoxtral.bench.comparing import compare as compare_systems
@@ -216,8 +236,9 @@ def compare(
         name: {prediction.id: prediction.text for prediction in _read(path)}
         for name, path in zip(_distinct_names(hypotheses), hypotheses, strict=True)
     }
+    testset = _load(reference) if reference is not None else _set_of(next(iter(systems.values())))
     comparison = compare_systems(
-        _load(reference).references, systems, allow_missing=allow_missing, resamples=resamples, seed=seed
+        testset.references, systems, allow_missing=allow_missing, resamples=resamples, seed=seed
     )
     if kind == "json":
         click.echo(json.dumps(comparison.to_json(), indent=1, ensure_ascii=False))
@@ -233,20 +254,36 @@ def compare(
 @_seed
 @_wandb
 def report(
-    folder: Path, test_set: Path | None, allow_missing: bool, resamples: int, seed: int, project: str | None
+    folder: Path, test_set: str | None, allow_missing: bool, resamples: int, seed: int, project: str | None
 ) -> None:
     """Write the report of FOLDER anew: from its predictions.jsonl, and its round trip if it has one.
 
-    Predictions of any system will do: JSON lines {"id", "text"}.
+    Predictions of any system will do: JSON lines {"id", "text"}. A folder with `real` and `synthetic` in it, as `run`
+    writes it, gets one report of both.
     """
-    testset, predictions = _load(test_set), _read(folder / "predictions.jsonl")
-    spoken = None
-    if (folder / "roundtrip.jsonl").exists():
-        from evoxtral.bench.roundtrip import read_round_trip
+    from evoxtral.bench.report import Section
+    from evoxtral.bench.summary import describe_system
+    from evoxtral.bench.testset import PACKAGED, TITLES
 
-        spoken = read_round_trip(folder), folder
-    scores = _score(testset, predictions, allow_missing=allow_missing, resamples=resamples, seed=seed, baselines=True)
-    _publish(folder, scores, predictions, testset, spoken, project=project)
+    parts = [name for name in PACKAGED if (folder / name / "predictions.jsonl").is_file()] if test_set is None else []
+    sections = []
+    for name in parts or [""]:
+        place = folder / name
+        predictions = _read(place / "predictions.jsonl")
+        if name or test_set is not None:
+            testset = _load(name or test_set)
+        else:
+            testset = _set_of({prediction.id for prediction in predictions})
+        spoken = None
+        if (place / "roundtrip.jsonl").exists():
+            from evoxtral.bench.roundtrip import read_round_trip
+
+            spoken = read_round_trip(place), place
+        scores = _score(
+            testset, predictions, allow_missing=allow_missing, resamples=resamples, seed=seed, baselines=True
+        )
+        sections.append(Section(scores, describe_system(predictions), name, TITLES.get(name, ""), testset, spoken))
+    _publish(folder, sections, project=project)
 
 
 @command.command("import")
@@ -317,10 +354,16 @@ def export(corpora: tuple[Path, ...], output_dir: Path, training: tuple[Path, ..
     click.echo(f"{output_dir}: {len(testset.references)} clips, {minutes:.1f} minutes", err=True)
 
 
-def _load(path: Path | None) -> "TestSet":
-    from evoxtral.bench.testset import load_testset
+def _load(name: str | None) -> "TestSet":
+    from evoxtral.bench.testset import find_testset, load_testset
 
-    return load_testset() if path is None else load_testset(path)
+    return load_testset() if name is None else load_testset(find_testset(name))
+
+
+def _set_of(ids: Collection[str]) -> "TestSet":
+    from evoxtral.bench.testset import packaged_set_of
+
+    return _load(packaged_set_of(ids))
 
 
 def _export(source: "DatasetSource", folder: Path) -> "TestSet":
@@ -387,33 +430,28 @@ def _score(
         resamples=resamples,
         seed=seed,
         baseline_texts=(texts or ()) if baselines else None,
+        base_texts=testset.base_texts if baselines else None,
     )
 
 
-def _publish(
-    folder: Path,
-    scores: "Report",
-    predictions: "Sequence[Prediction]",
-    testset: "TestSet",
-    spoken: "tuple[RoundTrip, Path] | None",
-    *,
-    project: str | None,
-) -> None:
+def _publish(folder: Path, sections: "Sequence[Section]", *, project: str | None) -> None:
+    """Write one report of the sections, log it if there is a project, and say where it is."""
     from evoxtral.bench.report import write_report
-    from evoxtral.bench.summary import describe_system
 
-    system = describe_system(predictions)
-    write_report(folder, scores, system, testset=testset, spoken=spoken)
+    write_report(folder, sections)
     if project is not None:
         from evoxtral.bench.wandb_log import log_to_wandb
 
-        log_to_wandb(scores, system, project=project, html=folder / "report.html", testset=testset)
+        for section in sections:
+            html = folder / "report.html"
+            log_to_wandb(section.report, section.system, project=project, html=html, testset=section.testset)
     click.echo(f"report: {folder / 'report.html'}", err=True)
 
 
 def _distinct_names(paths: Sequence[Path]) -> list[str]:
-    """Short names for files: their own where they differ, else with the folder."""
-    for names in ([path.stem for path in paths], [f"{path.parent.name}/{path.stem}" for path in paths]):
+    """Short names for files: their own where they differ, else with the folder, or the one above."""
+    for depth in (1, 2, 3):
+        names = ["/".join(path.with_suffix("").parts[-depth:]) for path in paths]
         if len(set(names)) == len(names):
             return names
     raise click.UsageError("The files of hypotheses need different names, or folders with different names.")

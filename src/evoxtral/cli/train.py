@@ -55,7 +55,7 @@ def command(recipe: Path, dry_run: bool, resume: bool, until: str | None, change
 
 
 def _measure(recipe: "Recipe", adapter: Path, folder: Path) -> dict[str, float]:
-    from evoxtral.bench import describe_system, load_testset, log_to_wandb, run_model, score, write_report
+    from evoxtral.bench import Section, describe_system, load_testset, log_to_wandb, run_model, score, write_report
 
     assert recipe.bench is not None
     testset = load_testset() if recipe.bench.testset is None else load_testset(recipe.bench.testset)
@@ -66,7 +66,7 @@ def _measure(recipe: "Recipe", adapter: Path, folder: Path) -> dict[str, float]:
     texts = {prediction.id: prediction.text for prediction in predictions}
     report = score(testset.references, texts, baseline_texts=testset.training_texts)
     system = describe_system(predictions, name=f"{recipe.name} ({adapter.name})")
-    write_report(folder, report, system, testset=testset)
+    write_report(folder, [Section(report, system, testset=testset)])
     if recipe.tracker == "wandb":
         log_to_wandb(report, system, project=os.environ["WANDB_PROJECT"], html=folder / "report.html", testset=testset)
     return {name: figure.value for name, figure in report.figures.items() if figure.value is not None}

@@ -11,12 +11,12 @@ Knows how to find and read clips; knows nothing of what they are used for.
 import io
 import tarfile
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from evoxtral.data.records import InsidePath
 from evoxtral.errors import AudioError
@@ -33,7 +33,7 @@ class Recording(BaseModel):
         tier: how sure the label is, in the set's own words.
         overlap: share of the transcript's words that a recogniser heard, where it was measured.
         detections: scores of sound event detectors, from the key `det`.
-        voiced: share of voiced frames; f0_hz: median pitch, from the key `f0`.
+        voiced: share of voiced frames; f0_hz: median pitch, from the key `f0`; bursts: how many bursts of sound.
     """
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
@@ -44,12 +44,13 @@ class Recording(BaseModel):
     tier: str = ""
     speaker: str = "unknown"
     split: str = "train"
-    transcript: str = ""
+    transcript: Annotated[str, BeforeValidator(lambda text: text or "")] = ""  # null where nobody wrote it down
     category: str | None = None
     overlap: float | None = None
     voiced: float | None = None
     f0_hz: float | None = Field(alias="f0", default=None)
     rms_db: float | None = None
+    bursts: int | None = None
     detections: dict[str, float] = Field(alias="det", default_factory=dict)
     license: str = ""
 

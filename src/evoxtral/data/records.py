@@ -118,6 +118,8 @@ class Reference(BaseModel):
         text: the tagged text that was spoken.
         script_id: clips of one script count as one unit when intervals are estimated; None: the clip is its own.
         slice_type, domain, voice, engine: as in the corpus; None where unknown.
+        language: ISO 639-1 of its words, if that is not the set's. They are transcribed in it, and not scored: only the
+            tags are.
         duration_s: length of the audio; needed for rates by time only.
         audio: path of the audio file, relative to the file that holds the line.
     """
@@ -131,6 +133,7 @@ class Reference(BaseModel):
     domain: str | None = None
     voice: str | None = None
     engine: str | None = None
+    language: str | None = None
     duration_s: float | None = None
     audio: InsidePath | None = None
 

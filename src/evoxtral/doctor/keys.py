@@ -11,6 +11,7 @@ def find_keys() -> Iterator[Finding]:
     """Which keys are set, under the variable that is read first."""
     settings = read_settings()
     yield _key("ELEVENLABS_API_KEY", bool(settings.elevenlabs_keys), "speech of ElevenLabs")
+    yield _key("MISTRAL_API_KEY", bool(settings.mistral_keys), "speech of Mistral")
     yield _key("OPENAI_API_KEY", settings.openai_key is not None, "scripts and transcription of OpenAI")
     yield _key("ANTHROPIC_API_KEY", settings.anthropic_key is not None, "scripts of Anthropic")
     yield _key("EVOXTRAL_REMOTE_KEY", settings.remote_key is not None, "the remote engine, where its server wants one")

@@ -5,7 +5,7 @@ Works in constant memory: a window's sound is gone when its text is known. Knows
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from evoxtral.audio import SAMPLE_RATE_HZ, AudioReader, Hole, open_audio
+from evoxtral.audio import SAMPLE_RATE_HZ, Hole, Recording, open_audio
 from evoxtral.errors import AudioError, ModelError, TooLongError
 from evoxtral.inference.chunking import Window, cut_windows
 from evoxtral.inference.diarization import Diarizer, Turn, load_diarizer, speaker_of
@@ -26,9 +26,10 @@ from evoxtral.inference.engines.protocol import (
     TranscriptionEngine,
 )
 from evoxtral.inference.hallucination_filter import heard_text, is_too_fast
-from evoxtral.inference.language_guard import LanguageDoubt, is_foreign, note_doubts
+from evoxtral.inference.language_guard import LanguageDoubt, is_foreign, is_sure, note_doubts
 from evoxtral.inference.options import TranscribeOptions
 from evoxtral.inference.repetition import cut_loops, repeated_runs
+from evoxtral.inference.second_ear import PACKAGED_BATCH, find_aligner, find_language_detector
 from evoxtral.inference.timing import (
     TimedSpan,
     plain_part,
@@ -50,7 +51,7 @@ from evoxtral.tags import Category, TaggedText, parse
 
 _LOG = logging.getLogger(__name__)
 
-# How much sound is decoded at a time; also how often progress is told while nobody speaks.
+# How much of given samples is taken at a time; also how often progress is told while nobody speaks.
 _BLOCK_S = 10.0
 # No tag stands so close to where sound is missing: a voice that breaks off there sounds moved.
 _HOLE_MARGIN_S = 1.0
@@ -60,6 +61,8 @@ _DEFAULTS = TranscribeOptions()
 
 # Told the seconds done and the seconds in all (None if unknown).
 ProgressReport = Callable[[float, float | None], None]
+# Opens a recording as `open_audio` does.
+OpenRecording = Callable[..., AbstractContextManager[Recording]]
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ def transcribe(
     diarizer: Diarizer | None = None,
     on_progress: ProgressReport | None = None,
     on_text: Callable[[HeardWindow], None] | None = None,
+    decode: OpenRecording = open_audio,
     **changes: Any,
 ) -> Transcript:
     """Transcribe one recording, as in `transcribe("talk.mp3", language="fr", diarize=True)`.
@@ -111,6 +115,7 @@ def transcribe(
         diarizer: tells speakers apart, in the place of the one that `options.diarize` loads.
         on_progress: told how far it is now and then.
         on_text: given each window in which something was said, as soon as it is known.
+        decode: opens the recording; by default it is decoded in this process.
         changes: fields of `TranscribeOptions` by name, in the place of those of `options`.
 
     Returns:
@@ -136,9 +141,9 @@ def transcribe(
             name, declared_s = name or "samples", len(source) / SAMPLE_RATE_HZ
             blocks: Iterable[NDArray[np.float32]] = _blocks_of(source, name)
         else:
-            reader: AudioReader = stack.enter_context(open_audio(source, name=name, track=options.track))
+            reader = stack.enter_context(decode(source, name=name, track=options.track))
             name, declared_s, holes = reader.name, reader.declared_duration_s, reader.holes
-            blocks = reader.blocks(_BLOCK_S)
+            blocks = reader.blocks()
         meter = _Meter(on_progress, declared_s, name, max_duration_s)
 
         def pass_window(window: Window) -> None:
@@ -190,35 +195,37 @@ def hear_windows(
         languages: takes note of the language of each window.
     """
     languages = languages or _Languages(language)
+    detector = find_language_detector(engine)
     windows = cut_windows(blocks, engine.max_window_s)
-    while batch := list(islice(windows, engine.batch_size)):
-        samples = [window.samples for window in batch]
-        hypotheses = engine.transcribe_windows(samples, language=language)
-        texts = [heard_text(hypothesis, window.speech_s) for hypothesis, window in zip(hypotheses, batch, strict=True)]
-        texts = languages.leave_out_foreign(texts, hypotheses, batch, engine)
-        texts = _without_loops(texts, batch, aligner, language)
-        at_holes = [_are_near(holes, window) for window in batch]
-        aligned: list[list[AlignedToken] | None] = [None] * len(batch)
-        needed = [index for index, text in enumerate(texts) if text and (times or at_holes[index])]
-        for index, tokens in zip(needed, _align(aligner, batch, texts, needed, language), strict=True):
-            aligned[index] = tokens
-        for window, text, tokens, near in zip(batch, texts, aligned, at_holes, strict=True):
-            heard = _hear(window, text, tokens)
-            if near and heard.parsed.tags:
-                text = _without_tags_at(holes, heard)
-                heard = _hear(window, text, _align(aligner, [window], [text], [0], language)[0] if text else None)
-            if text:
-                yield (
-                    heard
-                    if times
-                    else replace(
-                        heard,
-                        words=None,
-                        events=(None,) * len(heard.events),
-                        tag_confidences=(None,) * len(heard.events),
-                    )
-                )
-            on_window(window)
+    # The packaged model still holds its encodings of so many windows, for language and alignment.
+    at_once = engine.batch_size if isinstance(engine, Aligner) else PACKAGED_BATCH
+    while transcribed := list(islice(windows, engine.batch_size)):
+        hypotheses = engine.transcribe_windows([window.samples for window in transcribed], language=language)
+        for first in range(0, len(transcribed), at_once):
+            batch, of_batch = transcribed[first : first + at_once], hypotheses[first : first + at_once]
+            texts = [
+                heard_text(hypothesis, window.speech_s) for hypothesis, window in zip(of_batch, batch, strict=True)
+            ]
+            texts = languages.leave_out_foreign(texts, of_batch, batch, detector, also_sure=times)
+            texts = _without_loops(texts, batch, aligner, language)
+            at_holes = [_are_near(holes, window) for window in batch]
+            aligned: list[list[AlignedToken] | None] = [None] * len(batch)
+            needed = [index for index, text in enumerate(texts) if text and (times or at_holes[index])]
+            for index, tokens in zip(needed, _align(aligner, batch, texts, needed, language), strict=True):
+                aligned[index] = tokens
+            for window, text, tokens, near in zip(batch, texts, aligned, at_holes, strict=True):
+                heard = _hear(window, text, tokens)
+                if near and heard.parsed.tags:
+                    text = _without_tags_at(holes, heard)
+                    heard = _hear(window, text, _align(aligner, [window], [text], [0], language)[0] if text else None)
+                if text:
+                    yield heard if times else _without_times(heard)
+                on_window(window)
+
+
+def _without_times(heard: HeardWindow) -> HeardWindow:
+    nothing = (None,) * len(heard.events)
+    return replace(heard, words=None, events=nothing, tag_confidences=nothing)
 
 
 def _without_loops(texts: list[str], batch: Sequence[Window], aligner: Aligner, language: str) -> list[str]:
@@ -275,28 +282,39 @@ class _Languages:
         self.doubts: list[LanguageDoubt] = []
         self._language = language
         self._heard_s = self._likely_s = 0.0
+        self._is_whole = True
 
     @property
     def probability(self) -> float | None:
-        """How likely the language is, over all speech; None if nothing told it."""
-        return round(self._likely_s / self._heard_s, _DIGITS) if self._heard_s else None
+        """How likely the language is, over all speech; None if of some of it nothing was told."""
+        return round(self._likely_s / self._heard_s, _DIGITS) if self._heard_s and self._is_whole else None
 
     def leave_out_foreign(
         self,
         texts: Sequence[str],
         hypotheses: Sequence[Hypothesis],
         batch: Sequence[Window],
-        engine: TranscriptionEngine,
+        detector: LanguageDetector,
+        *,
+        also_sure: bool,
     ) -> list[str]:
-        """The texts, empty where another language is spoken."""
+        """The texts, empty where another language is spoken.
+
+        Args:
+            also_sure: also ask about windows that would stay whatever the answer is, for `probability`; to hear a
+                window for that alone takes longer than some engines take for its text.
+        """
         left = list(texts)
-        asked = [index for index, text in enumerate(texts) if text]
-        if not asked or not isinstance(engine, LanguageDetector):
+        spoken = [index for index, text in enumerate(texts) if text]
+        asked = [index for index in spoken if also_sure or not is_sure(hypotheses[index])]
+        self._is_whole = self._is_whole and len(asked) == len(spoken)
+        if not asked:
             return left
-        found = engine.detect_languages([batch[index].samples for index in asked])
+        found = detector.detect_languages([batch[index].samples for index in asked])
         for index, probabilities in zip(asked, found, strict=True):
             window = batch[index]
             if not probabilities or self._language not in probabilities:
+                self._is_whole = False
                 continue
             self._heard_s += window.speech_s
             self._likely_s += window.speech_s * probabilities[self._language]
@@ -305,20 +323,6 @@ class _Languages:
                 self.doubts.append(LanguageDoubt(window.start_s, window.end_s, likeliest))
                 left[index] = ""
         return left
-
-
-def find_aligner(engine: TranscriptionEngine) -> Aligner:
-    """The engine itself if it aligns; otherwise the packaged edge model, loaded when it is needed."""
-    return engine if isinstance(engine, Aligner) else _PackagedAligner()
-
-
-class _PackagedAligner:
-    def align_windows(
-        self, windows: Sequence[NDArray[np.float32]], texts: Sequence[str], *, language: str = "en"
-    ) -> list[list[AlignedToken]]:
-        from evoxtral.inference.engines.loading import load_packaged_engine
-
-        return load_packaged_engine().align_windows(windows, texts, language=language)
 
 
 def _blocks_of(samples: NDArray[np.float32], name: str) -> Iterator[NDArray[np.float32]]:

@@ -83,12 +83,21 @@ class WindowScheduler:
     Args:
         engine: used by that thread only.
         aligner: what aligns where the engine does not; None for none.
+        detector: what tells languages; by default the engine if it does.
         max_requests: so many requests are admitted at a time, waiting ones included.
     """
 
-    def __init__(self, engine: TranscriptionEngine, *, aligner: Aligner | None = None, max_requests: int = 64) -> None:
+    def __init__(
+        self,
+        engine: TranscriptionEngine,
+        *,
+        aligner: Aligner | None = None,
+        detector: LanguageDetector | None = None,
+        max_requests: int = 64,
+    ) -> None:
         self.engine = engine
         self._aligner = engine if isinstance(engine, Aligner) else aligner
+        self._detector = engine if detector is None and isinstance(engine, LanguageDetector) else detector
         self._max_requests = max_requests
         self._tickets: deque[Ticket] = deque()  # in the order of their turns
         self._changed = threading.Condition()
@@ -140,7 +149,7 @@ class WindowScheduler:
         """What a request's pipeline is given for an engine."""
         if self._aligner is None:
             return _StandIn(self, ticket)
-        if isinstance(self.engine, LanguageDetector):
+        if self._detector is not None:
             return _DetectingStandIn(self, ticket)
         return _AligningStandIn(self, ticket)
 
@@ -255,8 +264,8 @@ class WindowScheduler:
                 assert isinstance(self.engine, Drafter)
                 results = self.engine.draft_windows(windows, [job.text for job in jobs], language=language)
             elif jobs[0].kind == "detect":
-                assert isinstance(self.engine, LanguageDetector)
-                results = self.engine.detect_languages(windows)
+                assert self._detector is not None
+                results = self._detector.detect_languages(windows)
             else:
                 assert self._aligner is not None
                 results = self._aligner.align_windows(windows, [job.text for job in jobs], language=language)

@@ -20,6 +20,7 @@ from evoxtral.inference.engines.protocol import TranscriptionEngine
 from evoxtral.server.job_runner import JobRunner
 from evoxtral.server.middleware import ApiKeys, BodyLimit, Envelope, HeadAsGet, KnownHosts
 from evoxtral.server.problems import install_problem_handlers
+from evoxtral.server.respeaker import Respeaker
 from evoxtral.server.routers import ROUTERS, studio
 from evoxtral.server.settings import Settings
 from evoxtral.server.speaking import Speaker
@@ -46,6 +47,7 @@ def create_app(settings: Settings | None = None, *, engine: TranscriptionEngine 
         app.state.settings = settings
         app.state.transcriber = transcriber
         app.state.speaker = Speaker(settings)
+        app.state.respeaker = Respeaker(app.state.speaker, settings)
         app.state.engine_states = {}
         app.state.open_streams = 0
         app.state.is_warm = threading.Event()
@@ -60,6 +62,7 @@ def create_app(settings: Settings | None = None, *, engine: TranscriptionEngine 
         finally:
             if store is not None:
                 await app.state.job_runner.stop()
+            app.state.respeaker.close()
             await to_thread.run_sync(transcriber.close)
             if store is not None:
                 await to_thread.run_sync(store.close)

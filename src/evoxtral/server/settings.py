@@ -48,6 +48,12 @@ class Settings(BaseSettings):
     max_text_characters: int = Field(default=5_000, ge=1)
     """Longest text that is spoken in one request."""
 
+    max_respeak_characters: int = Field(default=50_000, ge=1)
+    """Longest transcript that is spoken again; about an hour of speech."""
+
+    max_respeaks: int = Field(default=16, ge=1)
+    """Transcripts that are spoken again or compared, under way (two) and waiting; the next is answered 503."""
+
     store: str = Field(default_factory=lambda: str(default_store_folder()))
     """Where transcripts, their audio and jobs are kept: a folder, or the URL of a SQLite or PostgreSQL database; "none"
     for nowhere. By default a folder where the user's programs keep their data."""

@@ -15,14 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ
+from evoxtral.audio.decoding_process import DecodingProcesses
 from evoxtral.errors import EvoxtralError
 from evoxtral.inference import transcribe
 from evoxtral.inference.diarization import Diarizer
 from evoxtral.inference.engines.protocol import TranscriptionEngine
 from evoxtral.inference.hallucination_filter import heard_text
 from evoxtral.inference.options import TranscribeOptions
-from evoxtral.inference.pipeline import HeardWindow, find_aligner
+from evoxtral.inference.pipeline import HeardWindow
 from evoxtral.inference.scheduler import QueueFullError, Ticket, Urgency, WindowScheduler
+from evoxtral.inference.second_ear import find_aligner, find_language_detector
 from evoxtral.inference.transcript import Transcript
 from evoxtral.server.metrics import AUDIO_SECONDS, REQUESTS_ADMITTED, WINDOWS_QUEUED
 from evoxtral.server.problems import Problem
@@ -49,7 +51,7 @@ class NewText:
 
 
 class Transcriber:
-    """Transcribes the recordings of all requests with one engine.
+    """Transcribes the recordings of all requests with one engine; each is decoded in a process of its own.
 
     Args:
         engine: what transcribes; owned by the scheduler's thread from now on.
@@ -58,7 +60,14 @@ class Transcriber:
     def __init__(self, engine: TranscriptionEngine, settings: Settings) -> None:
         self.engine = engine
         self._max_duration_s = settings.max_duration_s
-        self.scheduler = WindowScheduler(engine, aligner=find_aligner(engine), max_requests=settings.max_requests)
+        self.scheduler = WindowScheduler(
+            engine,
+            aligner=find_aligner(engine),
+            detector=find_language_detector(engine),
+            max_requests=settings.max_requests,
+        )
+        self.decoding = DecodingProcesses()
+        self.decoding.start()
         self._threads = ThreadPoolExecutor(settings.max_decoding, thread_name_prefix="recording")
         REQUESTS_ADMITTED.set_function(lambda: self.scheduler.admitted)
         WINDOWS_QUEUED.set_function(lambda: self.scheduler.queued_windows)
@@ -67,6 +76,7 @@ class Transcriber:
         """Stop; what is under way is cancelled."""
         self.scheduler.close()
         self._threads.shutdown(cancel_futures=True)
+        self.decoding.close()
 
     async def transcribe(
         self, file: BinaryIO, name: str, options: TranscribeOptions, is_gone: Callable[[], Awaitable[bool]]
@@ -117,6 +127,7 @@ class Transcriber:
                         on_text=on_text,
                         options=options,
                         max_duration_s=self._max_duration_s,
+                        decode=self.decoding.open,
                     )
 
                 done: asyncio.Future[Transcript] = loop.run_in_executor(self._threads, work)

@@ -75,12 +75,29 @@ def _load_elevenlabs(store: ModelStore, **options: Any) -> SpeechEngine:
 def _probe_elevenlabs(store: ModelStore) -> Iterator[Finding]:
     from evoxtral.settings import read_settings
 
-    if not is_importable("elevenlabs"):
-        yield Finding("elevenlabs", False, "not installed", "pip install 'evoxtral[elevenlabs]'")
-    elif not read_settings().elevenlabs_keys:
-        yield Finding("elevenlabs", False, "no key", "export ELEVENLABS_API_KEY=...")
-    else:
-        yield Finding("elevenlabs", True, "eleven_v3, with a key")
+    keys = read_settings().elevenlabs_keys
+    yield _find_service("elevenlabs", "elevenlabs", "eleven_v3", bool(keys), "ELEVENLABS_API_KEY")
+
+
+def _load_mistral(store: ModelStore, **options: Any) -> SpeechEngine:
+    from evoxtral.tts.mistral import mistral_engine
+
+    return mistral_engine(**options)
+
+
+def _probe_mistral(store: ModelStore) -> Iterator[Finding]:
+    from evoxtral.settings import read_settings
+
+    yield _find_service("mistral", "mistralai", "Voxtral TTS 3", bool(read_settings().mistral_keys), "MISTRAL_API_KEY")
+
+
+def _find_service(name: str, package: str, model: str, has_key: bool, variable: str) -> Finding:
+    """What a service that is paid for lacks; `name` is that of the extra too."""
+    if not is_importable(package):
+        return Finding(name, False, "not installed", f"pip install 'evoxtral[{name}]'")
+    if not has_key:
+        return Finding(name, False, "no key", f"export {variable}=...")
+    return Finding(name, True, f"{model}, with a key")
 
 
 SPEECH_ENGINES: Mapping[str, EngineEntry] = {
@@ -88,6 +105,7 @@ SPEECH_ENGINES: Mapping[str, EngineEntry] = {
     for entry in (
         EngineEntry("local", None, False, _load_local, _probe_local),
         EngineEntry("elevenlabs", "elevenlabs", True, _load_elevenlabs, _probe_elevenlabs),
+        EngineEntry("mistral", "mistral", True, _load_mistral, _probe_mistral),
     )
 }
 DEFAULT_ENGINE = "local"

@@ -14,11 +14,17 @@ Figure = Callable[[Totals], Floats]
 
 @dataclass(frozen=True)
 class ClipTexts:
-    """What was said in one clip and what a system wrote; `duration_s` of the audio, None if unknown."""
+    """What was said in one clip and what a system wrote.
+
+    Attributes:
+        duration_s: of the audio, None if unknown.
+        has_words: whether its words are scored; of a clip in another language than the set's only the tags are.
+    """
 
     reference: TaggedText
     hypothesis: TaggedText
     duration_s: float | None = None
+    has_words: bool = True
 
     @cached_property
     def alignment(self) -> Alignment:

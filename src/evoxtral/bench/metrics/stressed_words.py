@@ -19,6 +19,8 @@ def emphasis_matches(reference: TaggedText, hypothesis: TaggedText, alignment: A
 
 
 def count(clip: ClipTexts) -> Counts:
+    if not clip.has_words:
+        return {}
     matches = emphasis_matches(clip.reference, clip.hypothesis, clip.alignment)
     return {
         "emphasis/matched": matches.matched,

@@ -1,10 +1,14 @@
 """Word and character error rates, raw and normalised, of the texts without tags and emphasis.
 
+Unknown where no clip's words are scored.
+
 WER = (substitutions + deletions + insertions) / reference words,  summed over clips before dividing
 """
 
+import numpy as np
+
 from evoxtral.bench import edit_distance
-from evoxtral.bench.counts import Counts
+from evoxtral.bench.counts import Counts, Floats, Totals
 from evoxtral.bench.formulas import error_rate
 from evoxtral.bench.metrics.metric import ClipTexts, Figure, FigureRow, Metric
 from evoxtral.bench.normalization import normalise_english
@@ -26,7 +30,9 @@ def character_errors(reference: str, hypothesis: str) -> tuple[int, int]:
 
 
 def count(clip: ClipTexts) -> Counts:
-    counts: Counts = {}
+    if not clip.has_words:
+        return {}
+    counts: Counts = {"word/clips": 1}
     raw = clip.reference.plain_text, clip.hypothesis.plain_text
     normalised = normalise_english(raw[0]), normalise_english(raw[1])
     for form, texts in (("", raw), ("normalised ", normalised)):
@@ -36,7 +42,11 @@ def count(clip: ClipTexts) -> Counts:
 
 
 def _error_rate(what: str) -> Figure:
-    return lambda totals: error_rate(totals[f"{what}/errors"], totals[f"{what}/reference"])
+    def figure(totals: Totals) -> Floats:
+        found = error_rate(totals[f"{what}/errors"], totals[f"{what}/reference"])
+        return np.where(totals["word/clips"] == 0, np.nan, found)
+
+    return figure
 
 
 METRIC = Metric(

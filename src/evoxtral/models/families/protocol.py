@@ -211,6 +211,15 @@ class PromptEmbedder(Protocol):
         ...
 
 
+@runtime_checkable
+class LanguageHead(Protocol):
+    """A model that tells which language it hears before it writes anything."""
+
+    def language_probabilities(self, features: "Tensor") -> list[dict[str, float] | None]:
+        """Of each window the probability of each language by its ISO 639-1 code; None where it knows one only."""
+        ...
+
+
 def unknown_language(language: str) -> ModelError:
     """The error for a language that a model does not know."""
     return ModelError(f"the model knows no language {language!r}", "languages are ISO 639-1 codes, such as en")

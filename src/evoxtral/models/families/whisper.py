@@ -25,6 +25,20 @@ _ALIGNMENT_HEADS: Final[dict[str, AlignmentHeads]] = {
 }
 
 
+def language_tokens(tokens: Mapping[str, int]) -> dict[str, int]:
+    """The tokens of all languages that a tokenizer has, by their codes.
+
+    A configuration does not tell them: a fine-tuned checkpoint lists only its own, and would find that in any speech.
+
+    Args:
+        tokens: ids by name; ordinary tokens may be among them.
+    """
+    first, after = tokens.get("<|startoftranscript|>"), tokens.get("<|translate|>")
+    if first is None or after is None:
+        return {}
+    return {name.strip("<|>"): number for name, number in tokens.items() if first < number < after}
+
+
 def start_of_transcript(language: str, *, multilingual: bool) -> list[str]:
     """The tokens that begin Whisper's prompt, before `NO_TIMESTAMPS` or the times (arXiv 2212.04356, section 2.3).
 
@@ -63,6 +77,7 @@ class WhisperModel:
         generation = self.model.generation_config
         generation.suppress_tokens = generation.begin_suppress_tokens = generation.forced_decoder_ids = None
         self._multilingual = bool(getattr(generation, "is_multilingual", False))
+        self._languages = language_tokens(self._vocabulary) if self._multilingual else {}
         # 30 s for every published checkpoint.
         self.max_window_s: float | None = self._extractor.chunk_length
         self.window_samples: int = self._extractor.n_samples
@@ -155,6 +170,18 @@ class WhisperModel:
             return logits
 
         return read
+
+    def language_probabilities(self, features: "Tensor") -> list[dict[str, float] | None]:
+        """See `LanguageHead`: by the decoder's first step (arXiv 2212.04356, section 2.3)."""
+        import torch
+
+        if len(self._languages) < 2:
+            return [None] * len(features)
+        start: int = self.tokenizer.convert_tokens_to_ids("<|startoftranscript|>")
+        first = torch.full((len(features), 1), start, device=features.device)
+        tokens = torch.tensor([*self._languages.values()], device=features.device)
+        logits = self.logits(self.model, first, features, 0)[:, 0, tokens].float()
+        return [dict(zip(self._languages, row, strict=True)) for row in logits.softmax(dim=-1).tolist()]
 
     def save_processor(self, folder: Path) -> None:
         self._extractor.save_pretrained(folder)

@@ -23,6 +23,7 @@ from evoxtral.server.routers.speak import AUDIO, file_response
 from evoxtral.server.routers.transcribe import PROBLEMS, event, form_of
 from evoxtral.server.speaking import FORMATS
 from evoxtral.server.transcribing import NewText, Progress, Transcriber
+from evoxtral.tts.registry import DEFAULT_ENGINE
 
 router = APIRouter(prefix="/v1/audio", tags=["OpenAI"])
 
@@ -148,6 +149,10 @@ async def _deltas(
         yield event("error", {"type": "error", "error": {"message": message, "type": "server_error", "code": None}})
 
 
+# What a client's model name begins with, where it means another engine than our own.
+_ENGINES = {"eleven": "elevenlabs", "mistral": "mistral", "voxtral-mini-tts": "mistral"}
+
+
 class SpeechCreate(BaseModel):
     """What OpenAI's `audio.speech.create` sends."""
 
@@ -174,7 +179,7 @@ async def speech(request: Request, wanted: SpeechCreate) -> Response:
     voice = wanted.voice.get("id") if isinstance(wanted.voice, dict) else wanted.voice
     spoken = await request.app.state.speaker.speak(
         wanted.input,
-        engine="elevenlabs" if wanted.model.startswith("eleven") else "local",
+        engine=next((engine for model, engine in _ENGINES.items() if wanted.model.startswith(model)), DEFAULT_ENGINE),
         voice=None if voice in (*_TAGLESS_VOICES, "default", "") else voice,
         audio_format=wanted.response_format,
     )

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from sqlalchemy import ColumnElement, Integer, String, cast, literal_column, select, table
+from sqlalchemy import ColumnElement, Integer, String, cast, literal, literal_column, select, table
 from sqlalchemy.dialects.postgresql import TSQUERY
 
 from evoxtral.server.store.tables import SEARCH_TABLE, TranscriptRow
@@ -38,7 +38,7 @@ def matches(query: str, *, is_sqlite: bool) -> ColumnElement[bool] | None:
         return TranscriptRow.number.in_(select(literal_column("rowid", Integer)).select_from(search).where(is_match))
     wanted = " & ".join(f"'{term}':*" for term in terms)
     words: ColumnElement[str] = literal_column(_POSTGRES_WORDS)
-    return words.op("@@", is_comparison=True)(cast(wanted, TSQUERY))
+    return words.op("@@", is_comparison=True)(cast(literal(wanted, String), TSQUERY))
 
 
 def snippet(text: str, query: str = "") -> str:
