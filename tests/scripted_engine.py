@@ -1,4 +1,4 @@
-"""An engine that says what it is told."""
+"""An engine that says what it is told, for tests of everything above engines."""
 
 from collections.abc import Callable, Sequence
 

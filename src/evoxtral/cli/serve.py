@@ -35,6 +35,7 @@ _HANGS_AFTER_S = 120
 )
 @click.option(
     "--store",
+    "kept_at",
     metavar="PLACE",
     help="Where transcripts and their audio are kept: a folder, or the URL of a SQLite or PostgreSQL database."
     "  [default: the user's data folder]",
@@ -59,13 +60,13 @@ def command(
     host: str,
     port: int,
     max_upload_mib: int,
-    store: str | None,
+    kept_at: str | None,
     no_store: bool,
     workers: int,
     dialect: str,
 ) -> None:
     """Serve transcription, speech and the Studio over HTTP."""
-    if store is not None and no_store:
+    if kept_at is not None and no_store:
         raise click.UsageError("--store and --no-store contradict each other")
     import uvicorn
     from uvicorn.supervisors import Multiprocess
@@ -74,7 +75,7 @@ def command(
     with open_socket(host, port) as listener:
         hosts = () if host in ("127.0.0.1", "localhost", "::1") else ("*",) if host in ("0.0.0.0", "::") else (host,)  # noqa: S104
         settings = Settings(model=chosen.model, max_upload_bytes=max_upload_mib * MEBIBYTE, dialect=dialect)
-        places = {"store": NO_STORE if no_store else store} if no_store or store else {}
+        places = {"store": NO_STORE if no_store else kept_at} if no_store or kept_at else {}
         settings = settings.model_copy(update={"allowed_hosts": (*settings.allowed_hosts, *hosts), **places})
         kept_in = where_kept(settings)
         app = partial(make_app, settings, chosen) if workers > 1 else make_app(settings, chosen)

@@ -4,6 +4,7 @@ Plain ASGI, because each must also see WebSockets, and none may read a body. Kno
 """
 
 import asyncio
+import base64
 import hashlib
 import hmac
 import logging
@@ -25,10 +26,10 @@ LOG = logging.getLogger("evoxtral.server")
 MEBIBYTE = 2**20
 
 # The Studio needs its own scripts and styles, workers and sound from memory, and nothing from elsewhere.
-_CONTENT_SECURITY = "; ".join(
+_POLICY = "; ".join(
     (
         "default-src 'self'",
-        "script-src 'self' 'unsafe-inline'",
+        "script-src {scripts}",
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
         "media-src 'self' blob:",
@@ -38,8 +39,10 @@ _CONTENT_SECURITY = "; ".join(
         "object-src 'none'",
         "base-uri 'none'",
         "form-action 'self'",
+        "frame-ancestors {framing}",
     )
 )
+_INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
 _SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -70,8 +73,21 @@ class HeadAsGet:
         await self.app({**scope, "method": "GET"}, receive, send_head)
 
 
+def content_security(framing: str, page: bytes = b"") -> str:
+    """The policy for a page: of scripts between its lines, those that it came with may run (by their hashes).
+
+    Args:
+        framing: whose pages may show it in a frame, as the directive frame-ancestors names them.
+    """
+    digests = [hashlib.sha256(script).digest() for script in _INLINE_SCRIPT.findall(page)]
+    hashes = sorted({f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests})
+    return _POLICY.format(scripts=" ".join(("'self'", *hashes)), framing=framing)
+
+
 class Envelope:
     """Gives each answer a request id and security headers, and logs one line a request: no text, sound or key.
+
+    A page of HTML is held back until it is whole, because its policy names its scripts.
 
     Args:
         framed_by: origins whose pages may show the Studio in a frame.
@@ -79,8 +95,8 @@ class Envelope:
 
     def __init__(self, app: ASGIApp, framed_by: Sequence[str] = ()) -> None:
         self.app = app
-        framing = "frame-ancestors " + (" ".join(framed_by) or "'none'")
-        self._headers = {**_SECURITY_HEADERS, "content-security-policy": f"{_CONTENT_SECURITY}; {framing}"}
+        self._framing = " ".join(framed_by) or "'none'"
+        self._headers = dict(_SECURITY_HEADERS)
         if not framed_by:  # which knows no list of origins
             self._headers["x-frame-options"] = "DENY"
 
@@ -93,15 +109,31 @@ class Envelope:
         scope.setdefault("state", {})["request_id"] = request_id
         started_s = time.perf_counter()
         status = 500
+        page_start: Message | None = None
+        page = b""
 
         async def send_wrapped(message: Message) -> None:
-            nonlocal status
+            nonlocal status, page_start, page
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
+                if headers.get("content-type", "").startswith("text/html"):
+                    page_start = message
+                    return
+                if status != HTTPStatus.NOT_MODIFIED:  # the browser keeps the policy that came with the page
+                    headers.setdefault("content-security-policy", content_security(self._framing))
+            elif page_start is not None:
+                page += message.get("body", b"")
+                if message.get("more_body"):
+                    return
+                MutableHeaders(scope=page_start).setdefault(
+                    "content-security-policy", content_security(self._framing, page)
+                )
+                await send(page_start)
+                page_start, message = None, {**message, "body": page}
             await send(message)
 
         try:
