@@ -1,4 +1,4 @@
-"""64 uploads at once: nothing but 200 and 503 comes back, memory stays flat, and it takes no longer than the command line.
+"""64 uploads at once: only 200 and 503 come back, memory stays flat, and it takes no longer than the command line.
 
     python benchmarks/server_load.py [--files 64] [--rounds 3] [--output benchmarks/results/server_load.json]
 
