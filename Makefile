@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 EXAMPLE := examples/reading.opus
 
-.PHONY: demo test lint licences lock lock-check docs unit studio wheel clean
+.PHONY: demo test lint licences lock lock-check docs unit studio wheel space clean
 
 demo: $(VENV)/app.done
 	$(BIN)/evoxtral transcribe $(EXAMPLE)
@@ -47,7 +47,12 @@ docs: $(VENV)/dev.done
 wheel: $(VENV)/dev.done studio
 	$(BIN)/uv build --wheel --quiet --out-dir dist
 
-unit: $(VENV)/dev.done $(VENV)/chromium.done studio studio-check
+# A folder that is a whole Docker Space: hf upload OWNER/NAME dist/space --repo-type space
+space: wheel
+	rm -rf dist/space && mkdir dist/space
+	cp deploy/space/README.md deploy/space/Dockerfile dist/evoxtral-*.whl dist/space/
+
+unit: $(VENV)/dev.done $(VENV)/chromium.done $(VENV)/postgres.done studio studio-check
 	$(BIN)/pytest --numprocesses 2
 
 $(VENV)/python.done:
@@ -67,6 +72,13 @@ $(VENV)/dev.done: $(VENV)/python.done pyproject.toml constraints.txt
 $(VENV)/chromium.done: $(VENV)/python.done
 	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
 		|| { echo "the browser tests need chromium: install it and run make test again" >&2; exit 1; }
+	touch $@
+
+# The store's tests start a private server of Debian's PostgreSQL; elsewhere, any `initdb` on the PATH will do.
+$(VENV)/postgres.done: $(VENV)/python.done
+	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 \
+		|| { apt-get update -qq && apt-get install -y -qq postgresql >/dev/null; } \
+		|| { echo "the store's tests need postgresql: install it and run make test again" >&2; exit 1; }
 	touch $@
 
 clean:

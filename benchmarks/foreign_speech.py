@@ -20,8 +20,8 @@ from evoxtral.audio import SAMPLE_RATE_HZ, resample
 from evoxtral.data.recording_sets import RecordingSet
 from evoxtral.inference import load_engine
 from evoxtral.inference.chunking import cut_windows
-from evoxtral.inference.engines.protocol import LanguageDetector
 from evoxtral.inference.language_guard import is_foreign
+from evoxtral.inference.second_ear import find_language_detector
 from evoxtral.tts.espeak import SAMPLE_RATE_HZ as ESPEAK_RATE_HZ
 from evoxtral.tts.espeak import synthesize
 
@@ -49,13 +49,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     engine = load_engine(options.model)
-    if not isinstance(engine, LanguageDetector):
-        parser.error(f"{options.model} does not detect languages")
+    detector = find_language_detector(engine)
     rows = []
     for source, is_english, samples in [*foreign(), *english(options.sets, options.most)]:
         for window in cut_windows([samples]):
             (hypothesis,) = engine.transcribe_windows([window.samples])
-            (found,) = engine.detect_languages([window.samples])
+            (found,) = detector.detect_languages([window.samples])
             told = is_foreign(hypothesis, found, "en", window.speech_s)
             probability = None if found is None else round(found["en"], 4)
             rows.append({"source": source, "english": is_english, "told": told, "probability": probability})

@@ -1,7 +1,10 @@
+import io
+
 import numpy as np
 import pytest
+import soundfile
 
-from evoxtral.audio.contours import trace
+from evoxtral.audio.contours import trace, trace_blocks
 
 RATE_HZ = 16_000
 
@@ -30,6 +33,14 @@ def test_steps_do_not_shift_over_blocks_and_long_recordings_have_longer_ones():
     assert len(contours.f0_hz) * contours.step_s == pytest.approx(150, abs=0.05)
     first = next(index for index, pitch in enumerate(contours.f0_hz) if pitch is not None)
     assert first * contours.step_s == pytest.approx(130, abs=0.06)
+
+
+def test_blocks_of_any_size_give_the_same(spoken_wav):
+    samples, rate_hz = soundfile.read(io.BytesIO(spoken_wav), dtype="float32")
+    whole = trace(samples, rate_hz)
+    in_blocks = trace_blocks(np.array_split(samples, 37), rate_hz, len(samples) / rate_hz)
+    assert in_blocks == whole
+    assert sum(pitch is not None for pitch in whole.f0_hz) > 20
 
 
 def test_no_sound_has_no_steps():

@@ -8,6 +8,7 @@ comes back alone in a further pass. Knows Ray; nothing of where results go.
 import json
 import logging
 import os
+import socket
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -27,6 +28,7 @@ _MAX_DECODED_S = 600.0
 _BLOCK_S = 10.0
 # Recordings a call of an actor: enough to fill the engine's batches, few enough to be lost with an actor.
 _ITEMS_A_CALL = 32
+_CONNECT_TIMEOUT_S = 10.0
 # How often Ray tries a call again whose actor died.
 _MOST_RETRIES = 2
 # Passes over what did not come back; from the second on one recording a call.
@@ -60,6 +62,7 @@ def transcribe_on_ray(
     warnings.filterwarnings("ignore", category=RayDeprecationWarning)  # of `max_task_retries`, which has no other name
     here = not ray.is_initialized()
     if here:
+        _check_reachable(address)
         try:
             ray.init(address=None if address == "local" else address, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, ValueError, RuntimeError) as error:
@@ -92,6 +95,17 @@ def transcribe_on_ray(
     finally:
         if here:
             ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Fail at once where nobody listens; Ray itself tries for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT_S).close()
+    except (OSError, OverflowError) as error:
+        raise EvoxtralError(f"no Ray cluster at {address}: {error}", "start one: ray start --head") from error
 
 
 def _one_pass(

@@ -17,7 +17,7 @@ from evoxtral.bench.perceptual import Sound, analyse, compare_sounds
 Samples = NDArray[np.float32]
 
 # Of a long recording no more than about this is compared, in passages spread over it.
-_MOST_COMPARED_S = 120.0
+_MOST_COMPARED_S = 60.0
 # Longer passages are left out: aligning takes memory with the square of their length.
 _LONGEST_PASSAGE_S = 45.0
 # Shorter ones have no contour.

@@ -37,16 +37,22 @@ def print_notes(notes: Iterable[Note]) -> None:
 
 def model_store(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command --model-dir and --offline; it gets what they say as one argument, `store`."""
+    return _with_model_store("store")(command)
 
-    @model_dir_option
-    @click.option("--offline", is_flag=True, help="Use no network: only models that are here.")
-    @wraps(command)
-    def with_store(*arguments: Any, model_dir: Path | None, offline: bool, **options: Any) -> Any:
-        from evoxtral.models import ModelStore
 
-        return command(*arguments, store=ModelStore(model_dir, offline), **options)
+def _with_model_store(argument: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def give(command: Callable[..., Any]) -> Callable[..., Any]:
+        @model_dir_option
+        @click.option("--offline", is_flag=True, help="Use no network: only models that are here.")
+        @wraps(command)
+        def with_store(*arguments: Any, model_dir: Path | None, offline: bool, **options: Any) -> Any:
+            from evoxtral.models import ModelStore
 
-    return with_store
+            return command(*arguments, **{argument: ModelStore(model_dir, offline)}, **options)
+
+        return with_store
+
+    return give
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,7 @@ def model_options(default: str = "edge") -> Callable[[Callable[..., Any]], Calla
     def give(command: Callable[..., Any]) -> Callable[..., Any]:
         @click.option("--model", metavar="M", default=default, show_default=True, cls=_ModelOption)
         @click.option("--adapter", metavar="A", help="LoRA adapter of the model: a folder or a hub id.")
-        @model_store
+        @_with_model_store("models")  # a command may have a --store of another kind
         @click.option(
             "--compile",
             "compiled",
@@ -90,9 +96,9 @@ def model_options(default: str = "edge") -> Callable[[Callable[..., Any]], Calla
         )
         @wraps(command)
         def with_model(
-            *arguments: Any, model: str, adapter: str | None, compiled: bool, store: "ModelStore", **options: Any
+            *arguments: Any, model: str, adapter: str | None, compiled: bool, models: "ModelStore", **options: Any
         ) -> Any:
-            return command(*arguments, chosen=ChosenModel(model, adapter, compiled, store), **options)
+            return command(*arguments, chosen=ChosenModel(model, adapter, compiled, models), **options)
 
         return with_model
 

@@ -18,7 +18,7 @@ from evoxtral.client.events import (
     StreamFault,
     TurnResumed,
 )
-from evoxtral.client.requests import Client, NewText, Progress, SpokenFile
+from evoxtral.client.requests import Client, Job, NewText, Progress, SpokenFile
 from evoxtral.client.streaming import LiveConnection
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Done",
     "EndOfTurnLikely",
     "Final",
+    "Job",
     "LiveConnection",
     "NewText",
     "Partial",

@@ -1,7 +1,7 @@
 """Recordings to transcripts and texts to speech, by requests to a server; live streams are opened here too.
 
-A request that failed in passing (no connection, busy, stumbled) is sent again as the retry policy says: none of them
-changes anything on the server. Knows addresses, forms and problem documents; streams' messages are `streaming`.
+A request that failed in passing (no connection, busy, stumbled) is sent again as the retry policy says; a job only
+where it certainly was not accepted. Knows addresses, forms and problem documents; streams' messages are `streaming`.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import httpx
 import numpy as np
@@ -28,7 +28,10 @@ from evoxtral.settings import read_settings
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8000"
 _CONNECT_S = 10.0
+_T = TypeVar("_T")
 _RETRIES = RetryPolicy(attempts=4, max_wait_s=30.0)
+# Of these answers it is certain that nothing was done.
+_NOT_DONE = (429, 503)
 _TRANSCRIPT = TypeAdapter(Transcript)
 
 
@@ -58,6 +61,29 @@ class SpokenFile:
     engine: str
     voice: str
     duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A recording that the server accepted: it is transcribed when there is room, whatever happens to the server.
+
+    Attributes:
+        state: queued, running, done, failed or cancelled.
+        transcript_id: of the transcript that the server keeps, once it is done.
+        problem: what went wrong, a problem document (RFC 9457).
+    """
+
+    id: str
+    name: str
+    state: str
+    done_s: float | None = None
+    total_s: float | None = None
+    transcript_id: str | None = None
+    problem: dict[str, Any] | None = None
+    created_at: str | None = None
+
+
+_JOB = TypeAdapter(Job)
 
 
 class Client:
@@ -114,7 +140,7 @@ class Client:
         """
         content, name = _content(recording, name)
         answer = await self._answer("POST", "/transcribe", lambda: _upload(content, name, options))
-        return _read_transcript(answer.json())
+        return _read(_TRANSCRIPT, answer.json())
 
     async def transcribe_events(
         self, recording: str | Path | bytes | BinaryIO, *, name: str | None = None, **options: Any
@@ -129,20 +155,78 @@ class Client:
 
         answer = await self._tried(send)
         try:
-            async for kind, data in _server_sent_events(answer.aiter_lines()):
+            async for _, kind, data in _server_sent_events(answer.aiter_lines()):
                 match kind:
                     case "progress":
                         yield Progress(data["done_s"], data["total_s"])
                     case "text":
                         yield NewText(data["text"], data["start_s"], data["end_s"])
                     case "transcript":
-                        yield _read_transcript(data)
+                        yield _read(_TRANSCRIPT, data)
                     case "error":
                         raise ServerError(data["detail"], data["hint"], status=data["status"])
         except httpx.TransportError as error:
-            raise ServerError(f"{self.address}: the answer broke off: {_cause(error)}", "send it again") from error
+            raise self._broken(error) from error
         finally:
             await answer.aclose()
+
+    async def submit(self, recording: str | Path | bytes | BinaryIO, *, name: str | None = None, **options: Any) -> Job:
+        """Leave a recording with a server that keeps transcripts, for later; arguments as of `transcribe`."""
+        content, name = _content(recording, name)
+        answer = await self._tried(
+            lambda: self._http.post("/jobs", **_upload(content, name, options)), is_repeatable=False
+        )
+        return _read(_JOB, answer.json())
+
+    async def job(self, job_id: str) -> Job:
+        """How far a job is, or what became of it. Raises ServerError if there is none of that id."""
+        return _read(_JOB, (await self._answer("GET", f"/jobs/{job_id}", dict)).json())
+
+    async def jobs(self, limit: int = 50) -> list[Job]:
+        """The newest jobs first."""
+        answer = await self._answer("GET", "/jobs", lambda: {"params": {"limit": limit}})
+        return [_read(_JOB, job) for job in answer.json()]
+
+    async def cancel(self, job_id: str) -> Job:
+        """Cancel a job; one that ended stays as it is."""
+        return _read(_JOB, (await self._answer("DELETE", f"/jobs/{job_id}", dict)).json())
+
+    async def follow(self, job_id: str) -> AsyncIterator[Progress | NewText | Transcript]:
+        """What happens to a job until it is done; the transcript comes last. Events come anew if the connection broke.
+
+        Raises:
+            ServerError: the job failed or was cancelled.
+        """
+        path = f"/jobs/{job_id}/events"
+        last_id, failures = "", 0
+        while True:
+            headers = {"Last-Event-ID": last_id} if last_id else {}
+
+            async def send(headers: dict[str, str] = headers) -> httpx.Response:
+                return await self._http.send(self._http.build_request("GET", path, headers=headers), stream=True)
+
+            answer = await self._tried(send)
+            try:
+                async for event_id, kind, data in _server_sent_events(answer.aiter_lines()):
+                    last_id, failures = event_id or last_id, 0
+                    match kind:
+                        case "progress" if data["done_s"] is not None:
+                            yield Progress(data["done_s"], data["total_s"])
+                        case "text":
+                            yield NewText(data["text"], data["start_s"], data["end_s"])
+                        case "done":
+                            kept = await self._answer("GET", f"/transcripts/{data['transcript_id']}", dict)
+                            yield _read(_TRANSCRIPT, kept.json()["transcript"])
+                            return
+                        case "error":
+                            problem = data["problem"]
+                            raise ServerError(problem["detail"], problem.get("hint"), status=problem.get("status"))
+            except httpx.TransportError as error:
+                failures += 1
+                if failures >= self._retries.attempts:
+                    raise self._broken(error) from error
+            finally:
+                await answer.aclose()
 
     async def speak(
         self,
@@ -228,11 +312,19 @@ class Client:
                 sender.cancel()
                 await asyncio.gather(sender, return_exceptions=True)
 
+    def _broken(self, error: Exception) -> ServerError:
+        return ServerError(f"{self.address}: the answer broke off: {_cause(error)}", "send it again")
+
     async def _answer(self, method: str, path: str, body: Callable[[], dict[str, Any]]) -> httpx.Response:
         return await self._tried(lambda: self._http.request(method, path, **body()))
 
-    async def _tried(self, send: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    async def _tried(
+        self, send: Callable[[], Awaitable[httpx.Response]], *, is_repeatable: bool = True
+    ) -> httpx.Response:
         """A successful answer, after as many tries as the policy allows.
+
+        Args:
+            is_repeatable: the same request may be sent again though the server may have done it already.
 
         Raises:
             ServerError: there is none.
@@ -244,14 +336,17 @@ class Client:
             try:
                 answer = await send()
             except (httpx.TransportError, httpx.InvalidURL) as error:
+                was_refused = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
                 cause = f"{self.address}: cannot be reached: {_cause(error)}"
                 failed = ServerError(cause, "start a server with: evoxtral serve")
             else:
                 if answer.is_success:
                     return answer
                 failed = await _problem_of(answer)
+                was_refused = failed.status in _NOT_DONE
                 retry_after = answer.headers.get("retry-after")
-            if not is_transient(failed.status) or failures >= self._retries.attempts:
+            may_repeat = is_transient(failed.status) and (is_repeatable or was_refused)
+            if not may_repeat or failures >= self._retries.attempts:
                 raise failed
             await asyncio.sleep(self._retries.wait_s(failures, retry_after))
 
@@ -302,12 +397,12 @@ def _field(value: Any) -> Any:
     return [str(item) for item in value] if isinstance(value, list | tuple) else str(value)
 
 
-def _read_transcript(data: Any) -> Transcript:
+def _read(kind: TypeAdapter[_T], data: Any) -> _T:
     try:
-        return _TRANSCRIPT.validate_python(data)
+        return kind.validate_python(data)
     except ValidationError as error:
         raise ServerError(
-            f"the server's answer is no transcript: {error.errors()[0]['msg']}", "is it an Evoxtral server?"
+            f"the server's answer is not what was asked for: {error.errors()[0]['msg']}", "is it an Evoxtral server?"
         ) from error
 
 
@@ -322,17 +417,19 @@ async def _problem_of(answer: httpx.Response) -> ServerError:
         return ServerError(f"{answer.url}: HTTP {status} {answer.reason_phrase}", status=status)
 
 
-async def _server_sent_events(lines: AsyncIterator[str]) -> AsyncIterator[tuple[str, Any]]:
-    """Names and JSON data of events (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
-    kind, data = "message", list[str]()
+async def _server_sent_events(lines: AsyncIterator[str]) -> AsyncIterator[tuple[str, str, Any]]:
+    """Ids, names and JSON data of events (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
+    event_id, kind, data = "", "message", list[str]()
     async for line in lines:
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if not line and data:
-            yield kind, json.loads("\n".join(data))
+            yield event_id, kind, json.loads("\n".join(data))
             kind, data = "message", []
         elif name == "event":
             kind = value
+        elif name == "id":
+            event_id = value
         elif name == "data":
             data.append(value)
 

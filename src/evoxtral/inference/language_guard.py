@@ -1,6 +1,7 @@
 """Is a window in the language that it was transcribed in? A model made for one language writes that, whatever it hears.
 
-Asks the engine's own language detection and its confidence. Knows probabilities and names of languages; no audio.
+Asks a language detector (the engine's own, or another's) and the engine's confidence. Knows probabilities and names of
+languages; no audio.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,9 @@ from evoxtral.inference.engines.protocol import Hypothesis
 # languages none more than 0.31 (the packaged model; benchmarks/results/foreign_speech.json).
 MIN_PROBABILITY = 0.35
 MIN_MEAN_LOG_PROBABILITY = -0.1
+# The packaged model knows English best. Speech that was to be in another language must also sound like one language
+# more than like all others together.
+_MIN_OTHER_PROBABILITY = 0.5
 # A window with less speech tells no language.
 MIN_SPEECH_S = 1.0
 
@@ -71,9 +75,15 @@ def is_foreign(
     """
     if not probabilities or language not in probabilities or speech_s < MIN_SPEECH_S:
         return False
+    if is_sure(hypothesis) or probabilities[language] >= MIN_PROBABILITY:
+        return False
+    return language == "en" or max(probabilities.values()) > _MIN_OTHER_PROBABILITY
+
+
+def is_sure(hypothesis: Hypothesis) -> bool:
+    """Whether an engine is as sure of a text as it is only of speech that it understood."""
     mean = hypothesis.mean_log_probability
-    unsure = mean is None or mean < MIN_MEAN_LOG_PROBABILITY
-    return unsure and probabilities[language] < MIN_PROBABILITY
+    return mean is not None and mean >= MIN_MEAN_LOG_PROBABILITY
 
 
 def note_doubts(doubts: Sequence[LanguageDoubt], language: str) -> list[str]:

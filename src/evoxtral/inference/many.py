@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from evoxtral.inference.engines.protocol import TranscriptionEngine
 from evoxtral.inference.options import TranscribeOptions
-from evoxtral.inference.pipeline import find_aligner, transcribe
+from evoxtral.inference.pipeline import transcribe
 from evoxtral.inference.scheduler import WindowScheduler
+from evoxtral.inference.second_ear import find_aligner, find_language_detector
 from evoxtral.inference.transcript import Transcript
 from evoxtral.models import HUB_CACHE, ModelStore
 
@@ -72,7 +73,12 @@ class ManyTranscriber:
         self._options = options
         self._store = store
         # Callers bound how many recordings are under way; the queue needs no bound of its own.
-        self._scheduler = WindowScheduler(engine, aligner=find_aligner(engine), max_requests=2**31)
+        self._scheduler = WindowScheduler(
+            engine,
+            aligner=find_aligner(engine),
+            detector=find_language_detector(engine),
+            max_requests=2**31,
+        )
         self._threads = ThreadPoolExecutor(self.at_once, thread_name_prefix="recording")
 
     def __enter__(self) -> "ManyTranscriber":

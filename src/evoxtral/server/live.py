@@ -146,12 +146,17 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An utterance ended and waits for the engine; `Final` or `Failed` follows. Fields as of `Final`."""
+    """An utterance ended and waits for the engine; `Final` or `Failed` follows. Fields as of `Final`.
+
+    Attributes:
+        by_client: its client ended it, or the stream.
+    """
 
     utterance_id: int
     start_s: float
     end_s: float
     is_cut: bool
+    by_client: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +276,7 @@ class LiveStream:
     async def flush(self) -> None:
         """End the utterance that is being spoken; `Flushed` tells when it is transcribed."""
         events = self.turns.flush()
-        await self._handle(events)
+        await self._handle(events, by_client=True)
         await self._queue(Flushed(any(isinstance(event, Utterance) for event in events)))
 
     def clear(self) -> None:
@@ -281,7 +286,7 @@ class LiveStream:
 
     async def finish(self) -> None:
         """End the stream: what was said is transcribed to its end, and `events` ends after `Done`."""
-        await self._handle(self.turns.flush())
+        await self._handle(self.turns.flush(), by_client=True)
         if self._worker is not None:
             await self._finals.put(None)
             await self._worker
@@ -304,11 +309,11 @@ class LiveStream:
     def _tell(self, event: StreamEvent) -> None:
         self._events.put_nowait(event)
 
-    async def _handle(self, events: Sequence[Event]) -> None:
+    async def _handle(self, events: Sequence[Event], *, by_client: bool = False) -> None:
         for event in events:
             match event:
                 case Utterance():
-                    await self._end_utterance(event)
+                    await self._end_utterance(event, by_client)
                 case SpeechStarted(at_s):
                     self._begin_utterance(at_s)
                     self._tell(Started(self._utterance_id, at_s))
@@ -335,9 +340,9 @@ class LiveStream:
         self._silence, self._told_likely = None, False
         self._next_draft_s = at_s + _FIRST_DRAFT_AFTER_S
 
-    async def _end_utterance(self, utterance: Utterance) -> None:
+    async def _end_utterance(self, utterance: Utterance, by_client: bool) -> None:
         self._drop_draft()  # its text would come after the final one
-        self._tell(Ended(self._utterance_id, utterance.start_s, utterance.end_s, utterance.is_cut))
+        self._tell(Ended(self._utterance_id, utterance.start_s, utterance.end_s, utterance.is_cut, by_client))
         await self._queue((self._utterance_id, utterance))
         if utterance.is_cut:
             self._begin_utterance(utterance.end_s)

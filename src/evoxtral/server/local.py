@@ -32,9 +32,10 @@ def serve_locally(engine: TranscriptionEngine) -> Iterator[LocalServer]:
 
     from evoxtral.server.app import create_app
     from evoxtral.server.settings import Settings
+    from evoxtral.server.store.place import NO_STORE
 
     key = SecretStr(secrets.token_urlsafe(32))
-    settings = Settings(api_keys=(key,), allowed_hosts=("127.0.0.1",))
+    settings = Settings(api_keys=(key,), allowed_hosts=("127.0.0.1",), store=NO_STORE)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
             create_app(settings, engine=engine), log_level="error", timeout_graceful_shutdown=_SHUTDOWN_S

@@ -4,7 +4,7 @@ Knows the scheduler, the pipeline and limits; nothing of routes and answers.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,12 +18,13 @@ from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.audio.decoding_process import DecodingProcesses
 from evoxtral.errors import EvoxtralError
 from evoxtral.inference import transcribe
-from evoxtral.inference.diarization import Diarizer
+from evoxtral.inference.diarization import Diarizer, voice_of
 from evoxtral.inference.engines.protocol import TranscriptionEngine
 from evoxtral.inference.hallucination_filter import heard_text
 from evoxtral.inference.options import TranscribeOptions
-from evoxtral.inference.pipeline import HeardWindow, find_aligner
+from evoxtral.inference.pipeline import HeardWindow
 from evoxtral.inference.scheduler import QueueFullError, Ticket, Urgency, WindowScheduler
+from evoxtral.inference.second_ear import find_aligner, find_language_detector
 from evoxtral.inference.transcript import Transcript
 from evoxtral.server.metrics import AUDIO_SECONDS, REQUESTS_ADMITTED, WINDOWS_QUEUED
 from evoxtral.server.problems import Problem
@@ -59,7 +60,12 @@ class Transcriber:
     def __init__(self, engine: TranscriptionEngine, settings: Settings) -> None:
         self.engine = engine
         self._max_duration_s = settings.max_duration_s
-        self.scheduler = WindowScheduler(engine, aligner=find_aligner(engine), max_requests=settings.max_requests)
+        self.scheduler = WindowScheduler(
+            engine,
+            aligner=find_aligner(engine),
+            detector=find_language_detector(engine),
+            max_requests=settings.max_requests,
+        )
         self.decoding = DecodingProcesses()
         self.decoding.start()
         self._threads = ThreadPoolExecutor(settings.max_decoding, thread_name_prefix="recording")
@@ -91,6 +97,19 @@ class Transcriber:
                 result = event
         assert result is not None
         return result
+
+    async def voices_of(self, samples: Mapping[str, BinaryIO]) -> dict[str, tuple[float, ...]]:
+        """The voices in samples, by their speakers' names.
+
+        Raises:
+            AudioError: a sample cannot be used.
+        """
+        loop = asyncio.get_running_loop()
+
+        def work(name: str, file: BinaryIO) -> tuple[float, ...]:
+            return voice_of(file, name=f"the sample of {name}", decode=self.decoding.open)
+
+        return {name: await loop.run_in_executor(self._threads, work, name, file) for name, file in samples.items()}
 
     async def follow(
         self, file: BinaryIO, name: str, options: TranscribeOptions, is_gone: Callable[[], Awaitable[bool]]

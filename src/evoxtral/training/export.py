@@ -10,6 +10,7 @@ from typing import Any
 
 from evoxtral.data.files import written_whole
 from evoxtral.errors import ModelError
+from evoxtral.models.families.whisper import language_tokens
 
 _COPIED = ("tokenizer.json", "preprocessor_config.json")
 
@@ -59,9 +60,5 @@ def _has_heads(merged: Path, heads: Sequence[tuple[int, int]]) -> bool:
 
 
 def _languages(tokenizer: Path) -> list[int]:
-    """The tokens of all languages: a fine-tuned checkpoint lists only its own, and would find that in any speech."""
     tokens = {token["content"]: token["id"] for token in json.loads(tokenizer.read_text("utf-8"))["added_tokens"]}
-    first, after = tokens.get("<|startoftranscript|>"), tokens.get("<|translate|>")
-    if first is None or after is None:
-        return []
-    return sorted(number for number in tokens.values() if first < number < after)
+    return sorted(language_tokens(tokens).values())

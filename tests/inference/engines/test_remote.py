@@ -14,11 +14,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from evoxtral.audio import SAMPLE_RATE_HZ, load_audio
+from evoxtral.audio import SAMPLE_RATE_HZ, load_audio, resample
 from evoxtral.errors import ModelError
 from evoxtral.inference import load_engine
 from evoxtral.inference.engines.remote import RemoteEngine
+from evoxtral.inference.pipeline import transcribe
 from evoxtral.models import ModelStore
+from evoxtral.tts.espeak import SAMPLE_RATE_HZ as ESPEAK_RATE_HZ
+from evoxtral.tts.espeak import synthesize
 
 TEXT = "[excited] It WORKS! [laughs]"
 
@@ -274,3 +277,12 @@ def test_a_remote_model_is_named_by_its_address(server: Server) -> None:
         RemoteEngine("http:///nowhere")
     with pytest.raises(ModelError, match="adapter"):
         load_engine(server.address, "some/adapter")
+
+
+def test_an_endpoint_that_turns_french_into_english_is_not_believed(server: Server) -> None:
+    samples, _ = synthesize("Bonjour à tous, la réunion commence à neuf heures dans la grande salle.", "fr")
+    french = resample(samples, ESPEAK_RATE_HZ, SAMPLE_RATE_HZ)
+    # What servers answer as the language is the one that they were asked for.
+    server.answers = [(200, {"text": "I will call the police.", "language": "en"})]
+    heard = transcribe(french, engine=engine(server), times=False)
+    assert (heard.text, len(heard.notes)) == ("", 1)

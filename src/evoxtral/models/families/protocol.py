@@ -193,6 +193,15 @@ class StepReader(Protocol):
 
 
 @runtime_checkable
+class KeywordPrompter(Protocol):
+    """A model whose prompt may hold names and terms that are likely. Voxtral's transcription request has no place."""
+
+    def keyword_tokens(self, keywords: Sequence[str]) -> list[int]:
+        """Token ids that go before the prompt."""
+        ...
+
+
+@runtime_checkable
 class PromptEmbedder(Protocol):
     """A model whose decoder is a Llama of transformers behind embedded prompts: the engine has a fast decoder for it.
 
@@ -208,6 +217,15 @@ class PromptEmbedder(Protocol):
 
     def embed_prompts(self, prompt: Sequence[int], features: "Tensor") -> "Tensor":
         """Embeddings of the prompt for each row, sound included, shape (rows, length, width)."""
+        ...
+
+
+@runtime_checkable
+class LanguageHead(Protocol):
+    """A model that tells which language it hears before it writes anything."""
+
+    def language_probabilities(self, features: "Tensor") -> list[dict[str, float] | None]:
+        """Of each window the probability of each language by its ISO 639-1 code; None where it knows one only."""
         ...
 
 

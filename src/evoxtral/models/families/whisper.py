@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 END_OF_TEXT: Final = "<|endoftext|>"
 NO_TIMESTAMPS: Final = "<|notimestamps|>"
+# Before the text that went before, in which Whisper looks for spellings (arXiv 2212.04356, section 2.3).
+START_OF_PREVIOUS: Final = "<|startofprev|>"
+MAX_PROMPT_TOKENS: Final = 120
 # Published with openai/whisper for each of its checkpoints; fine-tuned checkpoints of the same shape keep them.
 _ALIGNMENT_HEADS: Final[dict[str, AlignmentHeads]] = {
     "whisper-tiny.en": ((1, 0), (2, 0), (2, 5), (3, 0), (3, 1), (3, 2), (3, 3), (3, 4)),
@@ -23,6 +26,20 @@ _ALIGNMENT_HEADS: Final[dict[str, AlignmentHeads]] = {
     "whisper-base.en": ((3, 3), (4, 7), (5, 1), (5, 5), (5, 7)),
     "whisper-base": ((3, 1), (4, 2), (4, 3), (4, 7), (5, 1), (5, 2), (5, 4), (5, 6)),
 }
+
+
+def language_tokens(tokens: Mapping[str, int]) -> dict[str, int]:
+    """The tokens of all languages that a tokenizer has, by their codes.
+
+    A configuration does not tell them: a fine-tuned checkpoint lists only its own, and would find that in any speech.
+
+    Args:
+        tokens: ids by name; ordinary tokens may be among them.
+    """
+    first, after = tokens.get("<|startoftranscript|>"), tokens.get("<|translate|>")
+    if first is None or after is None:
+        return {}
+    return {name.strip("<|>"): number for name, number in tokens.items() if first < number < after}
 
 
 def start_of_transcript(language: str, *, multilingual: bool) -> list[str]:
@@ -36,6 +53,11 @@ def start_of_transcript(language: str, *, multilingual: bool) -> list[str]:
     if language != "en":
         raise unknown_language(language)
     return ["<|startoftranscript|>"]
+
+
+def keyword_prompt(keywords: Sequence[str]) -> str:
+    """Keywords as a text that went before."""
+    return f" {', '.join(keywords)}."
 
 
 class WhisperModel:
@@ -63,6 +85,7 @@ class WhisperModel:
         generation = self.model.generation_config
         generation.suppress_tokens = generation.begin_suppress_tokens = generation.forced_decoder_ids = None
         self._multilingual = bool(getattr(generation, "is_multilingual", False))
+        self._languages = language_tokens(self._vocabulary) if self._multilingual else {}
         # 30 s for every published checkpoint.
         self.max_window_s: float | None = self._extractor.chunk_length
         self.window_samples: int = self._extractor.n_samples
@@ -88,6 +111,11 @@ class WhisperModel:
             raise unknown_language(str(language))
         tokens: list[int] = self.tokenizer.convert_tokens_to_ids(names)
         return tokens
+
+    def keyword_tokens(self, keywords: Sequence[str]) -> list[int]:
+        """See `KeywordPrompter`."""
+        words: list[int] = self.tokenizer.encode(keyword_prompt(keywords), add_special_tokens=False)
+        return [self._vocabulary[START_OF_PREVIOUS], *words[:MAX_PROMPT_TOKENS]]
 
     def encode_target(self, text: str) -> list[int]:
         # Whisper's own transcripts begin with a space, so these do too.
@@ -155,6 +183,18 @@ class WhisperModel:
             return logits
 
         return read
+
+    def language_probabilities(self, features: "Tensor") -> list[dict[str, float] | None]:
+        """See `LanguageHead`: by the decoder's first step (arXiv 2212.04356, section 2.3)."""
+        import torch
+
+        if len(self._languages) < 2:
+            return [None] * len(features)
+        start: int = self.tokenizer.convert_tokens_to_ids("<|startoftranscript|>")
+        first = torch.full((len(features), 1), start, device=features.device)
+        tokens = torch.tensor([*self._languages.values()], device=features.device)
+        logits = self.logits(self.model, first, features, 0)[:, 0, tokens].float()
+        return [dict(zip(self._languages, row, strict=True)) for row in logits.softmax(dim=-1).tolist()]
 
     def save_processor(self, folder: Path) -> None:
         self._extractor.save_pretrained(folder)

@@ -16,11 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.inference.endpointing import Endpointer
-from evoxtral.inference.options import TranscribeOptions
 from evoxtral.inference.transcript import Transcript
-from evoxtral.server.live import Failed, Final, Flushed, Likely, LiveStream, Partial, Resumed, Started, StreamEvent
+from evoxtral.server.live import Ended, Failed, Final, Likely, LiveStream, Partial, Resumed, Started, StreamEvent
 from evoxtral.server.problems import Problem
 from evoxtral.server.query import Query
+from evoxtral.server.routers.deepgram import keyterms
+from evoxtral.server.routers.transcribe import options_of
 from evoxtral.server.sockets import (
     INVALID,
     MAX_SAMPLE_RATE_HZ,
@@ -37,9 +38,8 @@ from evoxtral.server.sockets import (
 router = APIRouter()
 
 _SILENCE_SCALE_S = 0.415
-_UNUSED = ("model", "keyterm", "profanity_filter", "numerals", "mip_opt_out", "tag")
+_UNUSED = ("model", "profanity_filter", "numerals", "mip_opt_out", "tag")
 _REFUSED = ("redact",)
-_MANUAL = "manual"
 
 
 class _Thresholds(BaseModel):
@@ -98,7 +98,8 @@ async def listen(socket: WebSocket) -> None:
     async with open_stream(socket, session.end_message):
         try:
             query = Query(socket.query_params, unused=_UNUSED, refused=_REFUSED)
-            options = TranscribeOptions(language=query.text("language_hint", "en").partition("-")[0].lower())
+            language = query.text("language_hint", "en").partition("-")[0].lower()
+            options = options_of(language=language, keywords=keyterms(query))
             query.choice("encoding", ("linear16",), "linear16")
             rate_hz = query.whole("sample_rate", SAMPLE_RATE_HZ, MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ)
             given = {name: text for name in _Thresholds.model_fields if (text := query.text(name, ""))}
@@ -125,7 +126,6 @@ async def listen(socket: WebSocket) -> None:
                 if kind == "CloseStream":
                     break
                 if kind == "ForceEndTurn":
-                    session.ends_manually = True
                     await stream.flush()
                 elif kind == "Configure":
                     await socket.send_json(session.configure(wanted, turns))
@@ -133,7 +133,6 @@ async def listen(socket: WebSocket) -> None:
                     raise StreamEndError(
                         "INVALID_MESSAGE", "Messages are Configure, ForceEndTurn and CloseStream, and sound.", INVALID
                     )
-            session.ends_manually = True
             await microphone.end()
 
         await converse(socket, stream, read, lambda event: session.tell(event, stream))
@@ -149,11 +148,13 @@ class _Session:
     """One stream's messages, which are numbered, and its turns."""
 
     thresholds: _Thresholds = field(default_factory=_Thresholds)
-    ends_manually: bool = False
     _request_id: str = field(default_factory=lambda: secrets.token_hex(16))
     _next: int = 0
     _start_s: float = 0.0  # of the turn
     _text: str = ""  # of the turn so far
+    # A turn's end is told before anything of the next one.
+    _ending: Ended | None = None
+    _held: list[tuple[StreamEvent, float]] = field(default_factory=list)
 
     def message(self, kind: str, **fields: Any) -> dict[str, Any]:
         """A message with its number."""
@@ -180,8 +181,18 @@ class _Session:
         return self.message("ConfigureSuccess", thresholds=self.thresholds.model_dump(), keyterms=wanted.keyterms or [])
 
     def tell(self, event: StreamEvent, stream: LiveStream) -> Iterator[dict[str, Any]]:
-        """The messages for an event."""
-        now_s = stream.turns.heard_s
+        """The messages for an event, and for those that waited for it."""
+        self._held.append((event, stream.turns.heard_s))
+        while self._held:
+            place = 0
+            if self._ending is not None:
+                ends = [isinstance(held, Final | Failed) for held, _ in self._held]
+                if not any(ends):
+                    return
+                place = ends.index(True)
+            yield from self._told(*self._held.pop(place))
+
+    def _told(self, event: StreamEvent, now_s: float) -> Iterator[dict[str, Any]]:
         match event:
             case Started(utterance_id, at_s):
                 self._start_s, self._text = at_s, ""
@@ -194,15 +205,18 @@ class _Session:
                 yield self._turn("EagerEndOfTurn", utterance_id, now_s, silence_s=now_s - at_s)
             case Resumed(utterance_id, _):
                 yield self._turn("TurnResumed", utterance_id, now_s)
+            case Ended():
+                self._ending = event
             case Final(utterance_id, start_s, end_s, is_cut, heard):
-                trigger = _MANUAL if self.ends_manually else "timeout" if is_cut else self.thresholds.trigger
+                by_client = self._ending is not None and self._ending.by_client
+                self._ending = None
+                trigger = "manual" if by_client else "timeout" if is_cut else self.thresholds.trigger
                 self._start_s, self._text = start_s, heard.text
                 silence_s = self.thresholds.end_silence_s if trigger == "model" else math.inf
                 ended = self._turn("EndOfTurn", utterance_id, end_s, heard, silence_s=silence_s)
                 yield {**ended, "trigger": trigger}
-            case Flushed():
-                self.ends_manually = False
             case Failed():
+                self._ending = None
                 yield self.message("Warning", code="TRANSCRIPTION_FAILED", description=str(event.error))
 
     def _turn(

@@ -82,7 +82,7 @@ async def metrics() -> Response:
 @router.get("/v1/models")
 async def models(request: Request) -> Models:
     """The models that can be named; a server has one for transcription and one for each speech engine."""
-    from evoxtral.server.speaking import SPEECH_MODELS
+    from evoxtral.tts.registry import SPEECH_ENGINES
 
-    names = [request.app.state.transcriber.engine.model, *SPEECH_MODELS]
+    names = [request.app.state.transcriber.engine.model, *SPEECH_ENGINES]
     return Models([Model(name) for name in names])

@@ -4,14 +4,24 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from evoxtral.server.routers.transcribe import PROBLEMS
 from evoxtral.server.speaking import FORMATS, Speaker, SpokenFile
+from evoxtral.tts.registry import SPEECH_ENGINES
 
 router = APIRouter(tags=["speech"])
 
-Engine = Literal["local", "elevenlabs"]
+
+def _known(engine: str) -> str:
+    if engine not in SPEECH_ENGINES:
+        raise ValueError(f"there is no such engine; send one of {', '.join(SPEECH_ENGINES)}")
+    return engine
+
+
+Engine = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": list(SPEECH_ENGINES)})]
+"""A speech engine of the registry."""
+
 AUDIO: dict[int | str, dict[str, Any]] = {
     200: {"description": "The audio file.", "content": {media_type: {} for media_type in FORMATS.values()}},
     **{status: PROBLEMS[status] for status in (400, 401, 413, 422, 503)},

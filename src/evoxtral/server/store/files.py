@@ -4,6 +4,7 @@ Knows a folder, and which process is alive; nothing of what is in the files.
 
     FOLDER/store-id         the store that this folder belongs to
     FOLDER/files/ID         files, which never change
+    FOLDER/sentences/TRANSCRIPT what was spoken of a transcript, sentence by sentence; a cache, which goes with it
     FOLDER/peaks/ID         of a waveform, which can be computed again
     FOLDER/incoming/WORKER/ID   files that a process is writing
     FOLDER/sweep.lock       held by who begins, or sweeps
@@ -57,6 +58,7 @@ class StoreFiles:
         self.folder = folder
         self.worker_id = new_id()
         self._files, self._peaks, self._workers = folder / "files", folder / "peaks", folder / "workers"
+        self._sentences = folder / "sentences"
         self._incoming = folder / "incoming" / self.worker_id
         # A release may come from another thread.
         self._lock = FileLock(self._lock_path(self.worker_id), thread_local=False)
@@ -135,6 +137,19 @@ class StoreFiles:
     def peaks_path(self, file_id: str) -> Path:
         """Where the peaks of a recording are kept, if they are."""
         return self._peaks / file_id
+
+    def sentences(self, transcript_id: str) -> Path:
+        """Folder of the sentences that were spoken of a transcript; whoever speaks them makes it."""
+        return self._sentences / transcript_id
+
+    def remove_sentences(self, *transcript_ids: str) -> None:
+        """Remove what was spoken of transcripts that are gone."""
+        for transcript_id in transcript_ids:
+            shutil.rmtree(self.sentences(transcript_id), ignore_errors=True)
+
+    def spoken_transcripts(self) -> list[str]:
+        """All transcripts of which sentences are kept."""
+        return [path.name for path in self._sentences.iterdir()] if self._sentences.is_dir() else []
 
     def ids(self) -> Iterator[str]:
         """All files that are there."""

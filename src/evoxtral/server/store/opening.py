@@ -83,6 +83,9 @@ class Store:
                 session.execute(update(TranscriptRow).where(TranscriptRow.file_id.in_(gone)).values(file_id=None))
                 session.execute(delete(RespeakRow).where(RespeakRow.file_id.in_(gone)))
                 session.execute(delete(FileRow).where(FileRow.id.in_(gone)))
+            spoken = set(self.files.spoken_transcripts())
+            known = set(session.scalars(select(TranscriptRow.id).where(TranscriptRow.id.in_(spoken))))
+        self.files.remove_sentences(*spoken - known)
 
     def delete_old(self) -> None:
         """Delete transcripts that are too old, and the oldest while the audio is too much."""
@@ -91,6 +94,7 @@ class Store:
 
     def _delete_some(self) -> bool:
         file_ids: list[str] = []
+        transcript_ids: list[str] = []
         with self._database.writing() as session:
             excess = 0
             if self._retention.max_bytes is not None:
@@ -104,9 +108,11 @@ class Store:
                     break
                 size = session.scalar(select(FileRow.size_bytes).where(FileRow.id == row.file_id)) or 0
                 excess -= size
+                transcript_ids.append(row.id)
                 file_ids += delete_transcript(session, row)
                 deleted += 1
         self.files.remove(*file_ids)
+        self.files.remove_sentences(*transcript_ids)
         return deleted == _DELETED_AT_ONCE
 
     def _check_folder(self) -> None:

@@ -210,6 +210,7 @@ class Transcripts:
         with self._database.writing() as session:
             file_ids = delete_transcript(session, _find(session, owner, transcript_id))
         self._files.remove(*file_ids)
+        self._files.remove_sentences(transcript_id)
 
     def audio(self, owner: str | None, transcript_id: str) -> StoredFile:
         """The recording of a transcript."""

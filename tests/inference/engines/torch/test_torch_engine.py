@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.errors import ModelError
 from evoxtral.inference import load_engine
-from evoxtral.inference.engines.protocol import TokenStreamer
+from evoxtral.inference.engines.edge import EdgeEngine
+from evoxtral.inference.engines.protocol import LanguageDetector, TokenStreamer
 from evoxtral.inference.engines.torch.greedy_decoder import GreedyDecoder
 from evoxtral.inference.engines.torch.torch_engine import TorchEngine
+from tiny_edge import save_tiny_edge
 from tiny_models import save_tiny_voxtral, save_tiny_whisper
 
 MAX_NEW_TOKENS = 40
@@ -316,3 +318,61 @@ def test_a_whisper_without_its_tokenizer_is_refused(whisper: Path, tmp_path: Pat
     shutil.copytree(whisper, tmp_path / "bare", ignore=shutil.ignore_patterns("tokenizer*"))
     with pytest.raises(ModelError, match="has no tokenizer of a Whisper"):
         load_engine(str(tmp_path / "bare"))
+
+
+def test_a_whisper_tells_the_languages_that_the_edge_engine_tells_of_the_same_weights(tmp_path: Path) -> None:
+    folder = save_tiny_edge(tmp_path, multilingual=True)
+    windows = sounds(2.0, 30.0, 1.0)
+    engine = load_engine(str(tmp_path / "hf"))
+    assert isinstance(engine, LanguageDetector)
+    expected = EdgeEngine(folder, model="tiny", compute_type="float32").detect_languages(windows)
+    for mine, theirs in zip(engine.detect_languages(windows), expected, strict=True):
+        assert mine is not None
+        assert theirs is not None
+        # The configuration of the tiny model names two of them so that CTranslate2 knows them as languages.
+        assert set(mine) == set(theirs)
+        for language, probability in theirs.items():
+            assert mine[language] == pytest.approx(probability, abs=2e-3)
+
+
+def test_an_adapter_leaves_the_language_to_the_base(tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+    from transformers import WhisperForConditionalGeneration
+
+    save_tiny_edge(tmp_path, multilingual=True)
+    base = tmp_path / "hf"
+    torch.manual_seed(1)
+    model: Any = WhisperForConditionalGeneration.from_pretrained(base, dtype=torch.float32)
+    wrapped = get_peft_model(model, LoraConfig(r=4, target_modules=r".*(decoder|encoder).*\.(q_proj|fc1)"))
+    for name, weight in wrapped.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.5)
+    wrapped.save_pretrained(tmp_path / "adapter")
+    wrapped.merge_and_unload().save_pretrained(tmp_path / "merged")
+    for file in base.glob("*token*"):
+        shutil.copy(file, tmp_path / "merged")
+    shutil.copy(base / "preprocessor_config.json", tmp_path / "merged")
+
+    windows = sounds(2.0, 3.0)
+    adapted, plain = load_engine(f"{base}+{tmp_path / 'adapter'}"), load_engine(str(base))
+    merged = load_engine(str(tmp_path / "merged"))
+    assert isinstance(adapted, LanguageDetector)
+    assert isinstance(plain, LanguageDetector)
+    assert isinstance(merged, LanguageDetector)
+    before = [hypothesis.text for hypothesis in adapted.transcribe_windows(windows)]
+    for own, of_adapted, of_merged in zip(
+        *(engine.detect_languages(windows) for engine in (plain, adapted, merged)), strict=True
+    ):
+        assert own is not None
+        assert of_adapted == pytest.approx(own, abs=1e-5)
+        assert of_merged != pytest.approx(own, abs=1e-2)
+    # The adapter is on again afterwards.
+    assert [hypothesis.text for hypothesis in adapted.transcribe_windows(windows)] == before
+    assert before != [hypothesis.text for hypothesis in plain.transcribe_windows(windows)]
+
+
+def test_a_model_of_one_language_and_voxtral_tell_none(whisper: Path, voxtral: Path) -> None:
+    for folder in (whisper, voxtral):
+        engine = load_engine(str(folder))
+        assert isinstance(engine, LanguageDetector)
+        assert engine.detect_languages(sounds(1.0, 2.0)) == [None, None]

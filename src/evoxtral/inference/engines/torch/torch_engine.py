@@ -5,7 +5,8 @@ families (`evoxtral.models.families`).
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from evoxtral.inference.engines.protocol import Hypothesis
 from evoxtral.inference.engines.registry import Weights
 from evoxtral.inference.engines.torch.writers import make_writer
 from evoxtral.models.checkpoints import attach_adapter, load_checkpoint, loading
+from evoxtral.models.families.protocol import LanguageHead, SpeechModel
+from evoxtral.models.log_mel import to_rows
 
 _LOG = logging.getLogger(__name__)
 
@@ -45,11 +48,15 @@ class TorchEngine:
         on_gpu = torch.cuda.is_available()
         self.batch_size = _BATCH_ON_GPU if on_gpu else _BATCH_ON_CPU
         speech = load_checkpoint(weights.folder, dtype=torch.bfloat16 if on_gpu else torch.float32)
+        # An adapter that was trained on one language answers that, whatever it hears; its base does not.
+        self._base_weights: dict[str, torch.Tensor] = {}
         if weights.adapter is not None:
-            speech.model = attach_adapter(speech.model, weights.adapter).merge_and_unload()
+            self._base_weights = _merge(speech, weights.adapter)
         self.max_window_s = min(WINDOW_S, speech.max_window_s or WINDOW_S)
         with loading(weights.folder):
             speech.model.to("cuda" if on_gpu else "cpu").eval()
+            self._speech = speech
+            self._base_weights = {name: weight.to(speech.model.device) for name, weight in self._base_weights.items()}
             self._writer = make_writer(speech, compiled=compiled and on_gpu)
 
     def transcribe_windows(self, windows: Sequence[NDArray[np.float32]], *, language: str = "en") -> list[Hypothesis]:
@@ -70,12 +77,60 @@ class TorchEngine:
             first += len(batch)
         return [hypothesis for hypothesis in hypotheses if hypothesis is not None]
 
+    @property
+    def takes_keywords(self) -> bool:
+        """See `KeywordListener`: whether the model's prompt has a place for them."""
+        return self._writer.takes_keywords
+
+    def transcribe_prompted(
+        self, windows: Sequence[NDArray[np.float32]], keywords: Sequence[Sequence[str]], *, language: str = "en"
+    ) -> list[Hypothesis]:
+        """See `KeywordListener`. Raises ModelError if a window does not fit into memory."""
+        try:
+            return [
+                self._writer.transcribe([window], language, asked)[0]
+                for window, asked in zip(windows, keywords, strict=True)
+            ]
+        except torch.OutOfMemoryError as error:
+            raise self._too_large() from error
+
     def stream_window(self, window: NDArray[np.float32], *, language: str = "en") -> Iterator[str]:
         """See `TokenStreamer`. Raises ModelError if the window does not fit into memory."""
         try:
             yield from stripped(self._writer.stream(window, language))
         except torch.OutOfMemoryError as error:
             raise self._too_large() from error
+
+    @torch.no_grad()
+    def detect_languages(self, windows: Sequence[NDArray[np.float32]]) -> list[Mapping[str, float] | None]:
+        """See `LanguageDetector`: by the base's own language head, without the adapter; Voxtral has none.
+
+        Raises:
+            ModelError: one window alone does not fit into memory.
+        """
+        if not isinstance(self._speech, LanguageHead):
+            return [None] * len(windows)
+        found: list[Mapping[str, float] | None] = []
+        while len(found) < len(windows):
+            batch = windows[len(found) : len(found) + self.batch_size]
+            try:
+                found += self._detect(self._speech, batch)
+            except torch.OutOfMemoryError as error:
+                self._halve(len(batch), error)
+        return found
+
+    def _detect(self, speech: LanguageHead, windows: Sequence[NDArray[np.float32]]) -> list[dict[str, float] | None]:
+        model = self._speech.model
+        audio = to_rows(windows, model.device)
+        features = self._speech.features(audio, [1] * len(windows)).to(model.dtype)
+        adapted = {name: model.get_parameter(name).data for name in self._base_weights}
+        try:
+            for name, weight in self._base_weights.items():
+                model.get_parameter(name).data = weight
+            return speech.language_probabilities(features)
+        finally:
+            for name, weight in adapted.items():
+                model.get_parameter(name).data = weight
 
     def _halve(self, windows: int, error: Exception) -> None:
         if windows == 1:
@@ -89,3 +144,12 @@ class TorchEngine:
         return ModelError(
             f"{self.model}: one window does not fit into the GPU's memory", "free some, or use a smaller model"
         )
+
+
+def _merge(speech: SpeechModel, adapter: Path) -> dict[str, torch.Tensor]:
+    """Merge an adapter into a model; gives the base's weights that it changed, if the base tells languages."""
+    is_asked = isinstance(speech, LanguageHead)
+    before = {name: weight.detach().clone() for name, weight in speech.model.named_parameters()} if is_asked else {}
+    speech.model = attach_adapter(speech.model, adapter).merge_and_unload()
+    after = dict(speech.model.named_parameters())
+    return {name: weight for name, weight in before.items() if not torch.equal(weight, after[name])}
