@@ -23,7 +23,9 @@ TURN_EVENTS = ("StartOfTurn", "EagerEndOfTurn", "TurnResumed", "EndOfTurn")
 
 @pytest.fixture
 def address(scripted_engine, tmp_path) -> Iterator[str]:
-    with serve_app(create_app(Settings(studio=tmp_path, api_keys=("the-key",)), engine=scripted_engine)) as address:
+    with serve_app(
+        create_app(Settings(studio=tmp_path, stream_idle_s=600, api_keys=("the-key",)), engine=scripted_engine)
+    ) as address:
         yield address
 
 

@@ -195,3 +195,20 @@ def test_a_failure_is_told_and_the_stream_goes_on(sentence: NDArray[np.float32])
     assert told[0].error.hint == "train it again"
     assert isinstance(told[1], Final)
     assert told[1].transcript.text == "better"
+
+
+def test_an_error_that_nobody_expects_ends_one_utterance_and_no_stream(sentence: NDArray[np.float32]) -> None:
+    calls = []
+
+    def hear(samples: NDArray[np.float32], is_final: bool) -> Transcript:
+        if is_final:
+            calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError("secret insides")
+        return transcript("better")
+
+    events = run(np.concatenate([sentence, silence(1), sentence, silence(1)]), hear)
+    failed, final = [event for event in events if isinstance(event, Failed | Final)]
+    assert isinstance(failed, Failed)
+    assert "secret" not in str(failed.error)
+    assert isinstance(final, Final)

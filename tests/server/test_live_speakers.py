@@ -31,7 +31,7 @@ LINES = (
 
 @pytest.fixture
 def address(scripted_engine, tmp_path) -> Iterator[str]:
-    with serve_app(create_app(Settings(studio=tmp_path), engine=scripted_engine)) as address:
+    with serve_app(create_app(Settings(studio=tmp_path, stream_idle_s=600), engine=scripted_engine)) as address:
         yield address
 
 

@@ -13,6 +13,7 @@ Knows sound and transcripts; nothing of messages.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,8 @@ from evoxtral.inference.endpointing import (
 )
 from evoxtral.inference.local_agreement import LocalAgreement
 from evoxtral.inference.transcript import Transcript
+
+_LOG = logging.getLogger("evoxtral.server")
 
 # Sound between two drafts of an utterance; the first comes sooner, because nothing is to be seen until then.
 _DRAFT_EVERY_S = 1.0
@@ -402,7 +405,10 @@ class LiveStream:
             speakers = None if self.diarizer is None else self.diarizer.utterance(utterance.start_s)
             try:
                 heard = await asyncio.to_thread(self.hearing.whole, utterance.samples, speakers)
-            except EvoxtralError as error:
+            except Exception as error:  # whatever the engine raises, the stream goes on
+                if not isinstance(error, EvoxtralError):
+                    _LOG.exception("an utterance could not be transcribed")
+                    error = EvoxtralError("the server met an error that it did not expect", "its log has the details")
                 self._tell(Failed(utterance_id, error))
                 continue
             final = Final(utterance_id, utterance.start_s, utterance.end_s, utterance.is_cut, heard)
