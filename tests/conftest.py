@@ -39,6 +39,12 @@ def scripted_engine() -> ScriptedEngine:
 
 
 @pytest.fixture(scope="session")
+def unchanging_engine() -> ScriptedEngine:
+    """One for servers that serve several tests, which leave it as it is."""
+    return ScriptedEngine()
+
+
+@pytest.fixture(scope="session")
 def spoken_wav() -> bytes:
     """Two seconds of the local voice as a WAV file."""
     speech = speak("A few words, spoken for a test.", voice="espeak/amber")

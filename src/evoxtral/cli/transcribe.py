@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from evoxtral.cli.options import ChosenModel, dialect_option, model_options, print_notes
+from evoxtral.cli.options import ChosenModel, dialect_option, keywords_option, model_options, print_notes
 from evoxtral.cli.progress import ShowProgress, progress_bar
 from evoxtral.cli.transcripts import FORMATS, OutputFolder, StandardOutput, StandardOutputLostError, TranscriptOutput
 from evoxtral.errors import AudioError, EvoxtralError
@@ -53,12 +53,7 @@ _LONGEST_CAUSE_CHARACTERS = 300
     type=click.IntRange(min=1),
     help="Of several sound tracks the Nth; by default the default one, or if it is silent the first that is not.",
 )
-@click.option(
-    "--keywords",
-    metavar="WORDS",
-    multiple=True,
-    help="Names and terms that are likely, between commas; for their spelling, where they are said.",
-)
+@keywords_option
 @click.option("--channels", is_flag=True, help="Each channel is one speaker's: CHANNEL_1 and so on.")
 @click.option(
     "--known-speaker",

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from http import HTTPStatus
 
 from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from evoxtral.server.problems import Problem
@@ -146,7 +147,12 @@ async def read_fields(request: Request, *, max_field_bytes: int = _MAX_FIELD_BYT
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("multipart/form-data", "application/x-www-form-urlencoded"):
         raise _invalid("file: the body is no form", "send multipart/form-data with the recording in the field file")
-    form = await request.form(max_files=8, max_fields=_MAX_FIELDS, max_part_size=max_field_bytes)
+    try:
+        form = await request.form(max_files=8, max_fields=_MAX_FIELDS, max_part_size=max_field_bytes)
+    except HTTPException as error:
+        if isinstance(error, Problem) or error.status_code != HTTPStatus.BAD_REQUEST:
+            raise
+        raise _invalid(f"the form cannot be read: {error.detail}", "send a form as clients make them") from error
     return Fields(form)
 
 

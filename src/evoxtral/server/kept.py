@@ -29,6 +29,7 @@ def described(**descriptions: str) -> dict[int | str, dict[str, Any]]:
 
 
 STORE_PROBLEMS = described(
+    _400="The body, or a recording in it, cannot be read.",
     _401="The server wants a key.",
     _404="There is no such thing, it is another key's, or the server keeps nothing.",
     _421="The server is not known by this name.",

@@ -20,7 +20,7 @@ from evoxtral.errors import EvoxtralError
 from evoxtral.inference import transcribe
 from evoxtral.inference.diarization import Diarizer, voice_of
 from evoxtral.inference.engines.protocol import TranscriptionEngine
-from evoxtral.inference.hallucination_filter import heard_text
+from evoxtral.inference.hallucination_filter import heard_text, is_too_fast
 from evoxtral.inference.options import TranscribeOptions
 from evoxtral.inference.pipeline import HeardWindow
 from evoxtral.inference.scheduler import QueueFullError, Ticket, Urgency, WindowScheduler
@@ -199,7 +199,9 @@ class Transcriber:
         """What mono 16 kHz samples say so far, quickly; the text begins with what is certain. Errors as above."""
         with self._live(Urgency.DRAFT) as ticket:
             heard = self.scheduler.draft(ticket, samples, beginning, language=options.language)
-        return heard_text(heard, len(samples) / SAMPLE_RATE_HZ)
+        length_s = len(samples) / SAMPLE_RATE_HZ
+        text = heard_text(heard, length_s)
+        return "" if is_too_fast(text, length_s) else text  # short speech is sometimes written twice
 
     @contextmanager
     def _live(self, urgency: Urgency) -> Iterator[Ticket]:

@@ -333,6 +333,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/transcripts/{transcript_id}/peaks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Peaks
+         * @description What a waveform is drawn from.
+         */
+        get: operations["peaks_transcripts__transcript_id__peaks_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/transcripts/{transcript_id}/retranscribe": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retranscribe
+         * @description Transcribe a passage of the recording again; times are those of the whole recording. Nothing is changed.
+         */
+        post: operations["retranscribe_transcripts__transcript_id__retranscribe_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/transcripts/{transcript_id}/export": {
         parameters: {
             query?: never;
@@ -345,6 +385,86 @@ export interface paths {
          * @description A file to take away. Another dialect of tags is for txt, json and docx.
          */
         get: operations["export_file_transcripts__transcript_id__export_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/transcripts/{transcript_id}/respeak": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Respeak
+         * @description Speak a transcript as it is now; sentences that were spoken before are not spoken again.
+         */
+        post: operations["respeak_transcripts__transcript_id__respeak_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/transcripts/{transcript_id}/respeaks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Respeaks
+         * @description All that was spoken of a transcript, newest first.
+         */
+        get: operations["respeaks_transcripts__transcript_id__respeaks_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/transcripts/{transcript_id}/respeaks/{respeak_id}/audio": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Respeak Audio
+         * @description What was spoken, as a WAV file; takes Range.
+         */
+        get: operations["respeak_audio_transcripts__transcript_id__respeaks__respeak_id__audio_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/transcripts/{transcript_id}/contours": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Contours
+         * @description The course of pitch and level, in Hz (null where nothing is voiced) and dB of full scale.
+         */
+        get: operations["contours_transcripts__transcript_id__contours_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -522,6 +642,30 @@ export interface components {
             engines: components["schemas"]["SpeechEngineState"][];
             /** Tags */
             tags: components["schemas"]["KnownTag"][];
+        };
+        /**
+         * ContourPair
+         * @description The recording's, null where none is kept; and those of what was spoken, null where none was asked for.
+         */
+        ContourPair: {
+            original: components["schemas"]["Contours"] | null;
+            respeak: components["schemas"]["Contours"] | null;
+        };
+        /**
+         * Contours
+         * @description Pitch and level, one value each `step_s` from the start of the sound.
+         *
+         *     Attributes:
+         *         f0_hz: median pitch of the voiced frames of a step; None where fewer than half of them are voiced.
+         *         level_db: RMS of a step in dB of full scale, not below -120.
+         */
+        Contours: {
+            /** Step S */
+            step_s: number;
+            /** F0 Hz */
+            f0_hz: (number | null)[];
+            /** Level Db */
+            level_db: number[];
         };
         /**
          * Document
@@ -720,6 +864,31 @@ export interface components {
              */
             object: "list";
         };
+        /**
+         * Passage
+         * @description What is to be transcribed again; in the language of the transcript by default.
+         */
+        Passage: {
+            /** Start S */
+            start_s: number;
+            /** End S */
+            end_s: number;
+            /** Language */
+            language?: string | null;
+            /**
+             * Diarize
+             * @default false
+             */
+            diarize: boolean;
+        };
+        /**
+         * Peaks
+         * @description Levels from 0 to 1, the largest of each of equal parts of a recording.
+         */
+        Peaks: {
+            /** Peaks */
+            peaks: number[];
+        };
         /** Ready */
         Ready: {
             /**
@@ -727,6 +896,75 @@ export interface components {
              * @constant
              */
             status: "ready";
+        };
+        /**
+         * Respeak
+         * @description A transcript that was spoken again.
+         *
+         *     Attributes:
+         *         version: of the transcript.
+         *         engine, voice: who really spoke.
+         *         measures: how much it resembles the recording, as the bench's round trip names and measures it; empty without
+         *             a recording.
+         *         notes: what was not spoken, what did not fit into its time.
+         */
+        Respeak: {
+            /** Id */
+            id: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Version */
+            version: number;
+            /** Engine */
+            engine: string;
+            /** Voice */
+            voice: string;
+            /** Seed */
+            seed: number;
+            /** Keep Timing */
+            keep_timing: boolean;
+            /** Duration S */
+            duration_s: number;
+            /** Sentences */
+            sentences: components["schemas"]["SpokenSentence"][];
+            /** Measures */
+            measures: {
+                [key: string]: number | null;
+            };
+            /** Notes */
+            notes: string[];
+        };
+        /**
+         * RespeakRequest
+         * @description How a transcript is to be spoken.
+         */
+        RespeakRequest: {
+            /**
+             * Engine
+             * @default local
+             * @enum {string}
+             */
+            engine: "local" | "elevenlabs" | "mistral";
+            /**
+             * Voice
+             * @description A voice of the engine (GET /capabilities).
+             */
+            voice?: string | null;
+            /**
+             * Seed
+             * @description The same seed speaks the same take.
+             * @default 0
+             */
+            seed: number;
+            /**
+             * Keep Timing
+             * @description Start each sentence where the recording's starts.
+             * @default false
+             */
+            keep_timing: boolean;
         };
         /**
          * SegmentEdit
@@ -813,7 +1051,7 @@ export interface components {
              * @default local
              * @enum {string}
              */
-            engine: "local" | "elevenlabs";
+            engine: "local" | "elevenlabs" | "mistral";
             /**
              * Voice
              * @description A voice of the engine (GET /voices).
@@ -870,6 +1108,30 @@ export interface components {
             apply_text_normalization?: string | null;
         };
         /**
+         * SpokenSentence
+         * @description One sentence.
+         *
+         *     Attributes:
+         *         text: what was spoken, tagged.
+         *         start_s, end_s: where it is heard in the new speech.
+         *         source_start_s, source_end_s: where it is heard in the recording; None where the transcript has no times.
+         *         cached: whether it had been spoken before.
+         */
+        SpokenSentence: {
+            /** Text */
+            text: string;
+            /** Start S */
+            start_s: number;
+            /** End S */
+            end_s: number;
+            /** Source Start S */
+            source_start_s: number | null;
+            /** Source End S */
+            source_end_s: number | null;
+            /** Cached */
+            cached: boolean;
+        };
+        /**
          * Transcript
          * @description The transcript of one recording.
          *
@@ -877,7 +1139,8 @@ export interface components {
          *         path: the input as the user named it ("-" for standard input).
          *         model, engine: what transcribed it, such as "edge" by "ctranslate2".
          *         language: ISO 639-1 code of what the words were written as.
-         *         language_probability: how likely that language is spoken, over all speech; None where the engine cannot tell.
+         *         language_probability: how likely that language is spoken, over all speech; None where that was not told
+         *             of all speech.
          *         duration_s: length of the recording.
          *         text: tagged text; `plain_text` the same without tags and emphasis.
          *         notes: what the reader should know, a line each: what could not be decoded, which sound track this is, where
@@ -2349,6 +2612,191 @@ export interface operations {
             };
         };
     };
+    peaks_transcripts__transcript_id__peaks_get: {
+        parameters: {
+            query?: {
+                count?: number;
+            };
+            header?: never;
+            path: {
+                transcript_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Peaks"];
+                };
+            };
+            /** @description The file is not audio that can be used. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description The server wants a key. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description There is no such thing, it is another key's, or the server keeps nothing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description The server is not known by this name. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description A field or parameter is missing, unknown or has no such value. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description The server's disk is full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+        };
+    };
+    retranscribe_transcripts__transcript_id__retranscribe_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                transcript_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Passage"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Transcript"];
+                };
+            };
+            /** @description The file is not audio that can be used. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description The server wants a key. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description There is no such thing, it is another key's, or the server keeps nothing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description The upload stood still. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description The upload, or the recording in it, is longer than the server's limit. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description The server is not known by this name. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description A field or parameter is missing, unknown or has no such value. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description All places are taken; Retry-After says when to come again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description The server's disk is full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+        };
+    };
     export_file_transcripts__transcript_id__export_get: {
         parameters: {
             query?: {
@@ -2409,6 +2857,358 @@ export interface operations {
             };
             /** @description A field or parameter is missing, unknown or has no such value. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description The server's disk is full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+        };
+    };
+    respeak_transcripts__transcript_id__respeak_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                transcript_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RespeakRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Respeak"];
+                };
+            };
+            /** @description The voice is not there, or there is nothing to speak. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description The server wants a key. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description There is no such thing, it is another key's, or the server keeps nothing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description The body stood still. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description The transcript is longer than the server speaks. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description The server is not known by this name. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description A field or parameter is missing, unknown or has no such value. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Too much is under way; Retry-After says when to come again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description The server's disk is full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+        };
+    };
+    respeaks_transcripts__transcript_id__respeaks_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                transcript_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Respeak"][];
+                };
+            };
+            /** @description The server wants a key. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description There is no such thing, it is another key's, or the server keeps nothing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description The server is not known by this name. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description A field or parameter is missing, unknown or has no such value. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description The server's disk is full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+        };
+    };
+    respeak_audio_transcripts__transcript_id__respeaks__respeak_id__audio_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                transcript_id: string;
+                respeak_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The whole file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "audio/*": unknown;
+                    "video/*": unknown;
+                    "application/octet-stream": unknown;
+                };
+            };
+            /** @description The part that was asked for (Range). */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "audio/*": unknown;
+                    "video/*": unknown;
+                    "application/octet-stream": unknown;
+                };
+            };
+            /** @description The server wants a key. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description There is no such thing, it is another key's, or the server keeps nothing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description The file has no such range. */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description The server is not known by this name. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description A field or parameter is missing, unknown or has no such value. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description The server's disk is full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+        };
+    };
+    contours_transcripts__transcript_id__contours_get: {
+        parameters: {
+            query?: {
+                /** @description What was spoken, to be compared. */
+                respeak?: string | null;
+            };
+            header?: never;
+            path: {
+                transcript_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContourPair"];
+                };
+            };
+            /** @description The recording cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description The server wants a key. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description There is no such thing, it is another key's, or the server keeps nothing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description The server is not known by this name. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description A field or parameter is missing, unknown or has no such value. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Too much is under way. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2504,7 +3304,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Whose voices. */
-                engine?: "local" | "elevenlabs";
+                engine?: "local" | "elevenlabs" | "mistral";
             };
             header?: never;
             path?: never;

@@ -70,7 +70,8 @@ export class TranscriptEditor {
       handlePaste: (_, event) => this.paste(event.clipboardData?.getData("text/plain") ?? ""),
       handleDrop: () => true,
       handleClick: (self, position, event) => {
-        if (event.detail > 1 || event.shiftKey || !document.getSelection()?.isCollapsed) return false;
+        const isOnTag = event.target instanceof Element && event.target.closest(".chip") !== null;
+        if (event.detail > 1 || event.shiftKey || !(isOnTag || document.getSelection()?.isCollapsed)) return false;
         // The caret first: what seeking lights would else be drawn with the caret where it was.
         const { doc } = this.state;
         this.dispatch(this.state.tr.setSelection(TextSelection.near(doc.resolve(position))));

@@ -113,6 +113,7 @@ OPTION_FIELDS: dict[str, dict[str, Any]] = {
     "channels": {"type": "boolean", "default": False, "description": "Each channel is one speaker's: CHANNEL_1, ..."},
     "known_speakers": {
         "type": "array",
+        "maxItems": _MAX_KNOWN_SPEAKERS,
         "items": {"type": "string", "format": "binary"},
         "description": "Samples of voices, 1 to 30 s, each in a file that has the speaker's name.",
     },
