@@ -236,7 +236,8 @@ def _listening(report: Report) -> list[tuple[str, str]]:
     plots_made = []
     for name in ("tags.f1", "position.f1_at_1"):
         rows = [Row("this model", report.figures[name])]
-        rows += [Row(BASELINE_LABELS[key], one.figures[name], "baseline") for key, one in report.baselines.items()]
+        deaf = {key: one for key, one in report.baselines.items() if not one.hears}
+        rows += [Row(BASELINE_LABELS[key], one.figures[name], "baseline") for key, one in deaf.items()]
         plots_made.append((LABELS[name], plots.interval_plot(rows, high=1.0, target=TARGETS.get(name))))
     return plots_made
 
