@@ -82,7 +82,8 @@ def settle(page: Page) -> None:
     """Wait until nothing moves any more but what moves for ever."""
     wait_until(
         page,
-        "document.getAnimations().every(a => a.playState !== 'running' || a.effect.getTiming().iterations === Infinity)",
+        "document.getAnimations().every("
+        "animation => animation.playState !== 'running' || animation.effect.getTiming().iterations === Infinity)",
     )
 
 

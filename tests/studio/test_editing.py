@@ -232,9 +232,7 @@ def export(page: Page, item: str) -> None:
 
 def test_the_text_goes_out_in_other_dialects_and_as_files(page, talk):
     export(page, "Copy the text")
-    assert page.evaluate("navigator.clipboard.readText()") == (
-        "One two three. [excited] Four five!\n\nSix seven."
-    )
+    assert page.evaluate("navigator.clipboard.readText()") == ("One two three. [excited] Four five!\n\nSix seven.")
     export(page, "Orpheus")
     note = page.get_by_text("Copied for Orpheus, which cannot say")
     expect(note).to_contain_text("excited")

@@ -142,7 +142,7 @@ function SideButton({
       onClick={onClick}
       className={cn(
         "flex h-8 items-center gap-2 rounded-md px-3 font-medium text-muted text-sm transition-colors",
-        isOn && "bg-sheet text-ink shadow-[0_1px_2px_oklch(0.2_0_0/0.14)]",
+        isOn && "bg-sheet text-ink dark:bg-line shadow-[0_1px_2px_oklch(0.2_0_0/0.14)]",
       )}
     >
       <kbd aria-hidden className="font-sans text-muted text-xs">
