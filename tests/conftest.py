@@ -29,11 +29,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--mutations", type=int, default=500, help="damaged files to try")
     parser.addoption("--dialect-texts", type=int, default=400, help="random texts to try of each dialect of tags")
     parser.addoption("--kills", type=int, default=3, help="how often a batch is killed")
+    parser.addoption("--server-kills", type=int, default=20, help="how often a server is killed under load")
     parser.addoption("--seed", type=int, default=0, help="of the damage, the texts and the kills")
 
 
 @pytest.fixture
 def scripted_engine() -> ScriptedEngine:
+    return ScriptedEngine()
+
+
+@pytest.fixture(scope="session")
+def unchanging_engine() -> ScriptedEngine:
+    """One for servers that serve several tests, which leave it as it is."""
     return ScriptedEngine()
 
 

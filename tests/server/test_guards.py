@@ -26,11 +26,19 @@ def started(engine, tmp_path, **settings) -> TestClient:
 def test_every_answer_has_security_headers_and_an_id(client):
     for response in (client.get("/health"), client.get("/nowhere"), client.post("/transcribe")):
         assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["x-frame-options"] == "DENY"
         assert "frame-ancestors 'none'" in response.headers["content-security-policy"]
         assert len(response.headers["x-request-id"]) == 16
     told = client.get("/health", headers={"X-Request-ID": "my-id.1"})
     assert told.headers["x-request-id"] == "my-id.1"
     assert client.get("/health", headers={"X-Request-ID": "bad id\t"}).headers["x-request-id"] != "bad id\t"
+
+
+def test_pages_that_are_named_may_show_it_in_a_frame(scripted_engine, tmp_path):
+    with started(scripted_engine, tmp_path, framed_by=("https://huggingface.co",)) as client:
+        headers = client.get("/health").headers
+    assert headers["content-security-policy"].endswith("frame-ancestors https://huggingface.co")
+    assert "x-frame-options" not in headers
 
 
 def test_unknown_hosts_are_turned_away(client):

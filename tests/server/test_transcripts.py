@@ -238,7 +238,8 @@ def test_capabilities_tell_what_a_page_can_offer(store_client, monkeypatch):
     monkeypatch.delenv("ELEVENLABS_API_KEYS", raising=False)
     told = store_client.get("/capabilities").json()
     assert (told["store"], told["model"], told["diarization"]) == (True, "test", True)
-    local, elevenlabs = told["engines"]
+    engines = {engine["name"]: engine for engine in told["engines"]}
+    local, elevenlabs = engines["local"], engines["elevenlabs"]
     assert (local["name"], local["available"]) == ("local", True)
     assert any(voice["id"] == "espeak/amber" for voice in local["voices"])
     assert (elevenlabs["name"], elevenlabs["available"], elevenlabs["voices"]) == ("elevenlabs", False, [])

@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None, *, engine: TranscriptionEngine 
         app.state.settings = settings
         app.state.transcriber = transcriber
         app.state.speaker = Speaker(settings)
-        app.state.respeaker = Respeaker(app.state.speaker, settings)
+        app.state.respeaker = Respeaker(app.state.speaker, transcriber.decoding, settings)
         app.state.engine_states = {}
         app.state.open_streams = 0
         app.state.is_warm = threading.Event()
@@ -75,9 +75,9 @@ def create_app(settings: Settings | None = None, *, engine: TranscriptionEngine 
         lifespan=lifespan,
     )
     app.add_middleware(BodyLimit, settings.max_upload_bytes, settings.max_uploads, settings.upload_idle_s)
-    app.add_middleware(ApiKeys, settings.api_keys)
+    app.add_middleware(ApiKeys, settings.api_keys, settings.max_requests_per_key)
     app.add_middleware(KnownHosts, settings.allowed_hosts)
-    app.add_middleware(Envelope)
+    app.add_middleware(Envelope, settings.framed_by)
     app.add_middleware(HeadAsGet)
     install_problem_handlers(app)
     for router in ROUTERS:

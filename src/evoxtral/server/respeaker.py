@@ -14,8 +14,11 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar
 
-from evoxtral.audio import SAMPLE_RATE_HZ, load_audio, open_audio, resample, write_audio
+import numpy as np
+
+from evoxtral.audio import SAMPLE_RATE_HZ, resample, write_audio
 from evoxtral.audio.contours import Contours, trace_blocks
+from evoxtral.audio.decoding_process import DecodingProcesses
 from evoxtral.bench.resemblance import Passage, measure_passages
 from evoxtral.errors import AudioError, EvoxtralError, VoiceError
 from evoxtral.inference.transcript import Transcript
@@ -33,7 +36,6 @@ _CACHE_BYTES = 256 * 2**20  # of the sentences of one transcript
 _KNOWN_CONTOURS = 32
 # Longer recordings are spoken again, and not compared: their samples are held whole.
 _MOST_COMPARED_S = 3600.0
-_BLOCK_S = 30.0
 
 _T = TypeVar("_T")
 
@@ -53,10 +55,15 @@ class Wish:
 
 
 class Respeaker:
-    """Speaks the transcripts of all requests again."""
+    """Speaks the transcripts of all requests again.
 
-    def __init__(self, speaker: Speaker, settings: Settings) -> None:
+    Args:
+        decoding: what opens recordings, which anybody may have sent.
+    """
+
+    def __init__(self, speaker: Speaker, decoding: DecodingProcesses, settings: Settings) -> None:
         self._speaker = speaker
+        self._decoding = decoding
         self._max_characters = settings.max_respeak_characters
         self._max_under_way = settings.max_respeaks
         self._under_way = 0
@@ -104,7 +111,7 @@ class Respeaker:
             SPOKEN_SECONDS.labels(respoken.engine).inc(
                 sum(one.end_s - one.start_s for one in respoken.sentences if not one.cached)
             )
-            measures = {} if recording is None else _compare(respoken, recording, check)
+            measures = {} if recording is None else self._compare(respoken, recording, check)
             buffer = io.BytesIO()
             write_audio(buffer, respoken.samples, respoken.sample_rate_hz, suffix=".wav")
             return respoken, buffer.getvalue(), measures
@@ -118,14 +125,35 @@ class Respeaker:
             return known
 
         def work(check: Callable[[], None]) -> Contours:
-            with open_audio(file.path) as reader:
-                return trace_blocks(_checked(reader.blocks(_BLOCK_S), check), SAMPLE_RATE_HZ, duration_s)
+            with self._decoding.open(file.path, name="the recording") as reader:
+                return trace_blocks(_checked(reader.blocks(), check), SAMPLE_RATE_HZ, duration_s)
 
         found = await self._run(work, is_gone)
         self._contours[file.id] = found
         while len(self._contours) > _KNOWN_CONTOURS:
             self._contours.popitem(last=False)
         return found
+
+    def _compare(self, respoken: Respoken, recording: StoredFile, check: Callable[[], None]) -> dict[str, float | None]:
+        """The bench's measures by the sentences that are known in both; none of what cannot be read."""
+        passages = [
+            Passage((one.source_start_s, one.source_end_s), (one.start_s, one.end_s))
+            for one in respoken.sentences
+            if one.source_start_s is not None and one.source_end_s is not None
+        ]
+        if not passages or respoken.transcript.duration_s > _MOST_COMPARED_S:
+            return {}
+        parts = []
+        try:
+            with self._decoding.open(recording.path, name="the recording") as reader:
+                for part in _checked(reader.blocks(), check):
+                    parts.append(part)
+                    if sum(map(len, parts)) > _MOST_COMPARED_S * SAMPLE_RATE_HZ:  # it is not what its transcript says
+                        return {}
+        except AudioError:
+            return {}
+        spoken = resample(respoken.samples, respoken.sample_rate_hz, SAMPLE_RATE_HZ)
+        return measure_passages(np.concatenate(parts), spoken, passages) if parts else {}
 
     async def _run(self, work: Callable[[Callable[[], None]], _T], is_gone: Callable[[], Awaitable[bool]]) -> _T:
         """Do something in a thread, which calls what it is given now and then, to be ended there."""
@@ -174,22 +202,3 @@ def _checked(blocks: Iterable[_T], check: Callable[[], None]) -> Iterator[_T]:
     for block in blocks:
         check()
         yield block
-
-
-def _compare(respoken: Respoken, recording: StoredFile, check: Callable[[], None]) -> dict[str, float | None]:
-    """The bench's measures by the sentences whose places in the recording are known; none of what cannot be read."""
-    passages = [
-        Passage((one.source_start_s, one.source_end_s), (one.start_s, one.end_s))
-        for one in respoken.sentences
-        if one.source_start_s is not None and one.source_end_s is not None
-    ]
-    if not passages or respoken.transcript.duration_s > _MOST_COMPARED_S:
-        return {}
-    check()
-    try:
-        original = load_audio(recording.path)
-    except AudioError:
-        return {}
-    check()
-    spoken = resample(respoken.samples, respoken.sample_rate_hz, SAMPLE_RATE_HZ)
-    return measure_passages(original, spoken, passages)
