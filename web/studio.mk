@@ -42,6 +42,6 @@ studio-check: web/node_modules/.package-lock.json $(STUDIO_TYPES).new
 	npm --prefix web run check
 	npm --prefix web run test
 
-# The README's pictures and its walk, of real transcripts by the packaged model.
+# The README's pictures, of a real transcript by the packaged model.
 studio-images: studio $(VENV)/dev.done $(VENV)/chromium.done
 	$(BIN)/python tests/studio/pictures.py docs/images

@@ -1,6 +1,7 @@
 """A server to look at and a Chromium to look with; shared by the browser tests and the README's picture."""
 
 import contextlib
+import io
 import json
 import os
 import select
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import soundfile
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from evoxtral.tags import parse
@@ -80,8 +82,8 @@ def settle(page: Page) -> None:
     """Wait until nothing moves any more but what moves for ever."""
     wait_until(
         page,
-        "document.getAnimations()"
-        ".every(a => a.playState !== 'running' || a.effect.getTiming().iterations === Infinity)",
+        "document.getAnimations().every("
+        "animation => animation.playState !== 'running' || animation.effect.getTiming().iterations === Infinity)",
     )
 
 
@@ -100,8 +102,9 @@ def keep_transcript(address: str, wav: bytes, *lines: str, name: str = "kept.wav
             words.append({"word": word.text, "start_s": start_s, "end_s": start_s + WORD_S, "confidence": 0.9})
         times = {"start_s": first * WORD_S, "end_s": len(words) * WORD_S}
         segments.append({**times, "speaker": speaker or None, "text": text, "plain_text": parse(text).plain_text})
+    duration_s = soundfile.info(io.BytesIO(wav)).duration
     text = " ".join(str(segment["text"]) for segment in segments)
-    made = {"path": name, "model": "test", "engine": "scripted", "language": "en", "duration_s": len(words) * WORD_S}
+    made = {"path": name, "model": "test", "engine": "scripted", "language": "en", "duration_s": duration_s}
     transcript = {**made, "text": text, "plain_text": text, "segments": segments, "words": words, "tags": []}
     answer = httpx.post(
         f"{address}/transcripts",

@@ -209,11 +209,12 @@ def test_a_passage_is_transcribed_again(page, talk, server):
     wait_until(page, "document.querySelector('[role=slider] > div > div')?.shadowRoot?.querySelector('canvas') != null")
     box = waveform.bounding_box()
     assert box is not None
-    # The whole second segment: words 6 and 7 of 1.4 s.
-    page.mouse.move(box["x"] + box["width"] * 1.02 / 1.4, box["y"] + 20)
+    a_second_px = box["width"] / float(waveform.get_attribute("aria-valuemax") or 0)
+    # Within the two words of the second segment, from 1.0 to 1.4 s.
+    page.mouse.move(box["x"] + 1.04 * a_second_px, box["y"] + 20)
     page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] * 1.2 / 1.4, box["y"] + 20, steps=4)
-    page.mouse.move(box["x"] + box["width"] * 1.39 / 1.4, box["y"] + 20, steps=4)
+    page.mouse.move(box["x"] + 1.2 * a_second_px, box["y"] + 20, steps=4)
+    page.mouse.move(box["x"] + 1.36 * a_second_px, box["y"] + 20, steps=4)
     page.mouse.up()
     page.get_by_role("button", name="Transcribe it again").click()
     expect(page.get_by_text("Transcribed again; undo brings the old words back")).to_be_visible()

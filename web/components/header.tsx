@@ -40,7 +40,7 @@ function NavLink({ href, isHere, children }: { href: string; isHere: boolean; ch
     <a
       href={href}
       aria-current={isHere ? "page" : undefined}
-      className="rounded-lg px-3 py-2 text-muted transition-colors hover:text-ink aria-[current]:font-medium aria-[current]:text-ink"
+      className="rounded-lg px-3 py-2 text-muted transition-colors hover:text-ink underline-offset-8 aria-[current]:text-ink aria-[current]:underline aria-[current]:decoration-2 aria-[current]:decoration-accent"
     >
       {children}
     </a>

@@ -117,7 +117,7 @@ function ModeButton({ isOn, onClick, children }: { isOn: boolean; onClick: () =>
       onClick={onClick}
       className={cn(
         "h-7 rounded-md px-3 font-medium text-muted text-sm transition-colors",
-        isOn && "bg-sheet text-ink shadow-[0_1px_2px_oklch(0.2_0_0/0.12)]",
+        isOn && "bg-sheet text-ink dark:bg-line shadow-[0_1px_2px_oklch(0.2_0_0/0.12)]",
       )}
     >
       {children}

@@ -78,7 +78,7 @@ export function Chooser({
           {isBusy && <Button onClick={onCancel}>Cancel</Button>}
           <Button variant="solid" disabled={isBusy || !engine} onClick={speak}>
             {isBusy ? <LoaderCircle aria-hidden className="animate-spin" /> : <AudioLines aria-hidden />}
-            <span role="status">{isBusy ? "Speaking" : isAgain ? "Speak again" : "Speak"}</span>
+            {isBusy ? "Speaking" : isAgain ? "Speak again" : "Speak"}
           </Button>
         </span>
       </div>

@@ -23,7 +23,7 @@ const PEAKS = 800;
 
 export function Comparison({ loaded, spoken }: { loaded: Loaded; spoken: Spoken }) {
   const { document, audio } = loaded;
-  const { respeak, contours, version } = spoken;
+  const { respeak, contours } = spoken;
   const address = respeakAudioAddress(document.id, respeak.id);
   const { side, players, switchTo } = usePair(audio, address, respeak.sentences);
   const originalPeaks = usePeaks(loaded);
@@ -70,7 +70,7 @@ export function Comparison({ loaded, spoken }: { loaded: Loaded; spoken: Spoken 
             <span className="font-medium text-ink">{respeak.voice}</span>
           </p>
         </div>
-        {version !== document.version && (
+        {respeak.version !== document.version && (
           <p className="border-line border-b bg-well px-4 py-2 text-sm">
             The text has changed since: speak again to hear it.
           </p>
@@ -109,6 +109,11 @@ export function Comparison({ loaded, spoken }: { loaded: Loaded; spoken: Spoken 
           <p className="text-muted">
             {count(respeak.sentences.length, "sentence")}, {fresh === 0 ? "none" : fresh} spoken anew.
           </p>
+          {respeak.notes.map((note) => (
+            <p key={note} className="mt-2 rounded-lg bg-well p-2.5">
+              {note}
+            </p>
+          ))}
           <ButtonLink size="small" className="mt-3" href={address} download={`${document.name} (re-spoken).wav`}>
             Download WAV
           </ButtonLink>
@@ -137,7 +142,7 @@ function SideButton({
       onClick={onClick}
       className={cn(
         "flex h-8 items-center gap-2 rounded-md px-3 font-medium text-muted text-sm transition-colors",
-        isOn && "bg-sheet text-ink shadow-[0_1px_2px_oklch(0.2_0_0/0.14)]",
+        isOn && "bg-sheet text-ink dark:bg-line shadow-[0_1px_2px_oklch(0.2_0_0/0.14)]",
       )}
     >
       <kbd aria-hidden className="font-sans text-muted text-xs">

@@ -29,8 +29,8 @@ export function ContourPlot({
 }) {
   const share = usePlayer(player, ({ atS }) => Math.round((1000 * toPlot(atS)) / Math.max(durationS, 0.1)) / 1000);
   const lines = useMemo(() => {
-    if (!contours) return null;
-    const { original, respeak } = contours;
+    const { original, respeak } = contours ?? {};
+    if (!original || !respeak) return null;
     const map = (seconds: number) => toOriginal(sentences, seconds);
     const pitch = { x0: 0, x1: durationS, y0: -PITCH_RANGE_ST, y1: PITCH_RANGE_ST, width: WIDTH, height: PITCH_HEIGHT };
     const level = { ...pitch, y0: -LEVEL_RANGE_DB, y1: 0, height: LEVEL_HEIGHT };

@@ -8,10 +8,10 @@ import { ProblemNotice } from "@/components/problem-notice";
 import { Chooser } from "@/components/respeak/chooser";
 import { Comparison } from "@/components/respeak/comparison";
 import { ButtonLink } from "@/components/ui/button";
-import { getContours, type RespeakChoices, respeak } from "@/lib/api/client";
+import { getRespeaks, type RespeakChoices, respeak } from "@/lib/api/client";
 import { isAbort, type ProblemError, problemOf } from "@/lib/api/problem";
 import { hashOf } from "@/lib/route";
-import { keepContours, keepRespeak, useRespeaks } from "@/lib/store/respeaks";
+import { showRespeak, useRespeaks } from "@/lib/store/respeaks";
 import { type Loaded, useDocument } from "@/lib/use-document";
 
 export default function RespeakView({ id }: { id: string }) {
@@ -36,26 +36,26 @@ export default function RespeakView({ id }: { id: string }) {
 }
 
 function Desk({ loaded }: { loaded: Loaded }) {
-  const { id, name, version } = loaded.document;
+  const { id, name } = loaded.document;
   const spoken = useRespeaks((all) => all[id]);
   const [isBusy, setBusy] = useState(false);
   const [problem, setProblem] = useState<ProblemError | null>(null);
   const running = useRef<AbortController | null>(null);
-  useEffect(() => () => running.current?.abort(), []);
+  useEffect(() => {
+    // What was spoken before is there at once.
+    getRespeaks(id).then(
+      ([last]) => last && showRespeak(id, last),
+      () => {},
+    );
+    return () => running.current?.abort();
+  }, [id]);
 
   const speak = async (choices: RespeakChoices) => {
     running.current = new AbortController();
     setBusy(true);
     setProblem(null);
     try {
-      const made = await respeak(id, choices, running.current.signal);
-      keepRespeak(id, { respeak: made, version, contours: null });
-      if (loaded.audio) {
-        getContours(id, made.id).then(
-          (contours) => keepContours(id, made.id, contours),
-          () => {},
-        );
-      }
+      showRespeak(id, await respeak(id, choices, running.current.signal));
     } catch (error) {
       if (!isAbort(error)) setProblem(problemOf(error));
     }

@@ -228,6 +228,9 @@ export interface RespeakChoices {
 export const respeak = (id: string, choices: RespeakChoices, signal: AbortSignal) =>
   json<Respeak>(`${transcriptAt(id)}/respeak`, { ...body("POST", choices), signal });
 
+/** What was spoken of a transcript before, newest first. */
+export const getRespeaks = (id: string) => json<Respeak[]>(`${transcriptAt(id)}/respeaks`);
+
 export const respeakAudioAddress = (id: string, respeakId: string) =>
   `${transcriptAt(id)}/respeaks/${encodeURIComponent(respeakId)}/audio`;
 

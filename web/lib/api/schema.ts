@@ -1143,6 +1143,7 @@ export interface components {
          *             of all speech.
          *         duration_s: length of the recording.
          *         text: tagged text; `plain_text` the same without tags and emphasis.
+         *         channels: how many were heard one by one, as that many speakers; None where all were heard together.
          *         notes: what the reader should know, a line each: what could not be decoded, which sound track this is, where
          *             another language is spoken.
          */
@@ -1183,6 +1184,8 @@ export interface components {
             notes: string[];
             /** Language Probability */
             language_probability?: number | null;
+            /** Channels */
+            channels?: number | null;
         };
         /**
          * TranscriptSegment
@@ -1486,6 +1489,20 @@ export interface operations {
                     diarize?: boolean;
                     min_speakers?: number;
                     max_speakers?: number;
+                    /** @description Names and terms that are likely; several fields, or one with commas. */
+                    keywords?: string[];
+                    /**
+                     * @description Each channel is one speaker's: CHANNEL_1, ...
+                     * @default false
+                     */
+                    channels?: boolean;
+                    /** @description Samples of voices, 1 to 30 s, each in a file that has the speaker's name. */
+                    known_speakers?: string[];
+                    /**
+                     * @description How tags are written; what it cannot say is told in notes. By default as the server was set.
+                     * @enum {string}
+                     */
+                    dialect?: "elevenlabs" | "wesr" | "nvspeech" | "scribe" | "voxtral-tts" | "orpheus" | "fish" | "chatterbox" | "bark" | "ssml" | "stage";
                     /**
                      * @description Answer with server-sent events.
                      * @default false
@@ -1558,6 +1575,15 @@ export interface operations {
                     "application/problem+json": unknown;
                 };
             };
+            /** @description This key has too much under way; Retry-After says when to come again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
             /** @description All places are taken; Retry-After says when to come again. */
             503: {
                 headers: {
@@ -1589,6 +1615,15 @@ export interface operations {
                     "application/json": components["schemas"]["Job"][];
                 };
             };
+            /** @description The body, or a recording in it, cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
             /** @description The server wants a key. */
             401: {
                 headers: {
@@ -1618,6 +1653,15 @@ export interface operations {
             };
             /** @description A field or parameter is missing, unknown or has no such value. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description This key has too much under way; Retry-After says when to come again. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1668,6 +1712,15 @@ export interface operations {
                     diarize?: boolean;
                     min_speakers?: number;
                     max_speakers?: number;
+                    /** @description Names and terms that are likely; several fields, or one with commas. */
+                    keywords?: string[];
+                    /**
+                     * @description Each channel is one speaker's: CHANNEL_1, ...
+                     * @default false
+                     */
+                    channels?: boolean;
+                    /** @description Samples of voices, 1 to 30 s, each in a file that has the speaker's name. */
+                    known_speakers?: string[];
                 };
             };
         };
@@ -1679,6 +1732,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description The body, or a recording in it, cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
                 };
             };
             /** @description The server wants a key. */
@@ -1735,6 +1797,15 @@ export interface operations {
                     "application/problem+json": unknown;
                 };
             };
+            /** @description This key has too much under way; Retry-After says when to come again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
             /** @description All places are taken; Retry-After says when to come again. */
             503: {
                 headers: {
@@ -1775,6 +1846,15 @@ export interface operations {
                     "application/json": components["schemas"]["Job"];
                 };
             };
+            /** @description The body, or a recording in it, cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
             /** @description The server wants a key. */
             401: {
                 headers: {
@@ -1804,6 +1884,15 @@ export interface operations {
             };
             /** @description A field or parameter is missing, unknown or has no such value. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description This key has too much under way; Retry-After says when to come again. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1842,6 +1931,15 @@ export interface operations {
                     "application/json": components["schemas"]["Job"];
                 };
             };
+            /** @description The body, or a recording in it, cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
             /** @description The server wants a key. */
             401: {
                 headers: {
@@ -1871,6 +1969,15 @@ export interface operations {
             };
             /** @description A field or parameter is missing, unknown or has no such value. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description This key has too much under way; Retry-After says when to come again. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1909,6 +2016,15 @@ export interface operations {
                     "text/event-stream": unknown;
                 };
             };
+            /** @description The body, or a recording in it, cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
             /** @description The server wants a key. */
             401: {
                 headers: {
@@ -1938,6 +2054,15 @@ export interface operations {
             };
             /** @description A field or parameter is missing, unknown or has no such value. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description This key has too much under way; Retry-After says when to come again. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1980,6 +2105,15 @@ export interface operations {
                     "application/json": components["schemas"]["ListPage"];
                 };
             };
+            /** @description The body, or a recording in it, cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
             /** @description The server wants a key. */
             401: {
                 headers: {
@@ -2009,6 +2143,15 @@ export interface operations {
             };
             /** @description A field or parameter is missing, unknown or has no such value. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description This key has too much under way; Retry-After says when to come again. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2059,6 +2202,15 @@ export interface operations {
                     "application/json": components["schemas"]["Document"];
                 };
             };
+            /** @description The body, or a recording in it, cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
             /** @description The server wants a key. */
             401: {
                 headers: {
@@ -2113,6 +2265,15 @@ export interface operations {
                     "application/problem+json": unknown;
                 };
             };
+            /** @description This key has too much under way; Retry-After says when to come again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
             /** @description All places are taken; Retry-After says when to come again. */
             503: {
                 headers: {
@@ -2155,6 +2316,15 @@ export interface operations {
                     "application/json": components["schemas"]["Document"];
                 };
             };
+            /** @description The body, or a recording in it, cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
             /** @description The server wants a key. */
             401: {
                 headers: {
@@ -2184,6 +2354,15 @@ export interface operations {
             };
             /** @description A field or parameter is missing, unknown or has no such value. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description This key has too much under way; Retry-After says when to come again. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2229,6 +2408,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Document"];
+                };
+            };
+            /** @description The body, or a recording in it, cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
                 };
             };
             /** @description The server wants a key. */
@@ -2303,6 +2491,15 @@ export interface operations {
                     "application/problem+json": unknown;
                 };
             };
+            /** @description This key has too much under way; Retry-After says when to come again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
             /** @description Too many bodies come in at the same time. */
             503: {
                 headers: {
@@ -2341,6 +2538,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description The body, or a recording in it, cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
             /** @description The server wants a key. */
             401: {
                 headers: {
@@ -2370,6 +2576,15 @@ export interface operations {
             };
             /** @description A field or parameter is missing, unknown or has no such value. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description This key has too much under way; Retry-After says when to come again. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2408,6 +2623,15 @@ export interface operations {
                     "application/json": components["schemas"]["VersionEntry"][];
                 };
             };
+            /** @description The body, or a recording in it, cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
             /** @description The server wants a key. */
             401: {
                 headers: {
@@ -2437,6 +2661,15 @@ export interface operations {
             };
             /** @description A field or parameter is missing, unknown or has no such value. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description This key has too much under way; Retry-After says when to come again. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2476,6 +2709,15 @@ export interface operations {
                     "application/json": components["schemas"]["Document"];
                 };
             };
+            /** @description The body, or a recording in it, cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
             /** @description The server wants a key. */
             401: {
                 headers: {
@@ -2505,6 +2747,15 @@ export interface operations {
             };
             /** @description A field or parameter is missing, unknown or has no such value. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description This key has too much under way; Retry-After says when to come again. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2556,6 +2807,15 @@ export interface operations {
                     "application/octet-stream": unknown;
                 };
             };
+            /** @description The body, or a recording in it, cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
             /** @description The server wants a key. */
             401: {
                 headers: {
@@ -2594,6 +2854,15 @@ export interface operations {
             };
             /** @description A field or parameter is missing, unknown or has no such value. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description This key has too much under way; Retry-After says when to come again. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2672,6 +2941,15 @@ export interface operations {
             };
             /** @description A field or parameter is missing, unknown or has no such value. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description This key has too much under way; Retry-After says when to come again. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2777,6 +3055,15 @@ export interface operations {
                     "application/problem+json": unknown;
                 };
             };
+            /** @description This key has too much under way; Retry-After says when to come again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
             /** @description All places are taken; Retry-After says when to come again. */
             503: {
                 headers: {
@@ -2828,6 +3115,15 @@ export interface operations {
                     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": unknown;
                 };
             };
+            /** @description The body, or a recording in it, cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
             /** @description The server wants a key. */
             401: {
                 headers: {
@@ -2857,6 +3153,15 @@ export interface operations {
             };
             /** @description A field or parameter is missing, unknown or has no such value. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description This key has too much under way; Retry-After says when to come again. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2962,6 +3267,15 @@ export interface operations {
                     "application/problem+json": unknown;
                 };
             };
+            /** @description This key has too much under way; Retry-After says when to come again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
             /** @description Too much is under way; Retry-After says when to come again. */
             503: {
                 headers: {
@@ -3002,6 +3316,15 @@ export interface operations {
                     "application/json": components["schemas"]["Respeak"][];
                 };
             };
+            /** @description The body, or a recording in it, cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
             /** @description The server wants a key. */
             401: {
                 headers: {
@@ -3031,6 +3354,15 @@ export interface operations {
             };
             /** @description A field or parameter is missing, unknown or has no such value. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description This key has too much under way; Retry-After says when to come again. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3083,6 +3415,15 @@ export interface operations {
                     "application/octet-stream": unknown;
                 };
             };
+            /** @description The body, or a recording in it, cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
             /** @description The server wants a key. */
             401: {
                 headers: {
@@ -3121,6 +3462,15 @@ export interface operations {
             };
             /** @description A field or parameter is missing, unknown or has no such value. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description This key has too much under way; Retry-After says when to come again. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3200,6 +3550,15 @@ export interface operations {
             };
             /** @description A field or parameter is missing, unknown or has no such value. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description This key has too much under way; Retry-After says when to come again. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3360,16 +3719,18 @@ export interface operations {
                     timestamp_granularities?: ("word" | "segment")[];
                     /** @default false */
                     stream?: boolean;
-                    /** @description Taken and not used. */
+                    keywords?: string[];
+                    /** @description Its short parts between commas are keywords; the rest changes nothing. */
                     prompt?: string;
+                    known_speaker_names?: string[];
+                    /** @description Data URLs of samples of their voices; with diarized_json. */
+                    known_speaker_references?: string[];
                     /** @description Taken and not used. */
                     temperature?: string;
                     /** @description Taken and not used. */
                     include?: string;
                     /** @description Taken and not used. */
                     chunking_strategy?: string;
-                    /** @description Taken and not used. */
-                    keywords?: string;
                 };
             };
         };
@@ -3430,6 +3791,15 @@ export interface operations {
             };
             /** @description A field is missing, unknown or has no such value. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description This key has too much under way; Retry-After says when to come again. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3528,6 +3898,10 @@ export interface operations {
                 language?: string;
                 /** @description Tell speakers apart. */
                 diarize?: boolean;
+                /** @description A name or term that is likely; there may be several, and keywords means the same. */
+                keyterm?: string;
+                /** @description Each channel is one speaker's. */
+                multichannel?: boolean;
                 /** @description Give segments with their times too. */
                 utterances?: boolean;
             };
@@ -3604,6 +3978,15 @@ export interface operations {
                     "application/problem+json": unknown;
                 };
             };
+            /** @description This key has too much under way; Retry-After says when to come again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
             /** @description All places are taken; Retry-After says when to come again. */
             503: {
                 headers: {
@@ -3638,6 +4021,18 @@ export interface operations {
                     tag_audio_events?: boolean;
                     /** @default false */
                     diarize?: boolean;
+                    /** @description Names and terms that are likely. */
+                    keyterms?: string[];
+                    /**
+                     * @description Each channel is one speaker's.
+                     * @default false
+                     */
+                    use_multi_channel?: boolean;
+                    /**
+                     * @default separate
+                     * @enum {string}
+                     */
+                    multichannel_output_style?: "separate" | "combined";
                     /** @description At most so many. */
                     num_speakers?: number;
                 };
@@ -3700,6 +4095,15 @@ export interface operations {
             };
             /** @description A field is missing, unknown or has no such value. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description This key has too much under way; Retry-After says when to come again. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };

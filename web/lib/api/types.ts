@@ -46,31 +46,7 @@ export interface Problem {
 
 export type Job = With<Answer<"Job">, { problem: Problem | null }>;
 
-export interface SpokenSentence {
-  text: string;
-  start_s: number;
-  end_s: number;
-  source_start_s: number | null;
-  source_end_s: number | null;
-  cached: boolean;
-}
-
-export interface Respeak {
-  id: string;
-  engine: string;
-  voice: string;
-  duration_s: number;
-  sentences: SpokenSentence[];
-  measures: Record<string, number | null>;
-}
-
-export interface Contour {
-  step_s: number;
-  f0_hz: (number | null)[];
-  level_db: number[];
-}
-
-export interface Contours {
-  original: Contour;
-  respeak: Contour;
-}
+export type SpokenSentence = Answer<"SpokenSentence">;
+export type Respeak = With<Answer<"Respeak">, { sentences: SpokenSentence[] }>;
+export type Contour = Answer<"Contours">;
+export type Contours = With<Answer<"ContourPair">, { original: Contour | null; respeak: Contour | null }>;

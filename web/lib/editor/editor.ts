@@ -56,7 +56,13 @@ export class TranscriptEditor {
     const view = new EditorView(place, {
       state: this.state,
       editable: () => this.editable,
-      attributes: { class: "transcript", "aria-label": "Transcript text", spellcheck: "false", translate: "no" },
+      attributes: () => ({
+        ...(this.editable ? { role: "textbox", "aria-multiline": "true" } : { role: "group" }),
+        class: "transcript",
+        "aria-label": "Transcript text",
+        spellcheck: "false",
+        translate: "no",
+      }),
       dispatchTransaction: (tr) => this.dispatch(tr),
       nodeViews: {
         segment: (node, _, getPos) => {

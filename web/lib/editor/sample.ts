@@ -42,6 +42,13 @@ export function sample(...lines: string[]): Transcript {
     return { start_s: firstS, end_s: words.length, speaker, text, plain_text: text };
   });
   const text = segments.map((segment) => segment.text).join(" ");
-  const made = { path: "a.wav", model: "test", engine: "test", language: "en", language_probability: null };
+  const made = {
+    path: "a.wav",
+    model: "test",
+    engine: "test",
+    language: "en",
+    language_probability: null,
+    channels: null,
+  };
   return { ...made, duration_s: words.length, text, plain_text: text, segments, words, tags, notes: [] };
 }

@@ -96,6 +96,7 @@ export function transcriptOf(live: LiveText, durationS: number, name: string): T
     engine: "live",
     language: "en",
     language_probability: null,
+    channels: null,
     duration_s: durationS,
     text: join(({ text }) => text),
     plain_text: join(({ plainText }) => plainText),

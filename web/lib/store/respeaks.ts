@@ -1,23 +1,22 @@
 "use client";
 
-/** What was spoken again while this page is open, the last of each transcript. */
+/** What was spoken of each transcript last, and how it sounds. */
 
 import { create } from "zustand";
+import { getContours } from "@/lib/api/client";
 import type { Contours, Respeak } from "@/lib/api/types";
 
 export interface Spoken {
   respeak: Respeak;
-  /** Version of the transcript that was spoken. */
-  version: number;
   contours: Contours | null;
 }
 
 export const useRespeaks = create<Record<string, Spoken>>()(() => ({}));
 
-export const keepRespeak = (id: string, spoken: Spoken) => useRespeaks.setState({ [id]: spoken });
-
-export const keepContours = (id: string, respeakId: string, contours: Contours) =>
-  useRespeaks.setState((all) => {
-    const spoken = all[id];
-    return spoken?.respeak.id === respeakId ? { [id]: { ...spoken, contours } } : {};
-  });
+/** Show what was spoken; its contours follow when the server has measured them. */
+export async function showRespeak(id: string, respeak: Respeak): Promise<void> {
+  if (useRespeaks.getState()[id]?.respeak.id === respeak.id) return;
+  useRespeaks.setState({ [id]: { respeak, contours: null } });
+  const contours = await getContours(id, respeak.id).catch(() => null); // the picture is missing then, not the sound
+  if (useRespeaks.getState()[id]?.respeak.id === respeak.id) useRespeaks.setState({ [id]: { respeak, contours } });
+}
