@@ -30,15 +30,21 @@ licences: $(VENV)/dev.done
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--constraint constraints.txt --no-header --annotation-style line --no-emit-index-url
 
+# The extras that need no PyTorch, with all that they need: pip install --require-hashes -r requirements-extras.lock
+EXTRAS := batch bench corpus elevenlabs kokoro microphone mistral piper postgres ray wandb
+
 lock: $(VENV)/dev.done
 	$(LOCK) --output-file requirements.lock
+	$(LOCK) $(EXTRAS:%=--extra %) --output-file requirements-extras.lock
 
 # The same packages in the same versions would be locked now. (Hashes may grow: files are added to old releases.)
 lock-check: $(VENV)/dev.done
-	cp requirements.lock $(VENV)/requirements.lock
+	cp requirements.lock requirements-extras.lock $(VENV)/
 	$(LOCK) --output-file $(VENV)/requirements.lock
-	test "$$(grep -o '^[^ ;]*==[^ ;]*' requirements.lock)" = "$$(grep -o '^[^ ;]*==[^ ;]*' $(VENV)/requirements.lock)" \
-		|| { echo "requirements.lock is out of step with pyproject.toml and constraints.txt: make lock" >&2; exit 1; }
+	$(LOCK) $(EXTRAS:%=--extra %) --output-file $(VENV)/requirements-extras.lock
+	for lock in requirements.lock requirements-extras.lock; do \
+		test "$$(grep -o '^[^ ;]*==[^ ;]*' $$lock)" = "$$(grep -o '^[^ ;]*==[^ ;]*' $(VENV)/$$lock)" \
+		|| { echo "$$lock is out of step with pyproject.toml and constraints.txt: make lock" >&2; exit 1; }; done
 
 # The site, into site/; a link that leads nowhere is an error.
 docs: $(VENV)/dev.done
@@ -52,7 +58,7 @@ space: wheel
 	rm -rf dist/space && mkdir dist/space
 	cp deploy/space/README.md deploy/space/Dockerfile dist/evoxtral-*.whl dist/space/
 
-unit: $(VENV)/dev.done $(VENV)/chromium.done studio studio-check
+unit: $(VENV)/dev.done $(VENV)/chromium.done $(VENV)/postgres.done studio studio-check
 	$(BIN)/pytest --numprocesses 2
 
 $(VENV)/python.done:
@@ -72,6 +78,13 @@ $(VENV)/dev.done: $(VENV)/python.done pyproject.toml constraints.txt
 $(VENV)/chromium.done: $(VENV)/python.done
 	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
 		|| { echo "the browser tests need chromium: install it and run make test again" >&2; exit 1; }
+	touch $@
+
+# The store's tests start a private server of Debian's PostgreSQL; elsewhere, any `initdb` on the PATH will do.
+$(VENV)/postgres.done: $(VENV)/python.done
+	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 \
+		|| { apt-get update -qq && apt-get install -y -qq postgresql >/dev/null; } \
+		|| { echo "the store's tests need postgresql: install it and run make test again" >&2; exit 1; }
 	touch $@
 
 clean:

@@ -1,17 +1,26 @@
 """How much scripts are like what people say: words, coherence, places of tags, and how far tags follow from the words.
 
-    python benchmarks/script_naturalness.py icsi_meetings.jsonl.xz common_voice_en.txt NAME=corpus/scripts.jsonl ...
+    python benchmarks/script_naturalness.py icsi_meetings.jsonl.xz common_voice_en.txt goemotions.jsonl \
+        NAME=corpus/scripts.jsonl ... > benchmarks/results/script_naturalness.txt
 
-The yardsticks are the ICSI meetings (segments as JSON lines, CC BY 4.0) and Common Voice's sentences (CC0). Each corpus
-of scripts is the `scripts.jsonl` of a folder that `evoxtral corpus scripts` wrote, or lines of objects with `text`.
+The yardsticks are the ICSI meetings (segments as JSON lines, CC BY 4.0), Common Voice's sentences (CC0) and comments
+with emotions by other writers (GoEmotions, CC BY 4.0; lines of `text` and `tag`). Each corpus of scripts is the
+`scripts.jsonl` of a folder that `evoxtral corpus scripts` wrote, or lines of objects with `text`.
 
-- perplexity: of the spoken words under a trigram model of nine tenths of both yardsticks, interpolated with fixed
-  weights (Jelinek and Mercer 1980); the yardsticks' own rows are the tenth that it has not seen.
+- perplexity: of the spoken words under a trigram model of nine tenths of ICSI's meetings and of Common Voice's
+  sentences, interpolated with fixed weights (Jelinek and Mercer 1980); the yardsticks' own rows are the meetings and
+  sentences that it has not seen. Also of sentences of four words and more: a meeting is full of "yeah".
+- words: the share of the 50 and the 300 most frequent words of the meetings; what is left is content.
 - echo: how often neighbouring sentences of a script (segments of a meeting) share a word of content, and how often two
   sentences of different scripts do; their ratio is what holds the sentences together.
 - places: where [laughs] and [pause] stand: at a sentence's edge, behind a comma, inside a clause.
-- told: how often a text-only classifier (logistic regression on words, five folds) finds the emotion of a sentence, and
-  how often the most frequent emotion would be right.
+- emotion: how often a text-only classifier (logistic regression on words, five folds over texts) finds the emotion of a
+  sentence, and how often the most frequent emotion would be right; of scripts that say so apart for told and untold.
+- tagger: whether a text-only tagger (logistic regression on the words around a gap and the gap's place) tells the gaps
+  with a tag from those without: area under the ROC curve, three folds over texts; and trained on the scripts, of ICSI.
+  Only tags that ICSI marks often.
+- copied: sentences of eight words and more of which eight in a row stand in a meeting; and the greatest ROUGE-L of 100
+  sentences of eight words and more to any segment.
 """
 
 import json
@@ -24,57 +33,118 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from evoxtral.tags import Category, TaggedText, parse
 
 _WEIGHTS = (0.4, 0.35, 0.2, 0.05)  # of trigrams, pairs, words, and of any word at all
 _COMMON_WORDS = 300  # the most frequent words of the meetings carry no content
+_TAGS = ("laughs", "pause", "CAPITALS")
+_RUN_WORDS = 8
+_MOST_TEXTS = 3_000  # of ICSI, for the tagger
 
 
 def main() -> int:
-    meetings, voices = Path(sys.argv[1]), Path(sys.argv[2])
+    meetings, voices, comments = map(Path, sys.argv[1:4])
     with lzma.open(meetings, "rt", encoding="utf-8") as lines:
         segments = [json.loads(line) for line in lines]
+    held_out = set(sorted({segment["meeting"] for segment in segments})[::10])
     talk = [spoken(re.sub(r"\[[^\]]+\]", " ", segment["tagged"])) for segment in segments]
+    unseen = [segment["meeting"] in held_out for segment in segments]
     read = [spoken(line) for line in voices.read_text("utf-8").splitlines()]
-    model = Trigrams([text for lines in (talk, read) for index, text in enumerate(lines) if index % 10])
-    common = {word for word, _ in Counter(word for text in talk for word in text).most_common(_COMMON_WORDS)}
-
-    print(f"{'':14}{'perplexity':>11}{'unknown':>9}{'echo':>7}{'at random':>10}{'ratio':>7}", end="")
-    print(f"{'laughs edge/comma/inside':>26}{'pause edge/comma/inside':>26}{'told':>7}{'majority':>9}")
+    seen = [text for text, is_unseen in zip(talk, unseen, strict=True) if not is_unseen]
+    model = Trigrams([*seen, *(text for index, text in enumerate(read) if index % 10)])
+    frequent = [word for word, _ in Counter(word for text in talk for word in text).most_common(_COMMON_WORDS)]
     parsed = [parse(segment["tagged"]) for segment in segments]
-    turns = [text for text in talk if len(text) >= 4]
-    row("ICSI", model, talk[::10], echoes(turns, [turns], common), parsed)
-    row("Common Voice", model, read[::10], None, [])
-    for argument in sys.argv[3:]:
+    told = [(" ".join(item["text"].split()), item["tag"][0]) for item in map(json.loads, comments.open())]
+    told = [(text, tag) for text, tag in told if tag != "neutral"]
+
+    sources: dict[str, dict[str, Any]] = {
+        "ICSI": {
+            "texts": [text for text, is_unseen in zip(talk, unseen, strict=True) if is_unseen and text],
+            "scripts": [text for text in talk if len(text) >= 4],
+            "parsed": [text for text in parsed if len(text.words) >= 4],
+        },
+        "Common Voice": {"texts": read[::10]},
+        "GoEmotions": {"texts": [spoken(text) for text, _ in told[::10]], "emotions": told[:4_000]},
+    }
+    for argument in sys.argv[4:]:
         name, _, file = argument.partition("=")
-        texts = [scripts_text(json.loads(line)) for line in Path(file).read_text("utf-8").splitlines()]
-        parsed = [parse(text) for text in texts]
-        sentences = [list(sentences_of(text)) for text in parsed]
-        flat = [sentence for script in sentences for sentence in script]
-        row(name, model, flat, echoes(flat, sentences, common), parsed, told(parsed))
+        items = [json.loads(line) for line in Path(file).read_text("utf-8").splitlines()]
+        texts = [parse(item.get("tagged_text") or item["text"]) for item in items]
+        sentences = [list(sentences_of(text)) for text in texts]
+        labels = [item.get("told") for item in items]
+        sources[name] = {
+            "texts": [sentence for script in sentences for sentence in script],
+            "scripts": sentences,
+            "parsed": texts,
+            "emotions": emotions_of(texts),
+            "told": [*emotions_of(texts, labels, True)] if any(labels) else [],
+            "untold": [*emotions_of(texts, labels, False)] if any(labels) else [],
+            "is_written": True,
+        }
+    names = list(sources)
+    table(names, sources, model, frequent, talk)
     return 0
 
 
-def row(
-    name: str,
+def table(
+    names: Sequence[str],
+    sources: dict[str, dict[str, Any]],
     model: "Trigrams",
-    texts: Sequence[Sequence[str]],
-    echo: tuple[float, float] | None,
-    parsed: Sequence[TaggedText],
-    accuracy: tuple[float, float] | None = None,
+    frequent: Sequence[str],
+    talk: Sequence[Sequence[str]],
 ) -> None:
-    perplexity, unknown = model.perplexity(texts)
-    print(f"{name:14}{perplexity:11.0f}{unknown:9.1%}", end="")
-    print(f"{echo[0]:7.1%}{echo[1]:10.1%}{echo[0] / echo[1]:7.1f}" if echo else " " * 24, end="")
-    for tag in ("laughs", "pause"):
-        shares = places(parsed, tag)
-        print(f"{' / '.join(f'{share:.0%}' for share in shares):>26}" if shares else " " * 26, end="")
-    print(f"{accuracy[0]:7.1%}{accuracy[1]:9.1%}" if accuracy else "")
+    top, common = set(frequent[:50]), set(frequent)
+    rows: dict[str, list[str]] = {}
 
+    def put(label: str, value: str) -> None:
+        rows.setdefault(label, []).append(value)
 
-def scripts_text(item: dict[str, str]) -> str:
-    return item.get("tagged_text") or item["text"]
+    runs = {tuple(text[at : at + _RUN_WORDS]) for text in talk for at in range(len(text) - _RUN_WORDS + 1)}
+    for name in names:
+        source = sources[name]
+        texts = source["texts"]
+        perplexity, unknown = model.perplexity(texts)
+        put("perplexity", f"{perplexity:.0f}")
+        put("  of 4 words and more", f"{model.perplexity([text for text in texts if len(text) >= 4])[0]:.0f}")
+        put("unknown words", f"{unknown:.1%}")
+        words = Counter(word for text in texts for word in text)
+        put("words: 50 commonest", f"{sum(words[word] for word in top) / words.total():.1%}")
+        put("words: next 250", f"{sum(words[word] for word in common - top) / words.total():.1%}")
+        echo = None
+        if "scripts" in source:
+            nested = source["scripts"] if source.get("is_written") else [source["scripts"]]
+            echo = echoes([text for script in nested for text in script], nested, common)
+        put("echo, at random", f"{echo[0]:.1%}, {echo[1]:.1%}" if echo else "")
+        for tag in ("laughs", "pause"):
+            shares = places(source.get("parsed", ()), tag)
+            put(f"[{tag}] edge / comma / inside", " / ".join(f"{share:.0%}" for share in shares))
+        emotions = source.get("emotions")
+        put("emotion from the words", "{:.0%} (majority {:.0%})".format(*told_by_words(emotions)) if emotions else "")
+        for kind in ("told", "untold"):
+            found = source.get(kind)
+            put(f"  {kind}", "{:.0%} (majority {:.0%})".format(*told_by_words(emotions, found)) if found else "")
+        for tag in _TAGS:
+            put(f"tagger [{tag}], itself", f"{gap_score(source['parsed'], tag):.2f}" if "parsed" in source else "")
+        for tag in _TAGS:
+            score = gap_score(source["parsed"], tag, sources["ICSI"]["parsed"]) if source.get("is_written") else None
+            put(f"tagger [{tag}], of ICSI", f"{score:.2f}" if score else "")
+        if source.get("is_written"):
+            long = [text for text in texts if len(text) >= _RUN_WORDS]
+            copied = sum(
+                any(tuple(text[at : at + _RUN_WORDS]) in runs for at in range(len(text) - _RUN_WORDS + 1))
+                for text in long
+            )
+            put("copied from ICSI", f"{copied} of {len(long):,}")
+            put("greatest ROUGE-L to ICSI", f"{nearest(random.Random(0).sample(long, 100), talk):.2f}")
+        else:
+            put("copied from ICSI", "")
+            put("greatest ROUGE-L to ICSI", "")
+    width = max(map(len, rows)) + 2
+    print("".ljust(width) + "".join(name.rjust(22) for name in names))
+    for label, values in rows.items():
+        print(label.ljust(width) + "".join(value.rjust(22) for value in values))
 
 
 def spoken(text: str) -> list[str]:
@@ -136,7 +206,8 @@ def echoes(
     rng = random.Random(0)
     pairs = [(content(a), content(b)) for script in scripts for a, b in pairwise(script)]
     mixed = [(content(rng.choice(flat)), content(rng.choice(flat))) for _ in range(50_000)]
-    return tuple(sum(bool(a & b) for a, b in some) / max(1, len(some)) for some in (pairs, mixed))  # type: ignore[return-value]
+    near, random_share = (sum(bool(a & b) for a, b in some) / max(1, len(some)) for some in (pairs, mixed))
+    return near, random_share
 
 
 def places(parsed: Sequence[TaggedText], name: str) -> list[float]:
@@ -152,22 +223,104 @@ def places(parsed: Sequence[TaggedText], name: str) -> list[float]:
     return [found[place] / found.total() for place in ("edge", "comma", "inside")] if found else []
 
 
-def told(parsed: Sequence[TaggedText]) -> tuple[float, float]:
-    """How often a classifier finds a sentence's emotion from its words, and how often the most frequent is right."""
-    from sklearn.feature_extraction.text import CountVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import cross_val_score
+Emotion = tuple[str, str]
+"""Words, and the emotion in which they are said."""
 
-    texts, labels = [], []
-    for text in parsed:
+
+def emotions_of(
+    parsed: Sequence[TaggedText], labels: Sequence[Sequence[bool] | None] | None = None, wanted: bool = True
+) -> list[Emotion]:
+    """Every emotion of the texts; with labels only those that are told, or untold."""
+    found = []
+    for number, text in enumerate(parsed):
         for scope in text.scopes:
             tag = text.tags[scope.tag]
+            label = labels[number] if labels else None
+            if labels and (label is None or label[scope.tag] is not wanted):
+                continue
             if tag.category is Category.EMOTION and scope.first_word < scope.last_word:
-                texts.append(" ".join(word.plain for word in text.words[scope.first_word : scope.last_word]))
-                labels.append(tag.name)
+                words = " ".join(word.plain for word in text.words[scope.first_word : scope.last_word])
+                found.append((words, tag.name))
+    return found
+
+
+def told_by_words(emotions: Sequence[Emotion], of: Sequence[Emotion] | None = None) -> tuple[float, float]:
+    """How often a classifier finds the emotion from the words, and how often the most frequent is right; of some."""
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import cross_val_predict
+
+    texts, labels = zip(*emotions, strict=True)
     features = CountVectorizer(ngram_range=(1, 2), min_df=2).fit_transform(texts)
-    scores = cross_val_score(LogisticRegression(max_iter=1_000), features, labels, cv=5)
-    return float(scores.mean()), Counter(labels).most_common(1)[0][1] / len(labels)
+    predicted = cross_val_predict(LogisticRegression(max_iter=1_000), features, labels, cv=5)
+    chosen = set(of) if of is not None else None
+    right = [
+        (label == guess, label)
+        for text, label, guess in zip(texts, labels, predicted, strict=True)
+        if chosen is None or (text, label) in chosen
+    ]
+    return (
+        sum(is_right for is_right, _ in right) / len(right),
+        Counter(label for _, label in right).most_common(1)[0][1] / len(right),
+    )
+
+
+def gap_score(parsed: Sequence[TaggedText], tag: str, other: Sequence[TaggedText] | None = None) -> float:
+    """The area under the ROC curve of a text-only tagger of gaps; where another source is given, on that."""
+    from sklearn.feature_extraction import DictVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import GroupKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+
+    def of(texts: Sequence[TaggedText]) -> tuple[list[dict[str, float]], list[bool], list[int]]:
+        texts = list(texts)
+        if len(texts) > _MOST_TEXTS:
+            texts = random.Random(0).sample(texts, _MOST_TEXTS)
+        rows, found, groups = [], [], []
+        for number, text in enumerate(texts):
+            for row, is_there in gaps_of(text, tag):
+                rows.append(row)
+                found.append(is_there)
+                groups.append(number)
+        return rows, found, groups
+
+    tagger = make_pipeline(DictVectorizer(), LogisticRegression(max_iter=60))
+    rows, found, groups = of(parsed)
+    if other is None:
+        scores = cross_val_predict(tagger, rows, found, groups=groups, cv=GroupKFold(3), method="decision_function")
+        return float(roc_auc_score(found, scores))
+    tagger.fit(rows, found)
+    rows, found, _ = of(other)
+    return float(roc_auc_score(found, tagger.decision_function(rows)))
+
+
+def gaps_of(text: TaggedText, tag: str) -> Iterator[tuple[dict[str, float], bool]]:
+    """What is seen of each gap (of each word, for capitals) without the tags, and whether the tag is there."""
+    words = [word.plain.lower().strip('.,!?;:-"') for word in text.words]
+    ends = set(text.sentence_ends)
+    there = set(text.emphasised) if tag == "CAPITALS" else {item.gap for item in text.tags if item.name == tag}
+    for place in range(len(words) + (tag != "CAPITALS")):
+        before = words[place - 1] if place else "<s>"
+        after = words[place] if place < len(words) else "</s>"
+        kind = "edge" if place in ends or not place else "inside"
+        row = {f"before {before}": 1.0, f"after {after}": 1.0, kind: 1.0, "length": min(len(words), 40) / 40}
+        if place + 1 < len(words):
+            row[f"second {words[place + 1]}"] = 1.0
+        yield row, place in there
+
+
+def nearest(texts: Sequence[Sequence[str]], talk: Sequence[Sequence[str]]) -> float:
+    """The greatest ROUGE-L of any text to any segment of some length."""
+    from rapidfuzz import process
+    from rapidfuzz.distance import Indel
+
+    from evoxtral.corpus.similarity import Encoder
+
+    encoder = Encoder()
+    segments = [encoder.encode(" ".join(text)) for text in talk if len(text) >= 5]
+    queries = [encoder.encode(" ".join(text)) for text in texts]
+    return float(process.cdist(queries, segments, scorer=Indel.normalized_similarity, workers=1).max())
 
 
 if __name__ == "__main__":

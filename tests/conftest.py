@@ -3,17 +3,13 @@
 import io
 import os
 import signal
-from collections.abc import Callable, Sequence
 
-import numpy as np
 import pytest
 import soundfile
 from hypothesis import settings
-from numpy.typing import NDArray
 
-from evoxtral.inference.engines.protocol import AlignedToken, Hypothesis
-from evoxtral.tags import parse
 from evoxtral.tts import speak
+from scripted_engine import ScriptedEngine
 
 # A job that a shell started in the background ignores Ctrl-C, and so would the programs that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -33,43 +29,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--mutations", type=int, default=500, help="damaged files to try")
     parser.addoption("--dialect-texts", type=int, default=400, help="random texts to try of each dialect of tags")
     parser.addoption("--kills", type=int, default=3, help="how often a batch is killed")
+    parser.addoption("--server-kills", type=int, default=20, help="how often a server is killed under load")
     parser.addoption("--seed", type=int, default=0, help="of the damage, the texts and the kills")
-
-
-class ScriptedEngine:
-    """Answers every window with `text`, after calling `before` (which may wait or raise); spreads words evenly."""
-
-    name = "scripted"
-    model = "test"
-    max_window_s = 30.0
-    batch_size = 1
-
-    def __init__(self) -> None:
-        self.text = "[excited] It WORKS! [laughs]"
-        self.before: Callable[[], object] = lambda: None
-
-    def transcribe_windows(self, windows: Sequence[NDArray[np.float32]], *, language: str = "en") -> list[Hypothesis]:
-        self.before()
-        return [Hypothesis(self.text, mean_log_probability=-0.1, no_speech_probability=0.0) for _ in windows]
-
-    def align_windows(
-        self, windows: Sequence[NDArray[np.float32]], texts: Sequence[str], *, language: str = "en"
-    ) -> list[list[AlignedToken]]:
-        aligned = []
-        for samples, text in zip(windows, texts, strict=True):
-            words = parse(text).words
-            step_s = len(samples) / 16_000 / max(len(words), 1)
-            aligned.append(
-                [
-                    AlignedToken(word.start, word.end, index * step_s, (index + 1) * step_s, probability=0.9)
-                    for index, word in enumerate(words)
-                ]
-            )
-        return aligned
 
 
 @pytest.fixture
 def scripted_engine() -> ScriptedEngine:
+    return ScriptedEngine()
+
+
+@pytest.fixture(scope="session")
+def unchanging_engine() -> ScriptedEngine:
+    """One for servers that serve several tests, which leave it as it is."""
     return ScriptedEngine()
 
 

@@ -1,4 +1,4 @@
-"""A service on 127.0.0.1 that behaves, and misbehaves, like ElevenLabs' text-to-speech; for tests of the real SDK."""
+"""A service on 127.0.0.1 that behaves, and misbehaves, like ElevenLabs' speech endpoints; for tests of the real SDK."""
 
 import io
 import json
@@ -42,7 +42,13 @@ class Request:
 
     @property
     def text(self) -> str:
+        if "inputs" in self.body:
+            return " ".join(turn["text"] for turn in self.body["inputs"])
         return str(self.body["text"])
+
+    @property
+    def characters(self) -> int:
+        return sum(len(turn["text"]) for turn in self.body.get("inputs", [{"text": self.text}]))
 
 
 @dataclass
@@ -230,7 +236,7 @@ class Service(ThreadingHTTPServer):
         """Take the price of a request; the headers that tell of it."""
         with self._lock:
             self.paid[request.text] += 1
-            self.charged += len(request.text)
+            self.charged += request.characters
             account = self.accounts[request.key]
             number = self._charges = self._charges + 1
             # As the SDK's `SpeechHistoryItemResponse`; the seed is not among its fields.
@@ -242,15 +248,18 @@ class Service(ThreadingHTTPServer):
                 "text": request.text,
                 "date_unix": int(time.time()),
                 "character_count_change_from": 10**9 - account.quota,
-                "character_count_change_to": 10**9 - account.quota + len(request.text),
+                "character_count_change_to": 10**9 - account.quota + request.characters,
                 "content_type": "audio/mpeg",
                 "state": "created",
                 "source": "TTS",
             }
-            account.quota -= len(request.text)
+            if "inputs" in request.body:
+                item |= {"text": None, "voice_id": None}
+                item["dialogue"] = [{**turn, "voice_name": "?"} for turn in request.body["inputs"]]
+            account.quota -= request.characters
             account.history.append(item)
             account.sounds[f"item-{number}"] = pcm_of(request.text, request.body["seed"])
-        told = {"character_cost": str(len(request.text))} if self.tells_cost else {}
+        told = {"character_cost": str(request.characters)} if self.tells_cost else {}
         return {"request_id": f"request-{number}", **told}
 
     def speak(self, request: Request, handler: Handler) -> None:

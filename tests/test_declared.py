@@ -46,3 +46,13 @@ def test_the_constraints_hold_each_tool_of_the_developers() -> None:
 def extra(name: str) -> list[str]:
     lines: list[str] = PROJECT["optional-dependencies"][name]
     return lines
+
+
+def test_the_lock_of_the_extras_holds_each_requirement_of_all_but_those_that_need_torch() -> None:
+    locked, plain = pins("requirements-extras.lock"), pins("requirements.lock")
+    assert plain.items() <= locked.items()
+    assert "torch" not in locked
+    for extra in PROJECT["optional-dependencies"].keys() - {"train", "diarize", "docs", "dev"}:
+        for requirement in map(Requirement, PROJECT["optional-dependencies"][extra]):
+            if requirement.name != PROJECT["name"]:
+                assert locked[canonicalize_name(requirement.name)] in requirement.specifier, (extra, requirement)

@@ -2,10 +2,13 @@
 
 STUDIO := src/evoxtral/server/studio
 STUDIO_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/.next/*' -not -path '*/out/*' \
-	-not -name '*.test.ts' -not -name next-env.d.ts -not -name '*.tsbuildinfo')
+	-not -name '*.test.ts' -not -name next-env.d.ts -not -name '*.tsbuildinfo' -not -name '*.py' -not -name '*.mk' | LC_ALL=C sort)
+STUDIO_TYPES := web/lib/api/schema.ts
+# One line that says which sources the page was built from; kept beside the page.
+STUDIO_STAMP := sha256sum $(STUDIO_SOURCES) | sha256sum | cut -c -64
 export NEXT_TELEMETRY_DISABLED := 1
 
-.PHONY: studio studio-check studio-image
+.PHONY: studio studio-check studio-types studio-images
 
 # The static page that the server serves and the wheel holds; built only when its sources are newer.
 studio: $(STUDIO)/index.html
@@ -14,16 +17,31 @@ $(STUDIO)/index.html: $(STUDIO_SOURCES) web/node_modules/.package-lock.json
 	npm --prefix web run build
 	rm -rf $(STUDIO)
 	cp -R web/out $(STUDIO)
+	@$(STUDIO_STAMP) > $(STUDIO)/sources.sha256
 
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json web/.npmrc
 	cd web && npm ci
 	touch $@
 
-# Lint, formatting, types and unit tests of the page.
-studio-check: web/node_modules/.package-lock.json
+# The types of the server's answers, from its OpenAPI document.
+studio-types: $(STUDIO_TYPES).new
+	mv $< $(STUDIO_TYPES)
+
+.PHONY: $(STUDIO_TYPES).new
+$(STUDIO_TYPES).new: $(VENV)/dev.done web/node_modules/.package-lock.json
+	$(BIN)/python web/openapi.py > web/node_modules/.openapi.json
+	cd web && npx openapi-typescript node_modules/.openapi.json --output $(@:web/%=%) >/dev/null
+
+# Lint, formatting, types and unit tests of the page; that its types are those of the server, and the built page that of
+# these sources.
+studio-check: web/node_modules/.package-lock.json $(STUDIO_TYPES).new
+	@cmp --silent $(STUDIO_TYPES).new $(STUDIO_TYPES); in_step=$$?; rm $(STUDIO_TYPES).new; test $$in_step = 0 \
+		|| { echo "$(STUDIO_TYPES) is out of step with the server: make studio-types" >&2; exit 1; }
+	@test ! -e $(STUDIO)/index.html || test "$$($(STUDIO_STAMP))" = "$$(cat $(STUDIO)/sources.sha256)" \
+		|| { echo "the built page is not that of web/: make studio" >&2; exit 1; }
 	npm --prefix web run check
 	npm --prefix web run test
 
-# The README's picture, of a real transcript by the packaged model.
-studio-image: studio $(VENV)/dev.done $(VENV)/chromium.done
-	$(BIN)/python tests/studio/screenshot.py docs/images/studio.png
+# The README's pictures and its walk, of real transcripts by the packaged model.
+studio-images: studio $(VENV)/dev.done $(VENV)/chromium.done
+	$(BIN)/python tests/studio/pictures.py docs/images

@@ -1,9 +1,14 @@
 """`evoxtral hub` as a user runs it: what is asked, what is shown, and exit codes."""
 
+import contextlib
 import json
+import os
+import pty
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -52,6 +57,22 @@ def test_where_nobody_can_be_asked_nothing_is_uploaded_without_yes(folder: Path,
     assert (done.exit_code, done.stdout) == (0, f"{hub.address}/me/it\n")
     assert hub.repositories["me/it"].files["adapter_model.safetensors"] == b"w" * 2500
     assert hub.token not in done.output
+
+
+@pytest.mark.parametrize(("answer", "is_uploaded"), [("n", False), ("", False), ("y", True)])
+def test_who_can_be_asked_decides(answer: str, is_uploaded: bool, folder: Path, hub: RecordingHub) -> None:
+    """At a real terminal; only a plain yes uploads."""
+    main, terminal = pty.openpty()
+    os.write(main, f"{answer}\n".encode())
+    before = sys.stdin
+    with os.fdopen(terminal, "r") as sys.stdin:
+        try:
+            with pytest.raises(click.Abort) if not is_uploaded else contextlib.nullcontext():
+                command.main(["push", str(folder), "me/it"], standalone_mode=False)
+        finally:
+            sys.stdin = before
+    os.close(main)
+    assert ("me/it" in hub.repositories) == is_uploaded
 
 
 @pytest.mark.parametrize(

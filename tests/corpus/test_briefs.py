@@ -1,15 +1,16 @@
 """Plans: quotas are met exactly, whatever exists already."""
 
+import random
 from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evoxtral.corpus.briefs import EdgeCase, plan
+from evoxtral.corpus.briefs import EdgeCase, plan, redeal
 from evoxtral.corpus.composition import MEAN_TAGS, MEAN_WORDS, apportion, emphasis_share, target_tag_shares
 from evoxtral.data.records import Domain, Script, SliceType
-from evoxtral.tags import CANONICAL, Category
+from evoxtral.tags import CANONICAL, USES, Category
 
 
 def test_a_thousand_briefs_have_the_slices_domains_and_tags_of_the_targets() -> None:
@@ -71,6 +72,45 @@ def test_edge_cases_can_be_heard() -> None:
         if brief.edge_case is EdgeCase.BACK_TO_BACK:
             assert categories.count(Category.EMOTION) <= 1
             assert categories.count(Category.DELIVERY) <= 1
+
+
+def test_a_third_of_the_tags_are_not_given_away_by_the_words() -> None:
+    briefs = plan(1_000, seed=1)
+    labels = [told for brief in briefs for told in brief.told]
+    assert len(labels) == sum(len(brief.tags) for brief in briefs)
+    assert labels.count(False) == round(0.35 * len(labels))
+    # Ambiguous scripts are so by their words: none of their tags is told.
+    assert not any(any(brief.told) for brief in briefs if brief.edge_case is EdgeCase.AMBIGUOUS)
+
+
+def test_people_talk_to_each_other_where_the_domain_is_talk() -> None:
+    briefs = plan(1_000, seed=1)
+    talking = (Domain.CONVERSATION, Domain.INTERVIEW, Domain.ARGUMENT)
+    assert {brief.domain for brief in briefs if brief.speakers == 2} == set(talking)
+    for domain in talking:
+        fit = [
+            brief.speakers
+            for brief in briefs
+            if brief.domain is domain and brief.edge_case in (None, EdgeCase.AMBIGUOUS, EdgeCase.VERY_LONG)
+        ]
+        assert fit.count(2) == round(0.8 * len(fit))
+    redealt = [redeal(brief, random.Random(index)) for index, brief in enumerate(briefs)]
+    assert {brief.domain for brief in redealt if brief.speakers == 2} == set(talking)
+    assert all(len(brief.told) == len(brief.tags) for brief in redealt)
+
+
+def test_moods_move_one_way() -> None:
+    for brief in plan(1_000, seed=1):
+        if brief.edge_case is not None or not brief.tags:
+            assert brief.arc == ()
+            continue
+        stages = [
+            min(brief.arc.index(mood) for mood in USES[tag].moods if mood in brief.arc)
+            for tag in brief.tags
+            if {*USES[tag].moods} & {*brief.arc}
+        ]
+        assert stages
+        assert stages == sorted(stages)
 
 
 def test_what_exists_counts_towards_every_target() -> None:

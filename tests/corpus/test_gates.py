@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from evoxtral.corpus.gates import check, measure_diversity
+from evoxtral.corpus.gates import Gate, check, measure_diversity
 from evoxtral.corpus.writers.grammar import write_scripts
 from evoxtral.data.records import Clip, Domain, Script, SliceType
 from evoxtral.tags import parse
@@ -235,3 +235,27 @@ def test_a_related_event_is_known_and_counts_for_no_share() -> None:
     gates = {gate.name: gate for gate in check(scripts).gates}
     assert gates["unknown tags"].passed
     assert "scripts with [coughs]" not in gates
+
+
+def test_a_stated_share_of_the_labelled_tags_is_not_told() -> None:
+    def gate(*labels: tuple[bool, ...] | None) -> Gate:
+        scripts = [
+            Script(
+                id=str(index),
+                tagged_text=" ".join("[sad] No." for _ in told or (1,)),
+                told=told,
+                slice_type=SliceType.LIGHT,
+                domain=Domain.PODCAST,
+                writer="test",
+            )
+            for index, told in enumerate(labels)
+        ]
+        (found,) = [gate for gate in check(scripts).gates if gate.name == "tags that the words do not give away"]
+        return found
+
+    assert gate((True, False), (True,), None).passed  # one of three; the third script says nothing
+    assert gate((True, False), (True,)).measured == "33.3% of 3 labelled tags"
+    assert not gate((True, True), (True, True)).passed
+    assert not gate((False, False), (True,)).passed
+    assert gate(None, None).passed
+    assert gate(None).measured == "no tag is labelled"

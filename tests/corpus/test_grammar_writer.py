@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from itertools import chain
+from itertools import chain, pairwise
 
 import pytest
 
@@ -35,8 +35,9 @@ def test_a_thousand_scripts_pass_every_gate(report: GateReport) -> None:
 def test_a_thousand_scripts_are_not_a_thousand_fillings_of_ten_templates(
     thousand: list[Script], report: GateReport
 ) -> None:
-    assert report.diversity.types > 2_500
-    assert report.diversity.distinct_2 > 0.4
+    # Talk repeats itself: what listeners say, and how sentences begin, comes again and again.
+    assert report.diversity.types > 2_400
+    assert report.diversity.distinct_2 > 0.35
     assert report.diversity.distinct_3 > 0.6
     # Templates show at the openings: how often do the commonest three first words come?
     openings = Counter(
@@ -48,7 +49,7 @@ def test_a_thousand_scripts_are_not_a_thousand_fillings_of_ten_templates(
 
 def test_texts_are_mostly_five_to_forty_five_words(thousand: list[Script]) -> None:
     sizes = sorted(len(parse(script.tagged_text).words) for script in thousand)
-    assert sum(5 <= size <= 45 for size in sizes) > 700
+    assert sum(5 <= size <= 45 for size in sizes) > 650  # dialogues take more words to the same tags
     assert sizes[0] <= 2
     assert 80 <= sizes[-1] <= 130
 
@@ -109,6 +110,49 @@ def test_tags_that_clash_are_in_no_sentence_together(thousand: list[Script]) -> 
             inside = 0 < tag.gap < len(parsed.words) and parsed.sentence_ends[tag.gap - 1] != tag.gap
             for other in parsed.tags[:index]:
                 assert not (inside and other.gap == tag.gap and clash(tag.name, other.name)), script.tagged_text
+
+
+def test_two_people_talk_where_their_briefs_say_so(thousand: list[Script]) -> None:
+    briefs = plan(1_000, seed=20)
+    turns_in_all = replies = 0
+    for brief, script in zip(briefs, thousand, strict=True):
+        assert (len({turn.speaker for turn in script.turns}) == 2) == (brief.speakers == 2), script.tagged_text
+        for turn, after in pairwise(script.turns):
+            assert turn.speaker != after.speaker
+        for turn in script.turns:
+            # What colours a turn's words must not colour the other speaker's: each turn ends its sentence.
+            assert parse(turn.tagged_text).plain_text.rstrip()[-1] in ".!?", turn.tagged_text
+            turns_in_all += 1
+            replies += len(parse(turn.tagged_text).words) <= 4
+    assert turns_in_all > 700
+    assert replies / turns_in_all > 0.15  # in the ICSI meetings 36 % of the turns have one or two words
+
+
+def test_who_asks_in_an_interview_is_not_who_answers(thousand: list[Script]) -> None:
+    """Of dialogues that begin with a question nearly all go on with something else by the other."""
+    interviews = [script for script in thousand if script.domain is Domain.INTERVIEW and script.turns]
+    asking = [script for script in interviews if script.turns[0].tagged_text.rstrip("] ").endswith("?")]
+    assert len(asking) > len(interviews) / 3
+    assert sum(not script.turns[1].tagged_text.endswith("?") for script in asking) > 0.7 * len(asking)
+
+
+def test_tags_are_told_as_their_briefs_ask(thousand: list[Script]) -> None:
+    for brief, script in zip(plan(1_000, seed=20), thousand, strict=True):
+        assert script.told is not None
+        if brief.edge_case is None:
+            assert sorted(script.told) == sorted(brief.told), script.tagged_text
+    labels = [told for script in thousand for told in script.told or ()]
+    assert labels.count(False) / len(labels) == pytest.approx(0.35, abs=0.04)
+
+
+def test_only_words_of_weight_are_stressed(thousand: list[Script]) -> None:
+    function_words = {"the", "a", "of", "to", "and", "is", "was", "in", "on", "at", "it", "for", "with"}
+    stressed = []
+    for script in thousand:
+        parsed = parse(script.tagged_text)
+        stressed += [parsed.words[index].plain.lower().strip(".,!?") for index in parsed.emphasised]
+    assert len(stressed) > 300
+    assert not set(stressed) & function_words
 
 
 def test_sentences_are_finished(thousand: list[Script]) -> None:

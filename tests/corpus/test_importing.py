@@ -9,7 +9,8 @@ import pytest
 from evoxtral.corpus.importing import derive_slice, import_scripts
 from evoxtral.data.records import Domain, SliceType
 from evoxtral.errors import CorpusError
-from evoxtral.tags import parse
+from evoxtral.tags import dialect_table, parse, strip_tags, tag_names
+from evoxtral.tags.dialects import write as write_dialect
 
 
 def write(path: Path, items: Any) -> Path:
@@ -59,6 +60,59 @@ def test_a_set_in_another_dialect_is_read_and_what_it_cannot_say_is_reported(tmp
     ]
     assert report.unknown_tags == {}
     assert report.dialect_notes == {"rescoped <laughing>": 1}
+
+
+# What each dialect's own table says: a laugh, and a tag that nobody knows where the dialect has a form for any.
+DIALECTS = {
+    "elevenlabs": ("Well [giggles] yes [gunshot] it is so.", "Well [laughs] yes [gunshot] it is so.", {"gunshot": 1}),
+    "wesr": ("Well [laugh] yes it is so.", "Well [laughs] yes it is so.", {}),
+    "nvspeech": ("Well [Laughter] yes it is so.", "Well [laughs] yes it is so.", {}),
+    "scribe": ("Well (laughter) yes it is so.", "Well [laughs] yes it is so.", {}),
+    "orpheus": ("Well <laugh> yes it is so.", "Well [laughs] yes it is so.", {}),
+}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_tag_of_any_dialect_becomes_ours(tmp_path: Path, dialect: str) -> None:
+    written, kept, unknown = DIALECTS[dialect]
+    report = import_scripts([write(tmp_path / "a.json", [{"tagged_text": written}])], dialect=dialect)
+    assert [script.tagged_text for script in report.scripts] == [kept]
+    assert report.unknown_tags == unknown
+
+
+@pytest.mark.parametrize("dialect", dialect_table.DIALECTS)
+def test_a_set_that_we_wrote_in_a_dialect_is_read_back_from_it(tmp_path: Path, dialect: str) -> None:
+    texts = ["Well, [laughs] it is over now.", "[sad] I know."]
+    items = [{"tagged_text": write_dialect(text, dialect).text} for text in texts]
+    report = import_scripts([write(tmp_path / "a.json", items)], dialect=dialect)
+    assert [strip_tags(script.tagged_text).lower() for script in report.scripts] == ["well, it is over now.", "i know."]
+    for text, script in zip(texts, report.scripts, strict=True):
+        if not write_dialect(text, dialect).notes:
+            assert tag_names(script.tagged_text) == tag_names(text)
+
+
+def test_a_dialogue_keeps_its_speakers(tmp_path: Path) -> None:
+    turns = [
+        {"speaker": "Ann", "tagged_text": "Did you  see it? (laughter)", "voice": "Rachel"},
+        {"speaker": "Bob", "tagged_text": "No."},
+        {"speaker": "Ann", "tagged_text": " "},
+        {"speaker": "Ann", "tagged_text": "Look!"},
+    ]
+    items = [{"turns": turns, "told": [True], "domain": "argument"}, {"turns": turns[:1], "told": [True, False]}]
+    items += [{"turns": [{"speaker": "Ann"}]}, {"turns": "Ann: no"}]
+    file = write(tmp_path / "a.json", items)
+    report = import_scripts([file], dialect="scribe")
+    dialogue, single = report.scripts
+    assert dialogue.tagged_text == "Did you see it? [laughs] No. Look!"
+    assert [(turn.speaker, turn.tagged_text, turn.voice) for turn in dialogue.turns] == [
+        ("Ann", "Did you see it? [laughs]", "Rachel"),
+        ("Bob", "No.", None),
+        ("Ann", "Look!", None),
+    ]
+    assert dialogue.told == (True,)
+    assert (single.turns, single.told) == ((), None)  # nobody answers; and there is one tag, not two
+    assert report.skipped == {"turns are no list of speakers with their texts": 2}
+    assert import_scripts([file], keep_voices=False).scripts[0].turns[0].voice is None
 
 
 def test_lines_and_folders_are_read_too(tmp_path: Path) -> None:

@@ -32,6 +32,12 @@ class Author:
         return " ".join("".join(self._rng.choices(SYLLABLES, k=3)) for _ in range(count))
 
     def write(self, item: str) -> str:
+        text = self.write_line(item)
+        if "a dialogue of the two" not in item:
+            return text
+        return f"{self.words(3)}?\n{text}\nB: {self.words(1)}."
+
+    def write_line(self, item: str) -> str:
         tags = re.findall(r"\[[a-z ]+\]", item.partition("tags, all of them: ")[2].partition(";")[0])
         if "one to four words" in item:
             return f"{self.words(1)} {' '.join(tags)} {self.words(2)}."
@@ -221,6 +227,12 @@ def assert_as_planned(scripts: list[Script], count: int) -> None:
     assert kinds(scripts) == kinds(plan(count))
     assert len({script.id for script in scripts}) == count
     assert len({script.tagged_text for script in scripts}) == count
+    assert Counter((script.domain, len(script.turns) > 0) for script in scripts) == Counter(
+        (brief.domain, brief.speakers == 2) for brief in plan(count)
+    )
+    for script in scripts:
+        assert script.told is not None
+        assert len(script.told) == len(tag_names(script.tagged_text))
 
 
 # --- what is asked and answered -------------------------------------------------------------------------------------
@@ -266,11 +278,32 @@ def test_the_anthropic_dialect(model: Model, write: Any) -> None:
 def test_briefs_differ_in_who_speaks_about_what_and_how(model: Model, write: Any) -> None:
     write(100)
     items = [line for prompt in model.prompts for line in prompt.splitlines() if "speaker: " in line]
-    drawn = [re.search(r"speaker: (.*?); about: (.*?); register: (.*?);", item) for item in items]
+    drawn = [re.search(r"speaker: (.*?); to: .*?; about: (.*?); wants: .*?; register: (.*?);", item) for item in items]
     assert len(items) == 100
     for group, at_least in ((1, 25), (2, 30), (3, 12)):
         assert len({found[group] for found in drawn if found}) >= at_least
     assert len({found[0] for found in drawn if found}) >= 99
+
+
+def test_a_brief_is_told_its_speakers_moods_and_what_the_words_must_not_give_away(model: Model, write: Any) -> None:
+    scripts, _ = write(100, concurrency=1)
+    items = [line for prompt in model.prompts for line in prompt.splitlines() if "speaker: " in line]
+    for brief, item, script in zip(plan(100), items, scripts, strict=True):
+        assert ("a dialogue of the two" in item) == (brief.speakers == 2) == bool(script.turns)
+        assert not brief.arc or "mood: " in item
+        hidden = [tag for tag, told in zip(brief.tags, brief.told, strict=True) if not told]
+        if brief.edge_case is None and hidden:
+            assert "not to be given away by the words: " + ", ".join(f"[{tag}]" for tag in hidden) in item
+        assert Counter(zip(tag_names(script.tagged_text), script.told, strict=True)) == Counter(
+            zip(brief.tags, brief.told, strict=True)
+        )
+
+
+def test_the_rules_say_where_people_do_what_tags_stand_for(model: Model, write: Any) -> None:
+    write(1)
+    system = model.requests[0][2]["messages"][0]["content"]
+    # The row's weights: 0.18 start, 0.17 behind commas, 0.06 inside, 0.59 end.
+    assert "[laughs] at a sentence's end 59%, at a sentence's start 18%, behind a comma 17%" in system
 
 
 def test_beginnings_are_not_to_be_repeated(model: Model, write: Any) -> None:
@@ -363,7 +396,8 @@ def test_near_duplicates_are_asked_again(model: Model, write: Any) -> None:
 
     def repeat(items: list[dict[str, Any]]) -> None:
         for item in items:
-            if "tags: none" in item["asked"] and "words; no" in item["asked"]:
+            is_line = "dialogue" not in item["asked"]
+            if is_line and "tags: none" in item["asked"] and "words; no" in item["asked"]:
                 first = seen.setdefault("text", item["text"])
                 item["text"] = first.rsplit(" ", 1)[0] + " changed."
 
@@ -385,7 +419,7 @@ def test_a_text_like_an_existing_script_is_refused(model: Model, write: Any) -> 
 
     def copy(items: list[dict[str, Any]]) -> None:
         for item in items:
-            if "tags: none" in item["asked"]:
+            if "tags: none" in item["asked"] and "dialogue" not in item["asked"]:
                 item["text"] = "We sold the boat before anyone asked why it was there."
 
     model.spoils.extend([copy] * 4)
@@ -561,6 +595,7 @@ def test_what_is_missing_is_named(
 # --- what is accepted, by hand --------------------------------------------------------------------------------------
 
 LIGHT = Brief(SliceType.LIGHT, Domain.PODCAST, ("sad", "pause"))
+DIALOGUE = Brief(SliceType.LIGHT, Domain.ARGUMENT, ("sad",), told=(True,), speakers=2)
 HESITANT = Brief(SliceType.LIGHT, Domain.PODCAST, ("sad", "pause"), ellipsis=True)
 PLAIN = Brief(SliceType.PLAIN, Domain.PODCAST)
 
@@ -579,6 +614,7 @@ def edge(case: EdgeCase, *tags: str) -> Brief:
         ("So you are [sighs] [calm] home at last.", edge(EdgeCase.BACK_TO_BACK, "sighs", "calm")),
         ("[shouts] Get OUT!", Brief(SliceType.EDGE, Domain.ARGUMENT, ("shouts",), EdgeCase.VERY_SHORT, emphasis=True)),
         ("[sad] I never... [pause] well, it's gone.", HESITANT),
+        ("A: Where were you?\nB: [sad] At home.\n\nA: Oh...", DIALOGUE),
     ],
 )  # fmt: skip
 def test_a_right_text_has_no_fault(text: str, brief: Brief) -> None:
@@ -609,6 +645,9 @@ def test_a_right_text_has_no_fault(text: str, brief: Brief) -> None:
         ("We waited there until it was dark.", edge(EdgeCase.VERY_LONG), "wrong length"),
         ("We waited there until it was dark.", Brief(SliceType.PLAIN, Domain.PODCAST, emphasis=True), "wrong emphasis"),
         ("[sad] I never [pause] said so.", HESITANT, "no hesitation"),
+        ("[sad] Where were you? At home.", DIALOGUE, "no dialogue"),
+        ("Where were you\n[sad] At home.", DIALOGUE, "open turn"),
+        ("Where were you?\nAnna: [sad] At home.", DIALOGUE, "markup"),
     ],
 )  # fmt: skip
 def test_a_wrong_text_has_its_fault(text: str, brief: Brief, kind: str) -> None:

@@ -1,5 +1,6 @@
 """OpenAI's own SDK against a running server, unmodified but for the base URL."""
 
+import base64
 import io
 from collections.abc import Iterator
 
@@ -86,3 +87,15 @@ def test_failures_carry_the_servers_words(client, spoken_wav):
 
 def test_models_are_listed(client):
     assert [model.id for model in client.models.list()] == ["test", "local", "elevenlabs", "mistral"]
+
+
+def test_known_speakers_and_keywords_in_its_own_form(client, spoken_wav):
+    heard = client.audio.transcriptions.create(
+        file=("a.wav", spoken_wav),
+        model="gpt-4o-transcribe-diarize",
+        response_format="diarized_json",
+        keywords=["Okafor", "Ann Smith"],
+        known_speaker_names=["Ann"],
+        known_speaker_references=[f"data:audio/wav;base64,{base64.b64encode(spoken_wav).decode()}"],
+    )
+    assert {segment.speaker for segment in heard.segments} == {"Ann"}

@@ -1,11 +1,13 @@
 """Deepgram's own SDK against a running server, unmodified but for its addresses."""
 
 import hashlib
+import io
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from deepgram import DeepgramClient
 from deepgram.core.api_error import ApiError
 from deepgram.environment import DeepgramClientEnvironment
@@ -123,3 +125,15 @@ def test_other_encodings_are_refused_by_name(client):
         told = socket.recv()
     assert told.type == "Error"
     assert "encoding" in told.description
+
+
+def test_channels_and_key_terms_in_its_own_form(client, spoken_wav):
+    samples, rate_hz = soundfile.read(io.BytesIO(spoken_wav), dtype="float32")
+    stereo = io.BytesIO()
+    soundfile.write(stereo, np.stack([samples, samples], axis=1), rate_hz, format="WAV")
+    heard = client.listen.v1.media.transcribe_file(
+        request=stereo.getvalue(), multichannel=True, keyterm=["Okafor", "Ann Smith"], keywords="Bob:2"
+    )
+    assert [channel.alternatives[0].transcript for channel in heard.results.channels] == [TEXT, TEXT]
+    assert [word.word for word in heard.results.channels[1].alternatives[0].words] == ["it", "works"]
+    assert heard.metadata.channels == 2

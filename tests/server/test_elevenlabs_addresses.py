@@ -141,3 +141,22 @@ def test_a_commit_of_nothing_is_told(client):
     last = RealtimeEvents.INSUFFICIENT_AUDIO_ACTIVITY
     told = asyncio.run(live(client, CommitStrategy.MANUAL, b"", last))
     assert [message["message_type"] for message in told] == ["session_started", last.value]
+
+
+@pytest.mark.parametrize("style", ["separate", "combined"])
+def test_channels_and_key_terms_in_its_own_form(client, spoken_wav, style):
+    samples, rate_hz = soundfile.read(io.BytesIO(spoken_wav), dtype="float32")
+    stereo = io.BytesIO()
+    soundfile.write(stereo, np.stack([samples, samples], axis=1), rate_hz, format="WAV")
+    heard = client.speech_to_text.convert(
+        file=("a.wav", stereo.getvalue()),
+        model_id="scribe_v2",
+        use_multi_channel=True,
+        multichannel_output_style=style,
+        keyterms=["Okafor", "Ann Smith"],
+    )
+    if style == "separate":
+        assert [(part.channel_index, part.text) for part in heard.transcripts] == [(0, TEXT), (1, TEXT)]
+        assert {word.channel_index for word in heard.transcripts[1].words} == {1, None}  # spaces are nobody's
+    else:
+        assert {word.channel_index for word in heard.words if word.type == "word"} == {0, 1}

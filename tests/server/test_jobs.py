@@ -158,3 +158,45 @@ def test_fields_of_jobs_are_read_as_strictly_as_those_of_transcriptions(store_cl
     answer = store_client.post("/jobs", files={"file": ("a.wav", spoken_wav)}, data={"colour": "red"})
     assert answer.status_code == 422
     assert list(store_client.app.state.store.files.ids()) == []
+
+
+def test_one_key_may_have_its_share_of_the_jobs(scripted_engine, tmp_path, spoken_wav):
+    go_on = threading.Event()
+    with server(scripted_engine, tmp_path, api_keys=("one", "two"), max_jobs_per_key=1) as client:
+        client.app.state.is_warm.wait(WAIT_S)
+        scripted_engine.before = lambda: go_on.wait(WAIT_S)
+
+        def status(key: str) -> int:
+            headers = {"Authorization": f"Bearer {key}"}
+            return client.post("/jobs", files={"file": ("a.wav", spoken_wav)}, headers=headers).status_code
+
+        assert [status("one"), status("one"), status("two"), status("two")] == [202, 429, 202, 429]
+        go_on.set()
+
+
+def test_one_key_may_have_so_much_under_way(scripted_engine, tmp_path, spoken_wav):
+    working, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        working.set()
+        go_on.wait(WAIT_S)
+
+    one, two = {"Authorization": "Bearer one"}, {"Authorization": "Bearer two"}
+    file = {"file": ("a.wav", spoken_wav)}
+    with server(scripted_engine, tmp_path, api_keys=("one", "two"), max_requests_per_key=1) as client:
+        client.app.state.is_warm.wait(WAIT_S)
+        scripted_engine.before = wait
+        answers = []
+        first = threading.Thread(
+            target=lambda: answers.append(client.post("/transcribe", files=file, headers=one).status_code)
+        )
+        first.start()
+        assert working.wait(WAIT_S)
+        refused = client.post("/jobs", files=file, headers=one)
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        assert client.get("/transcripts", headers=one).status_code == 200
+        assert client.post("/jobs", files=file, headers=two).status_code == 202
+        go_on.set()
+        first.join(WAIT_S)
+        assert answers == [200]
+        assert client.post("/jobs", files=file, headers=one).status_code == 202

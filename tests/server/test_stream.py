@@ -122,3 +122,10 @@ def test_finals_are_what_offline_decoding_of_the_utterance_gives(tmp_path, sente
     assert "blue folder" in final["text"]
     for partial in (event for event in events if event["type"] == "partial"):
         assert partial["committed"] in final["text"]
+
+
+def test_a_draft_that_says_more_than_anybody_can_is_not_shown(address, sentence, scripted_engine):
+    scripted_engine.text = "Bring the folder. " * 9
+    with connect(address) as socket:
+        events = stream(socket, sentence[:12_000])
+    assert [event for event in events if event["type"] == "partial" and event["tentative"]] == []

@@ -1,6 +1,7 @@
 """A server to look at and a Chromium to look with; shared by the browser tests and the README's picture."""
 
 import contextlib
+import json
 import os
 import select
 import shutil
@@ -9,7 +10,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+import httpx
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
+
+from evoxtral.tags import parse
 
 EXAMPLE = Path(__file__).parents[2] / "examples/reading.opus"
 
@@ -29,12 +33,12 @@ CHROMIUM_OPTIONS = (
 
 
 @contextlib.contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(*options: str) -> Iterator[Browser]:
     """Start the system's Chromium (playwright's own browser is a download, this one is a package)."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     assert path, "these tests drive Chromium: install the package `chromium`"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
+        browser = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_OPTIONS, *options])
         yield browser
         browser.close()
 
@@ -57,10 +61,10 @@ def evoxtral_serve(*options: str) -> Iterator[str]:
 
 
 def choose(page: Page, *files: object) -> None:
-    """Choose a file as a person does: through the button and the system's dialog."""
+    """Choose files as a person does: through the button and the system's dialog."""
     with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Choose a file").click()
-    chooser.value.set_files(*files)
+        page.get_by_role("button", name="Choose files").click()
+    chooser.value.set_files(files[0] if len(files) == 1 else list(files))
 
 
 def wait_until(page: Page, expression: str) -> None:
@@ -73,7 +77,44 @@ def wait_until(page: Page, expression: str) -> None:
 
 
 def settle(page: Page) -> None:
-    """Wait until everything has faded in."""
+    """Wait until nothing moves any more but what moves for ever."""
     wait_until(
-        page, "[...document.querySelectorAll('main :is(div, span, p)')].every(e => getComputedStyle(e).opacity === '1')"
+        page,
+        "document.getAnimations()"
+        ".every(a => a.playState !== 'running' || a.effect.getTiming().iterations === Infinity)",
     )
+
+
+WORD_S = 0.2
+
+
+def keep_transcript(address: str, wav: bytes, *lines: str, name: str = "kept.wav") -> str:
+    """Have the server keep a transcript of `wav`, a segment a line (`Speaker: text`), a word every 0.2 s; its id."""
+    segments: list[dict[str, object]] = []
+    words: list[dict[str, object]] = []
+    for line in lines:
+        speaker, _, text = line.rpartition(": ")
+        first = len(words)
+        for word in parse(text).words:
+            start_s = len(words) * WORD_S
+            words.append({"word": word.text, "start_s": start_s, "end_s": start_s + WORD_S, "confidence": 0.9})
+        times = {"start_s": first * WORD_S, "end_s": len(words) * WORD_S}
+        segments.append({**times, "speaker": speaker or None, "text": text, "plain_text": parse(text).plain_text})
+    text = " ".join(str(segment["text"]) for segment in segments)
+    made = {"path": name, "model": "test", "engine": "scripted", "language": "en", "duration_s": len(words) * WORD_S}
+    transcript = {**made, "text": text, "plain_text": text, "segments": segments, "words": words, "tags": []}
+    answer = httpx.post(
+        f"{address}/transcripts",
+        files={"file": (name, wav, "audio/wav")},
+        data={"transcript": json.dumps(transcript)},
+    )
+    answer.raise_for_status()
+    return str(answer.json()["id"])
+
+
+def open_transcript(page: Page, address: str, transcript_id: str) -> Locator:
+    """Open a transcript; its text."""
+    page.goto(f"{address}/#/transcript/{transcript_id}")
+    text = page.get_by_label("Transcript text")
+    text.wait_for()
+    return text

@@ -1,5 +1,6 @@
 """The engine for Voxtral TTS 3: Mistral's real SDK against a local service that speaks its wire format."""
 
+import asyncio
 import sys
 import threading
 from collections import Counter
@@ -19,7 +20,7 @@ from evoxtral.errors import EvoxtralError, VoiceError
 from evoxtral.tts import load_speech_engine
 from evoxtral.tts.mistral import PRESET_VOICES, mistral_engine
 from evoxtral.tts.paid.paid_engine import PaidEngine
-from evoxtral.tts.speech_engine import RemoteSpeechEngine
+from evoxtral.tts.speech_engine import RemoteSpeechEngine, SpokenTurn
 from mistral_service import VOICES, MistralService, as_wav, refused, sound_of
 
 TEXT = "[excited] We passed the audit! And now we rest."
@@ -199,3 +200,16 @@ def test_a_corpus_is_spoken_and_no_clip_gets_a_label_that_is_not_heard(
     synthesize(corpus, config)
     assert sum(service.paid.values()) == 5
     assert Counter(asked.key for asked in service.asked).keys() == {"secret-1", "secret-2"}
+
+
+def test_a_dialogue_is_spoken_turn_by_turn_and_paid_together(service: MistralService, load: Any) -> None:
+    first, second = list(PRESET_VOICES)[:2]
+    turns = [SpokenTurn("We passed the audit!", first), SpokenTurn("Oh, really?", second)]
+    paid = asyncio.run(load().speak_dialogue_paid(turns, seed=3))
+    assert [asked.body.input for asked in service.asked] == [turn.text for turn in turns]
+    assert [asked.body.voice_id for asked in service.asked] == [PRESET_VOICES[turn.voice][0] for turn in turns]
+    assert paid.characters == sum(len(turn.text) for turn in turns)
+    before, after = paid.speech.turns
+    assert before.start_s == 0
+    assert 0.1 <= after.start_s - before.end_s <= 0.9
+    assert paid.speech.duration_s == pytest.approx(after.end_s)

@@ -1,79 +1,87 @@
 "use client";
 
-import { AnimatePresence, MotionConfig, motion } from "motion/react";
-import { DropZone } from "@/components/drop-zone";
-import { Legend } from "@/components/legend";
-import { ProblemNotice } from "@/components/problem-notice";
-import { TaggedText } from "@/components/tagged-text";
-import { ThemeToggle } from "@/components/theme-toggle";
-import { TranscriptView } from "@/components/transcript-view";
-import { Working } from "@/components/working";
-import { SPECIMEN } from "@/lib/specimen";
-import { useTranscription } from "@/lib/use-transcription";
+/** The whole page: its head, the view that the address names, and files that are dropped or pasted anywhere. */
 
-/** The page: one recording at a time, from the empty desk to its transcript. */
+import { domAnimation, LazyMotion, MotionConfig } from "motion/react";
+import dynamic from "next/dynamic";
+import { useEffect, useState } from "react";
+import { Header } from "@/components/header";
+import { Library } from "@/components/library/library";
+import { ProblemNotice } from "@/components/problem-notice";
+import { Toaster } from "@/components/toaster";
+import { goTo, type Route, useRoute } from "@/lib/route";
+import { useChoices } from "@/lib/store/choices";
+import { askServer, useServer } from "@/lib/store/server";
+import { addFiles, onFinished } from "@/lib/store/uploads";
+import { useGivenFiles } from "@/lib/use-given-files";
+
+// Not needed for the first picture.
+const Waiting = () => <div className="min-h-[70dvh]" aria-busy="true" />;
+const RecordView = dynamic(() => import("@/components/record/record-view"), { ssr: false, loading: Waiting });
+const TranscriptView = dynamic<{ id: string }>(() => import("@/components/editor/transcript-view"), {
+  ssr: false,
+  loading: Waiting,
+});
+const RespeakView = dynamic<{ id: string }>(() => import("@/components/respeak/respeak-view"), {
+  ssr: false,
+  loading: Waiting,
+});
+
 export function Studio() {
-  const { state, health, start, reset } = useTranscription();
+  const route = useRoute();
+  const [isOver, setIsOver] = useState(false);
+  const { problem, capabilities } = useServer();
+
+  useEffect(() => {
+    useChoices.persist.rehydrate();
+    askServer();
+    onFinished((id, wasOnlyOne) => {
+      const isWatching = window.location.hash.replace(/^#?\/?/, "") === "";
+      if (wasOnlyOne && isWatching) goTo({ view: "transcript", id });
+    });
+  }, []);
+
+  useGivenFiles(setIsOver, (files) => {
+    addFiles(files, { diarize: useChoices.getState().diarize });
+    goTo({ view: "library" });
+  });
+
   return (
     <MotionConfig reducedMotion="user">
-      <div className="mx-auto flex min-h-dvh max-w-4xl flex-col px-4 sm:px-8">
-        <header className="flex items-center justify-between gap-6 py-5">
-          <p className="font-medium font-serif text-xl">
-            <span aria-hidden className="text-emotion">
-              [
-            </span>
-            evoxtral
-            <span aria-hidden className="text-emotion">
-              ]
-            </span>
-          </p>
-          <div className="flex min-w-0 items-center gap-2">
-            {health && <span className="truncate text-muted text-sm">model {health.model}</span>}
-            <ThemeToggle />
-          </div>
-        </header>
-        <main className="flex-1 pt-4 pb-16 sm:pt-10">
-          <AnimatePresence mode="wait" initial={false}>
-            <motion.div
-              key={state.step}
-              initial={{ opacity: 0, y: 10 }}
-              animate={{ opacity: 1, y: 0 }}
-              exit={{ opacity: 0, y: -6 }}
-              transition={{ duration: 0.2 }}
-            >
-              {state.step === "idle" && <Welcome maxBytes={health?.max_upload_bytes} onFile={start} />}
-              {state.step === "working" && <Working name={state.file.name} sent={state.sent} onCancel={reset} />}
-              {state.step === "done" && (
-                <TranscriptView transcript={state.transcript} file={state.file} onReset={reset} />
-              )}
-              {state.step === "failed" && (
-                <ProblemNotice problem={state.problem} onRetry={() => start(state.file)} onReset={reset} />
-              )}
-            </motion.div>
-          </AnimatePresence>
+      <LazyMotion features={domAnimation} strict>
+        <button
+          type="button"
+          onClick={() => document.getElementById("main")?.focus()}
+          className="sr-only focus:not-sr-only focus:fixed focus:top-2 focus:left-2 focus:z-50 focus:rounded-lg focus:bg-ink focus:px-4 focus:py-2 focus:text-paper"
+        >
+          Skip to content
+        </button>
+        <Header route={route} />
+        <main id="main" tabIndex={-1} className="mx-auto w-full max-w-6xl px-4 outline-none sm:px-8">
+          {problem && (
+            <ProblemNotice title="The Studio has lost its server" problem={problem} className="mb-6">
+              <p className="text-muted text-sm">
+                {capabilities ? "What you wrote is kept here. " : ""}Asking again every few seconds.
+              </p>
+            </ProblemNotice>
+          )}
+          <View route={route} isOver={isOver} />
         </main>
-      </div>
+        <Toaster />
+      </LazyMotion>
     </MotionConfig>
   );
 }
 
-function Welcome({ maxBytes, onFile }: { maxBytes: number | undefined; onFile: (file: File) => void }) {
-  return (
-    <div className="flex flex-col gap-10">
-      <div>
-        <h1 className="text-balance font-serif text-4xl leading-tight sm:text-5xl">
-          Read <em>how</em> it was said.
-        </h1>
-        <p className="mt-3 max-w-xl text-lg text-muted">
-          Evoxtral writes down the words of a recording together with their delivery, as tags that a speech engine can
-          perform again.
-        </p>
-      </div>
-      <DropZone maxBytes={maxBytes} onFile={onFile} />
-      <section aria-label="Example" className="flex flex-col gap-4 border-line border-t pt-6">
-        <TaggedText transcript={SPECIMEN} />
-        <Legend />
-      </section>
-    </div>
-  );
+function View({ route, isOver }: { route: Route | null; isOver: boolean }) {
+  switch (route?.view) {
+    case "record":
+      return <RecordView />;
+    case "transcript":
+      return <TranscriptView key={route.id} id={route.id} />;
+    case "respeak":
+      return <RespeakView key={route.id} id={route.id} />;
+    default:
+      return <Library isOver={isOver} />;
+  }
 }

@@ -1,21 +1,17 @@
-import { styleOf } from "@/lib/categories";
-import type { TranscriptTag } from "@/lib/transcript";
-import { cn } from "@/lib/utils";
+import type { Category } from "@/lib/api/types";
 
-/** A tag as it stands in the text, brackets and all, so that a copied selection can be spoken again. */
-export function TagChip({ text, tag }: { text: string; tag: Pick<TranscriptTag, "category"> }) {
-  const { icon: Icon, label, chip } = styleOf(tag);
+/** A tag as the transcript shows it, for other places. */
+export function TagChip({ name, category }: { name: string; category: Category | "unknown" | null }) {
   return (
-    <span
-      data-tag={tag.category ?? "unknown"}
-      title={label}
-      className={cn(
-        "inline-flex items-center gap-[0.35em] rounded-md px-[0.5em] py-[0.1em] align-[0.06em] font-medium font-sans text-[0.68em] leading-[1.5] whitespace-nowrap",
-        chip,
-      )}
-    >
-      <Icon aria-hidden className="size-[1.05em] opacity-80" />
-      {text}
+    <span className="chip" data-tag={category ?? "unknown"}>
+      <i>[</i>
+      {name}
+      <i>]</i>
     </span>
   );
+}
+
+/** The shape of a category alone. */
+export function TagShape({ category, className }: { category: Category | "unknown"; className?: string }) {
+  return <span aria-hidden data-tag={category} className={`tag-shape ${className ?? ""}`} />;
 }

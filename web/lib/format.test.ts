@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { byteSize, clock, count, stem } from "@/lib/format";
+import { byteSize, clock, count, dayOf, stem } from "@/lib/format";
 
 it.each([
   [0, "0:00"],
@@ -32,4 +32,12 @@ it.each([
 
 it("gives a count with its noun", () => {
   expect([count(0, "tag"), count(1, "tag"), count(2, "word")]).toEqual(["0 tags", "1 tag", "2 words"]);
+});
+
+it("names a day by what tells it apart from now", () => {
+  const now = new Date(2026, 1, 3, 18, 0);
+  expect(dayOf(new Date(2026, 1, 3, 14, 5).toISOString(), now)).toBe("today, 14:05");
+  expect(dayOf(new Date(2026, 0, 9).toISOString(), now)).toBe("9 Jan");
+  expect(dayOf(new Date(2024, 11, 31).toISOString(), now)).toBe("31 Dec 2024");
+  expect(dayOf("nonsense", now)).toBe("");
 });

@@ -27,3 +27,11 @@ export function download(name: string, text: string, type: string): void {
   link.click();
   URL.revokeObjectURL(url);
 }
+
+/** Let the browser download what is at an address of the server. */
+export function downloadAddress(address: string, name = ""): void {
+  const link = document.createElement("a");
+  link.href = address;
+  link.download = name;
+  link.click();
+}

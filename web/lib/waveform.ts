@@ -23,12 +23,22 @@ const MAX_DECODED_BYTES = 30 * 2 ** 20;
 const SAMPLE_RATE_HZ = 8000;
 
 /** Peaks of an audio file, or null where the browser cannot decode it or it is too large to try. */
-export async function peaksOfFile(file: File, count: number): Promise<number[] | null> {
+export async function peaksOfFile(file: Blob, count: number): Promise<number[] | null> {
   if (file.size > MAX_DECODED_BYTES) return null;
   try {
     const context = new OfflineAudioContext(1, 1, SAMPLE_RATE_HZ);
     const audio = await context.decodeAudioData(await file.arrayBuffer());
     return peaks(audio.getChannelData(0), count);
+  } catch {
+    return null;
+  }
+}
+
+/** The same of a sound at an address of the server. */
+export async function peaksOfAddress(address: string, count: number): Promise<number[] | null> {
+  try {
+    const response = await fetch(address);
+    return response.ok ? await peaksOfFile(await response.blob(), count) : null;
   } catch {
     return null;
   }

@@ -24,6 +24,7 @@ from evoxtral.audio.containers import (
     recordings_in,
     truncated,
 )
+from evoxtral.audio.frame_streams import FRAME_STREAMS, ends_in_a_cut_frame
 from evoxtral.audio.mixing import MonoMixer, check_kind
 from evoxtral.audio.resampling import SAMPLE_RATE_HZ
 from evoxtral.audio.spooling import pieces_of, spooled
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 BLOCK_S = 10.0
 # More streams has no recording; a made-up file declares thousands, each with its decoder.
 _MOST_STREAMS = 128
-# Channels that are heard one by one; each takes as long as the whole recording.
-MOST_CHANNELS_APART = 16
 
 # A file is truncated when its packets end this much before the end that its header declares. Encoder delay and
 # padding account for at most 0.15 s in the codecs that FFmpeg writes.
@@ -120,6 +119,7 @@ class AudioReader:
         self._states_length = states_length
         self._about = tuple(about)
         self._skipped: list[tuple[float, float]] = []  # where, and how long the jump is
+        self._cut_off_s: float | None = None
         self._given_s = self._silence_s = self._damaged_s = 0.0
         self.declared_duration_s: float | None = None
         with self._opened(parts[0]) as container:
@@ -137,6 +137,8 @@ class AudioReader:
         if missing_s >= HOLE_TOLERANCE_S:
             notes.append(f"no sound could be decoded for {missing_s:.1f} s ({_places(self.holes)})")
         notes += [f"its time stamps jump by {jump_s:.0f} s at {at_s:.1f} s; left out" for at_s, jump_s in self._skipped]
+        if self._cut_off_s is not None:
+            notes.append(f"its last frame is cut off at {self._cut_off_s:.1f} s: what may have followed is missing")
         return notes
 
     def blocks(self, block_s: float = BLOCK_S) -> Iterator[NDArray[np.float32]]:
@@ -252,6 +254,8 @@ class AudioReader:
                 f"{self.name}: is damaged: cannot be read past {self._given_s:.1f} s: {_reason(packets.fault)}",
                 "copy or download it again",
             )
+        if container.format.name in FRAME_STREAMS and ends_in_a_cut_frame(part):
+            self._cut_off_s = reached_s
 
     def _silence(self, seconds: float, *, is_damage: bool, is_start: bool) -> Iterator[NDArray[np.float32]]:
         """Let silence stand for a hole, within bounds; sound that begins later than a picture leaves no hole."""

@@ -6,6 +6,7 @@ only, never audio.
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -38,7 +39,7 @@ def baseline_hypotheses(references: Sequence[str], training: Sequence[str]) -> t
         return made, ["baselines most_frequent_tag and text_only: the training texts hold no known tag"]
     made[MOST_FREQUENT] = [at_sentence_starts(text, tag) for text in words]
     try:
-        tagger = TextTagger(training)
+        tagger = _tagger(tuple(training))
     except ImportError:
         notes.append("baseline text_only needs scikit-learn: pip install 'evoxtral[bench]'")
     else:
@@ -80,6 +81,11 @@ class TextTagger:
         """A text without tags, with the tags that its words suggest."""
         found = _probabilities(self._models, parse(text))
         return insert_tags(text, _above(found, self._threshold))
+
+
+@lru_cache(maxsize=1)  # half a minute, for each of two sets in one report
+def _tagger(training: tuple[str, ...]) -> TextTagger:
+    return TextTagger(training)
 
 
 # Tag name -> classifier of gaps; the vectoriser is shared.

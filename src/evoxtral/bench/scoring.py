@@ -176,7 +176,7 @@ def score(
         allow_missing: score a missing hypothesis as an empty one, and ignore those without reference.
         resamples, seed: of the bootstrap intervals.
         baseline_texts: tagged texts of the training split, from which the baselines learn; None: no baselines.
-        base_texts: what Whisper base heard, by id: a baseline for the words.
+        base_texts: what Whisper base heard, by id, of the clips whose words are scored: a baseline for these.
 
     Raises:
         ScoreError: ids do not match, or there are no references.
@@ -193,7 +193,7 @@ def score(
             name: Report(_count_all(records, texts), (), resamples, seed, hears=False) for name, texts in made.items()
         }
     if base_texts is not None:
-        heard, _ = match_ids(records, base_texts, allow_missing=False)
+        heard, _ = match_ids(records, base_texts, allow_missing=True)
         baselines[WHISPER_BASE] = Report(_count_all(records, heard), (), resamples, seed)
     return Report(_count_all(records, texts), tuple(missing), resamples, seed, baselines, tuple(notes))
 

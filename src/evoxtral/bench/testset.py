@@ -4,7 +4,7 @@
     audio/             the clips, Opus
     training.jsonl     tagged texts of the training split ({"id", "text"}), from which the baselines learn
     README.md          where the clips come from and under which licence
-    whisper-base.jsonl what Whisper base heard (`Prediction` lines), beside which the words of others are put
+    whisper-base.jsonl what Whisper base heard of the clips whose words are scored (`Prediction` lines), for comparison
 
 Two ship with the package, by name: real recordings first, then synthetic ones.
 Knows the folder and how one is made of a corpus; knows nothing of models or scores.
@@ -49,7 +49,7 @@ class TestSet:
         folder: where it lies.
         references: in file order.
         training_texts: tagged texts of the training split; None where the set has none.
-        base_texts: by id, what Whisper base heard; None where the set does not say.
+        base_texts: by id, what Whisper base heard of the clips whose words are scored; None if the set does not say.
     """
 
     __test__ = False  # not a test, whatever pytest makes of its name

@@ -92,7 +92,7 @@ def scripts(folder: Path, **options: Any) -> None:
 @dialect_option("--dialect", "How the texts write tags.")
 @click.option("--any-voice", is_flag=True, help="Forget the voices that the objects name, which are another engine's.")
 def import_(folder: Path, sources: tuple[Path, ...], domain: str, dialect: str, any_voice: bool) -> None:
-    """Add scripts from SOURCES: files (or folders of them) with a JSON list, or lines, of objects with tagged_text."""
+    """Add scripts from SOURCES: files (or folders) with a JSON list, or lines, of objects with tagged_text or turns."""
     from evoxtral.corpus.importing import ALREADY_THERE, import_scripts
     from evoxtral.data.records import Domain
 

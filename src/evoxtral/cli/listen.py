@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evoxtral.cli.options import ChosenModel, model_options
+from evoxtral.cli.options import ChosenModel, keywords_option, model_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +39,7 @@ _PACKET_S = 0.05
     show_default=True,
     help="Tagged text, a line an utterance; every event of the stream as a line of JSON.",
 )
+@keywords_option
 @click.option("--diarize", is_flag=True, help="Tell speakers apart.")
 @click.option("--language", default="en", show_default=True, metavar="CODE", help="Spoken language (ISO 639-1).")
 def command(
@@ -47,6 +48,7 @@ def command(
     server: str | None,
     device: str | None,
     output_format: str,
+    keywords: tuple[str, ...],
     diarize: bool,
     language: str,
 ) -> int:
@@ -65,6 +67,9 @@ def command(
         raise click.UsageError("FILE and --device are two sources")
     if file is not None and not Path(file).exists():
         raise click.UsageError(f"{file}: is not there")
+    from evoxtral.inference.keywords import split_keywords
+
+    wanted = {"diarize": diarize, "language": language, "keywords": split_keywords(keywords)}
     show: _Show = _JsonLines() if output_format == "json" else _Terminal() if sys.stdout.isatty() else _Lines()
     with ExitStack() as stack:
         address, key = server, None
@@ -75,7 +80,7 @@ def command(
             address, key = local.address, local.api_key
         stack.enter_context(show)
         source = _play(file) if file is not None else _record(device)
-        return asyncio.run(_listen(source, address, key, show, {"diarize": diarize, "language": language}))
+        return asyncio.run(_listen(source, address, key, show, wanted))
 
 
 Source = Callable[[asyncio.Event], "AsyncIterator[int | bytes | NDArray[np.float32]]"]

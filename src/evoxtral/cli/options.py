@@ -22,6 +22,13 @@ model_dir_option = click.option(
     help="Folder of models, by name, and of what comes from the hub.  [default: the hub's cache]",
 )
 
+keywords_option = click.option(
+    "--keywords",
+    metavar="WORDS",
+    multiple=True,
+    help="Names and terms that are likely, between commas; for their spelling, where they are said.",
+)
+
 
 def dialect_option(name: str, help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """An option that names a dialect of tags; ours where it is not given."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from evoxtral.cli.options import ChosenModel, dialect_option, model_options, print_notes
+from evoxtral.cli.options import ChosenModel, dialect_option, keywords_option, model_options, print_notes
 from evoxtral.cli.progress import ShowProgress, progress_bar
 from evoxtral.cli.transcripts import FORMATS, OutputFolder, StandardOutput, StandardOutputLostError, TranscriptOutput
 from evoxtral.errors import AudioError, EvoxtralError
@@ -53,6 +53,15 @@ _LONGEST_CAUSE_CHARACTERS = 300
     type=click.IntRange(min=1),
     help="Of several sound tracks the Nth; by default the default one, or if it is silent the first that is not.",
 )
+@keywords_option
+@click.option("--channels", is_flag=True, help="Each channel is one speaker's: CHANNEL_1 and so on.")
+@click.option(
+    "--known-speaker",
+    "known_speakers",
+    metavar="NAME=FILE",
+    multiple=True,
+    help="A sample of a speaker's voice, 1 to 30 s; implies --diarize.",
+)
 @click.option("--language", default="en", show_default=True, metavar="CODE", help="Spoken language (ISO 639-1).")
 def command(
     paths: tuple[str, ...],
@@ -65,6 +74,9 @@ def command(
     min_speakers: int | None,
     max_speakers: int | None,
     track: int | None,
+    keywords: tuple[str, ...],
+    channels: bool,
+    known_speakers: tuple[str, ...],
     language: str,
 ) -> int:
     """Turn recordings into text with audio tags.
@@ -91,18 +103,30 @@ def command(
     if dialect != "elevenlabs" and (plain or output_format not in ("txt", "json")):
         raise click.UsageError("--dialect is for tagged txt and json")
 
+    from evoxtral.inference.diarization import voice_of
     from evoxtral.inference.formats import in_dialect, without_tags
+    from evoxtral.inference.keywords import split_keywords
     from evoxtral.inference.options import TranscribeOptions
     from evoxtral.inference.pipeline import transcribe
+
+    voices = {}
+    for sample in known_speakers:
+        speaker, _, file = sample.partition("=")
+        if not speaker or not file:
+            raise click.UsageError(f"--known-speaker {sample}: is not NAME=FILE")
+        voices[speaker] = voice_of(file)
 
     formats = FORMATS if output_format == "all" else (output_format,)
     options = TranscribeOptions(
         language=language,
         times=formats != ("txt",),
-        diarize=diarize,
+        diarize=diarize or bool(voices),
         min_speakers=min_speakers,
         max_speakers=max_speakers,
         track=track,
+        keywords=split_keywords(keywords),
+        channels=channels,
+        known_speakers=voices,
     )
     output: TranscriptOutput = (
         OutputFolder(output_dir, formats) if output_dir else StandardOutput(output_format, len(inputs))

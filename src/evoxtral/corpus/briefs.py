@@ -1,4 +1,4 @@
-"""What each script must be, drawn by quota before a word is written: slice, domain, tags, edge case, emphasis.
+"""What each script must be, drawn by quota before a word is written: slice, domain, speakers, tags, moods, emphasis.
 
 Every writer works from these briefs, so that a corpus reaches its composition exactly instead of by luck. Planning
 takes the scripts that exist into account: a run that was killed, or a corpus that grows, is filled up to its targets.
@@ -12,7 +12,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from evoxtral.corpus.composition import (
+    DIALOGUE_DOMAINS,
+    DIALOGUE_SHARE,
     SLICE_SHARES,
+    UNTOLD_SHARE,
     apportion,
     emphasis_share,
     target_tag_shares,
@@ -40,6 +43,9 @@ class Brief:
         edge_case: the kind of edge case; None in the other slices.
         emphasis: whether one or two words are in capitals.
         ellipsis: whether the text hesitates with "...".
+        told: for each tag whether the words should give it away; where not, who reads them must not guess it.
+        arc: moods through which the script moves, the first one first; empty without tags.
+        speakers: 1, or 2 for a dialogue.
     """
 
     slice_type: SliceType
@@ -48,6 +54,9 @@ class Brief:
     edge_case: EdgeCase | None = None
     emphasis: bool = False
     ellipsis: bool = False
+    told: tuple[bool, ...] = ()
+    arc: tuple[str, ...] = ()
+    speakers: int = 1
 
 
 # Number of tags of a script, drawn with these weights.
@@ -73,6 +82,30 @@ _EDGE_SHARES = {
 }
 _ELLIPSIS_SHARE = 0.2  # of tagged scripts
 
+# How moods move while people talk, as the rows of the taxonomy name them.
+_ARCS = (
+    ("nervous", "calm"),
+    ("nervous", "excited"),
+    ("nervous", "shock", "excited"),
+    ("nervous", "frustrated", "angry"),
+    ("secret", "nervous", "shock"),
+    ("excited", "funny"),
+    ("excited", "frustrated"),
+    ("calm", "excited"),
+    ("calm", "sad"),
+    ("calm", "frustrated", "angry"),
+    ("frustrated", "angry", "calm"),
+    ("frustrated", "funny"),
+    ("frustrated", "sad"),
+    ("angry", "sad", "calm"),
+    ("shock", "angry"),
+    ("shock", "excited", "funny"),
+    ("sad", "calm"),
+    ("sad", "funny", "calm"),
+)
+# Edge cases that two people can talk through; the others are about one speaker's tags.
+_DIALOGUE_EDGES = (None, EdgeCase.AMBIGUOUS, EdgeCase.VERY_LONG)
+
 _COMPANION_WEIGHT = 4.0
 _REPEAT_WEIGHT = 0.1
 
@@ -92,22 +125,41 @@ def plan(count: int, *, seed: int = 0, existing: Sequence[Script] = ()) -> list[
     sizes = [_draw(rng, _EDGE_TAG_COUNTS[edge] if edge else _TAG_COUNTS[kind]) for kind, edge in kinds]
     domains = _domains(rng, slices, existing)
     hands = _deal(rng, list(zip(sizes, (edge for _, edge in kinds), strict=True)), existing)
+    plots = [_arrange(rng, hand) if edge is None else (hand, ()) for (_, edge), hand in zip(kinds, hands, strict=True)]
+    told = _tell(rng, [hand for hand, _ in plots], [edge for _, edge in kinds])
+    speakers = _speakers(rng, domains, [edge for _, edge in kinds])
     tagged = [index for index, hand in enumerate(hands) if hand]
     emphatic = set(rng.sample(tagged, round(len(tagged) * emphasis_share())))
     hesitant = set(rng.sample(tagged, round(len(tagged) * _ELLIPSIS_SHARE)))
     briefs = [
-        Brief(kind, domain, hand, edge, emphasis=index in emphatic, ellipsis=index in hesitant)
-        for index, ((kind, edge), domain, hand) in enumerate(zip(kinds, domains, hands, strict=True))
+        Brief(
+            kind,
+            domain,
+            tags=hand,
+            told=labels,
+            arc=arc,
+            speakers=number,
+            edge_case=edge,
+            emphasis=index in emphatic,
+            ellipsis=index in hesitant,
+        )
+        for index, ((kind, edge), domain, (hand, arc), labels, number) in enumerate(
+            zip(kinds, domains, plots, told, speakers, strict=True)
+        )
     ]
     rng.shuffle(briefs)
     return briefs
 
 
 def redeal(brief: Brief, rng: random.Random) -> Brief:
-    """Another brief for the same place in a corpus: same slice and edge case, another domain, other tags."""
+    """Another brief for the same place in a corpus: same slice, edge case and labels, another domain, other tags."""
     domain = rng.choice([domain for domain in Domain if domain is not brief.domain])
     (tags,) = _deal(rng, [(len(brief.tags), brief.edge_case)], ())
-    return replace(brief, domain=domain, tags=tags)
+    arc: tuple[str, ...] = ()
+    if brief.edge_case is None:
+        tags, arc = _arrange(rng, tags)
+    speakers = brief.speakers if domain in DIALOGUE_DOMAINS else 1
+    return replace(brief, domain=domain, tags=tags, arc=arc, speakers=speakers)
 
 
 def clash(tag: str, other: str) -> bool:
@@ -136,6 +188,44 @@ def _domains(rng: random.Random, slices: Sequence[SliceType], existing: Sequence
         have[domain] += 1
         domains.append(domain)
     return domains
+
+
+def _speakers(rng: random.Random, domains: Sequence[Domain], edges: Sequence[EdgeCase | None]) -> list[int]:
+    """How many people speak in each script: two in a fixed share of each domain where people talk to each other."""
+    speakers = [1] * len(domains)
+    for domain in DIALOGUE_DOMAINS:
+        places = [
+            index
+            for index, (name, edge) in enumerate(zip(domains, edges, strict=True))
+            if name is domain and edge in _DIALOGUE_EDGES
+        ]
+        for index in rng.sample(places, round(len(places) * DIALOGUE_SHARE)):
+            speakers[index] = 2
+    return speakers
+
+
+def _tell(
+    rng: random.Random, hands: Sequence[tuple[str, ...]], edges: Sequence[EdgeCase | None]
+) -> list[tuple[bool, ...]]:
+    """Which tags of each hand the words give away: none where the edge case says so, else in a fixed share of all."""
+    tags = [(index, place) for index, hand in enumerate(hands) for place in range(len(hand))]
+    hidden = {(index, place) for index, place in tags if edges[index] is EdgeCase.AMBIGUOUS}
+    others = [place for place in tags if place not in hidden]
+    hidden |= set(rng.sample(others, max(0, round(len(tags) * UNTOLD_SHARE) - len(hidden))))
+    return [tuple((index, place) not in hidden for place in range(len(hand))) for index, hand in enumerate(hands)]
+
+
+def _arrange(rng: random.Random, hand: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The tags in the order of a way for moods to move that suits most of them, and that way."""
+    if not hand:
+        return hand, ()
+    arc = max(_ARCS, key=lambda arc: (sum(bool({*USES[tag].moods} & {*arc}) for tag in hand), rng.random()))
+
+    def stage(tag: str) -> float:
+        stages = [index for index, mood in enumerate(arc) if mood in USES[tag].moods]
+        return stages[0] if stages else rng.uniform(-0.5, len(arc) - 0.5)
+
+    return tuple(sorted(hand, key=stage)), arc
 
 
 def _deal(

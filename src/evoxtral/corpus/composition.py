@@ -6,7 +6,7 @@ Knows nothing of how scripts are written or measured.
 from collections.abc import Mapping
 from typing import TypeVar
 
-from evoxtral.data.records import SliceType
+from evoxtral.data.records import Domain, SliceType
 from evoxtral.tags import USES, Frequency
 
 SLICE_SHARES: Mapping[SliceType, float] = {
@@ -28,6 +28,13 @@ SLICE_TAGS: Mapping[SliceType, tuple[int, int | None]] = {
 MAX_DOMAIN_SHARE = 0.25
 MIN_TAG_SHARE = 0.03  # of all scripts, for each tag
 MAX_ROUGE_L = 0.7  # two scripts must stay below
+
+# Of all tags those that the words do not give away: who learns from them has to listen.
+UNTOLD_SHARE = 0.35
+UNTOLD_TOLERANCE = 0.10
+# Where people talk to each other: of these domains' scripts those with two speakers.
+DIALOGUE_DOMAINS = (Domain.CONVERSATION, Domain.INTERVIEW, Domain.ARGUMENT)
+DIALOGUE_SHARE = 0.8
 
 # How often people stress a word when they talk, in 1,000 words (ICSI: benchmarks/natural_frequencies.py).
 NATURAL_EMPHASIS_RATE = 32.0

@@ -124,6 +124,8 @@ def _scripts_of(clips: Sequence[Clip], scripts: Sequence[Script]) -> list[Script
                 tagged_text=clip.tagged_text or "...",
                 slice_type=clip.slice_type,
                 domain=clip.domain,
+                turns=clip.turns,
+                told=clip.told,
                 writer="recording",
             )
             for clip in clips
@@ -152,6 +154,12 @@ def features() -> "datasets.Features":
             "duration_s": Value("float32"),
             "script_id": text,
             "clip_id": text,
+            # One a tag; null where nobody labelled them.
+            "told": List(Value("bool")),
+            # One a turn of a dialogue; empty where one person speaks.
+            "speakers": List(text),
+            "turn_texts": List(text),
+            "turn_voices": List(text),
         }
     )
 
@@ -170,6 +178,10 @@ def _row(folder: Path, clip: Clip) -> dict[str, Any]:
         "duration_s": clip.duration_s,
         "script_id": clip.script_id,
         "clip_id": clip.id,
+        "told": None if clip.told is None else list(clip.told),
+        "speakers": [turn.speaker for turn in clip.turns],
+        "turn_texts": [turn.tagged_text for turn in clip.turns],
+        "turn_voices": [turn.voice for turn in clip.turns],
     }
 
 

@@ -21,6 +21,8 @@ from evoxtral.corpus.composition import (
     RARE_TAGS,
     SLICE_SHARES,
     SLICE_TAGS,
+    UNTOLD_SHARE,
+    UNTOLD_TOLERANCE,
     apportion,
     natural_rate,
 )
@@ -103,6 +105,7 @@ def check(
         *_tags(parsed),
         _emphasis(parsed),
         _unknown_tags(parsed),
+        _untold(scripts),
     ]
     if clips:
         gates.append(_voices(clips))
@@ -156,7 +159,7 @@ def _domains(scripts: Sequence[Script]) -> Gate:
 
 
 def _voices(clips: Sequence[Clip]) -> Gate:
-    return _largest("voice", Counter(clip.voice for clip in clips), MAX_VOICE_SHARE)
+    return _largest("voice", Counter(voice for clip in clips for voice in clip.voices), MAX_VOICE_SHARE)
 
 
 def _largest(kind: str, counts: Counter[str], limit: float) -> Gate:
@@ -196,6 +199,16 @@ def _common(name: str, rate: float, natural: float | None) -> Gate:
     factor = rate / natural if natural else 0.0
     passed = abs(factor - COMMON_FACTOR) <= COMMON_TOLERANCE + _ROUNDING
     return Gate(f"frequency of {name}", f"about {COMMON_FACTOR:g}x natural", f"{factor:.2f}x", passed)
+
+
+def _untold(scripts: Sequence[Script]) -> Gate:
+    """Of the tags that somebody labelled, those that the words do not give away."""
+    labels = [told for script in scripts for told in script.told or ()]
+    share = _share(labels.count(False), len(labels))
+    measured = f"{share:.1%} of {len(labels)} labelled tags" if labels else "no tag is labelled"
+    low, high = UNTOLD_SHARE - UNTOLD_TOLERANCE, UNTOLD_SHARE + UNTOLD_TOLERANCE
+    passed = not labels or low - _ROUNDING <= share <= high + _ROUNDING
+    return Gate("tags that the words do not give away", f"{low:.0%}-{high:.0%}", measured, passed)
 
 
 def _rate(count: int, words: int) -> float:

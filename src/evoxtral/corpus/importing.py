@@ -1,4 +1,4 @@
-"""Scripts that others wrote, brought into a corpus: JSON lists or JSON lines of objects with `tagged_text`.
+"""Scripts that others wrote, brought into a corpus: JSON lists or JSON lines of objects with `tagged_text` or `turns`.
 
 Texts may be in any dialect of tags. Known tags get their canonical names; unknown ones stay and are counted. Where an
 object does not say which slice it belongs to, its tags do. An id that is taken gets a number. Knows nothing of writers
@@ -14,15 +14,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from evoxtral.corpus.composition import SLICE_TAGS
 from evoxtral.data.json_lines import read_objects
-from evoxtral.data.records import Domain, Script, SliceType
+from evoxtral.data.records import Domain, Script, SliceType, Turn
 from evoxtral.errors import CorpusError
 from evoxtral.tags import Category, TaggedText, normalise_tags, parse
 from evoxtral.tags.dialects import count_notes, read
 
 _SUFFIXES = (".json", ".jsonl")
-_EXPECTED = "JSON objects with tagged_text, one a line or a list"
+_EXPECTED = "JSON objects with tagged_text or turns, one a line or a list"
 # The one reason to skip an object that is no fault: the same import may be started again.
 ALREADY_THERE = "the same text again"
 # An edge case by length: at most this many words, or at least that many.
@@ -61,8 +63,9 @@ def import_scripts(
 ) -> ImportReport:
     """Read scripts from files, and from folders that hold such files.
 
-    Objects may also say `id`, `slice_type`, `domain` and `voice`; other fields are ignored. A text that the corpus or
-    an earlier object has already is skipped.
+    Objects may also say `id`, `slice_type`, `domain`, `voice` and `told`; other fields are ignored. A dialogue is a
+    list `turns` of objects with `speaker` and `tagged_text`, and perhaps `voice`. A text that the corpus or an earlier
+    object has already is skipped.
 
     Args:
         domain: of objects that name none, or none of the known ones.
@@ -82,7 +85,8 @@ def import_scripts(
             if script is None:
                 continue
             if not keep_voices:
-                script = script.model_copy(update={"voice": None})
+                turns = tuple(turn.model_copy(update={"voice": None}) for turn in script.turns)
+                script = script.model_copy(update={"voice": None, "turns": turns})
             if script.id in ids:
                 numbers = numbers_of.setdefault(script.id, itertools.count(2))
                 free = next(name for number in numbers if (name := f"{script.id}-{number}") not in ids)
@@ -109,13 +113,22 @@ def _script(
     item: Any, file: Path, domain: Domain, dialect: str, texts: Container[str], report: ImportReport
 ) -> Script | None:
     """The script that an object stands for, or None, with the reason in the report."""
-    written = item.get("tagged_text") if isinstance(item, dict) else None
-    if not isinstance(written, str) or not written.strip():
+    foreign = _foreign_turns(item)
+    if foreign is None:
+        report.skipped["turns are no list of speakers with their texts"] += 1
+        return None
+    if not foreign:
         report.skipped["no tagged_text"] += 1
         return None
-    translated = read(written, dialect)
-    written = " ".join(translated.text.split())
-    text = normalise_tags(written)
+    translated = [read(turn.tagged_text, dialect) for turn in foreign]
+    parts = [" ".join(part.text.split()) for part in translated]
+    written = " ".join(parts)
+    turns = tuple(
+        turn.model_copy(update={"tagged_text": normalise_tags(part)})
+        for turn, part in zip(foreign, parts, strict=True)
+        if part
+    )
+    text = " ".join(turn.tagged_text for turn in turns)
     parsed = parse(text)
     if not parsed.words and not any(tag.category is Category.NON_VERBAL for tag in parsed.tags):
         report.skipped["nothing to say"] += 1
@@ -124,13 +137,15 @@ def _script(
     voice = voice if isinstance(voice, str) and voice else None
     given = item.get("id")
     name = "" if given is None or isinstance(given, bool | dict | list) else str(given)
-    if any("\ud800" <= character <= "\udfff" for character in f"{text}{name}{voice}"):
+    names = "".join(f"{turn.speaker}{turn.voice}" for turn in turns)
+    if any("\ud800" <= character <= "\udfff" for character in f"{text}{name}{voice}{names}"):
         report.skipped["half a character (an unpaired surrogate)"] += 1
         return None
     if text in texts:
         report.skipped[ALREADY_THERE] += 1
         return None
-    report.dialect_notes.update(count_notes(translated.notes))
+    for part in translated:
+        report.dialect_notes.update(count_notes(part.notes))
     report.unknown_tags.update(tag.name for tag in parsed.tags if not tag.known)
     if written != text:
         report.renamed_tags.update(
@@ -146,7 +161,33 @@ def _script(
         domain=Domain(named_domain) if named_domain in set(Domain) else domain,
         writer=f"import:{file.name}",
         voice=voice,
+        turns=turns if len({turn.speaker for turn in turns}) > 1 else (),
+        told=_labels(item, len(parsed.tags)),
     )
+
+
+def _foreign_turns(item: Any) -> list[Turn] | None:
+    """Who says what in the object, as it is written there; one turn where it tells no speakers. None: malformed."""
+    if not isinstance(item, dict):
+        return []
+    if item.get("turns"):
+        try:
+            turns = TypeAdapter(list[Turn]).validate_python(item["turns"])
+        except ValidationError:
+            return None
+        return [turn for turn in turns if turn.tagged_text.strip()]
+    written = item.get("tagged_text")
+    is_text = isinstance(written, str) and bool(written.strip())
+    # Not validated: half characters are told apart from other faults later.
+    return [Turn.model_construct(speaker="A", tagged_text=written)] if is_text else []
+
+
+def _labels(item: dict[str, Any], tags: int) -> tuple[bool, ...] | None:
+    """Whether the words tell each tag, where the object says so for every one."""
+    told = item.get("told")
+    if isinstance(told, list) and len(told) == tags and all(isinstance(label, bool) for label in told):
+        return tuple(told)
+    return None
 
 
 def derive_slice(parsed: TaggedText) -> SliceType:

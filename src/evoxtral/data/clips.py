@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from evoxtral.data.corpus_config import DatasetConfig
 from evoxtral.data.corpus_folder import CorpusFolder
 from evoxtral.data.journal import Journal
-from evoxtral.data.records import Id, InsidePath
+from evoxtral.data.records import Id, InsidePath, Turn
 from evoxtral.data.splits import SplitDraw, may_speak
 from evoxtral.errors import CorpusError
 from evoxtral.tags import parse
@@ -32,6 +32,9 @@ ALL = "all"
 
 _NEEDED_COLUMNS = ("audio", "tagged_text")
 _KNOWN_COLUMNS = ("script_id", "slice_type", "domain", "voice", "engine", "duration_s")
+# Lists of one length: a dialogue's speakers, what each says and by which voice; and one value a tag.
+_TURN_COLUMNS = ("speakers", "turn_texts", "turn_voices")
+_TOLD_COLUMN = "told"
 # Row groups whose audio is held: readers that go through a file side by side are in one or two of them.
 _HELD_GROUPS = 3
 
@@ -57,7 +60,9 @@ class ListedClip:
         id: unique in its source.
         text: tagged text; "" where nothing is said.
         split: "train", "validation", "test", or what its source calls it.
-        script_id, slice_type, domain, voice, engine, duration_s: as in the corpus; None where the source does not say.
+        script_id, slice_type, domain, voice, engine, duration_s, told: as in the corpus; None where the source does not
+            say.
+        turns: of a dialogue, each with its voice; empty where one person speaks.
     """
 
     id: str
@@ -70,6 +75,8 @@ class ListedClip:
     voice: str | None = None
     engine: str | None = None
     duration_s: float | None = None
+    turns: tuple[Turn, ...] = ()
+    told: tuple[bool, ...] | None = None
 
 
 def read_clips(source: str | Path, split: str = ALL) -> Iterator[ListedClip]:
@@ -109,7 +116,7 @@ class Spoken(Protocol):
     @property
     def slice_type(self) -> str | None: ...
     @property
-    def voice(self) -> str | None: ...
+    def voices(self) -> tuple[str, ...]: ...
     @property
     def split(self) -> str | None: ...
 
@@ -134,6 +141,12 @@ class _ClipLine(BaseModel):
     voice: str | None = None
     engine: str | None = None
     duration_s: float | None = None
+    turns: tuple[Turn, ...] = ()
+    told: tuple[bool, ...] | None = None
+
+    @property
+    def voices(self) -> tuple[str, ...]:
+        return tuple(voice for voice in (self.voice, *(turn.voice for turn in self.turns)) if voice)
 
 
 def assign_splits(
@@ -167,7 +180,7 @@ def assign_splits(
             yield clip, None, SET_ASIDE
             continue
         split = clip.split or splits[clip.script_id or clip.id]
-        if may_speak(clip.voice or "", split, config):
+        if all(may_speak(voice, split, config) for voice in clip.voices or ("",)):
             yield clip, split, None
         else:
             yield clip, None, f"voice not for the {split} split"
@@ -194,6 +207,8 @@ def _from_corpus(folder: Path, wanted: str) -> Iterator[ListedClip]:
                 voice=clip.voice,
                 engine=clip.engine,
                 duration_s=clip.duration_s,
+                turns=clip.turns,
+                told=clip.told,
             )
 
 
@@ -234,9 +249,10 @@ def _rows(path: Path, file: "pyarrow.parquet.ParquetFile", split: str, held: "_H
     _check_columns(str(path), names)
     # A nested column is named by its leaf.
     columns = [name for name in ("tagged_text", "clip_id", *_KNOWN_COLUMNS) if name in names]
+    lists = [f"{name}.list.element" for name in (*_TURN_COLUMNS, _TOLD_COLUMN) if name in names]
     number = 0
     for group in range(file.num_row_groups):
-        table = file.read_row_group(group, columns=[*columns, "audio.path"])
+        table = file.read_row_group(group, columns=[*columns, *lists, "audio.path"])
         for row, values in enumerate(table.to_pylist()):
             named = (values.get("audio") or {}).get("path")
             audio = StoredAudio(named or f"{split}-{number}", partial(held.read, path, group, row))
@@ -310,4 +326,16 @@ def _check_columns(source: str, names: set[str]) -> None:
 def _listed(values: dict[str, Any], split: str, number: int, audio: StoredAudio) -> ListedClip:
     known = {name: values[name] for name in _KNOWN_COLUMNS if values.get(name) is not None}
     name = values.get("clip_id")
-    return ListedClip(f"{split}-{number}" if name is None else str(name), values["tagged_text"], audio, split, **known)
+    told = values.get(_TOLD_COLUMN)
+    return ListedClip(
+        f"{split}-{number}" if name is None else str(name),
+        values["tagged_text"],
+        audio,
+        split,
+        **known,
+        turns=tuple(
+            Turn(speaker=speaker, tagged_text=text, voice=voice)
+            for speaker, text, voice in zip(*(values.get(name) or () for name in _TURN_COLUMNS), strict=True)
+        ),
+        told=None if told is None else tuple(told),
+    )

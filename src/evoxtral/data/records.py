@@ -5,11 +5,12 @@ Knows their fields and validity; knows nothing of who writes, speaks or scores t
 """
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from evoxtral.data.files import stays_inside
+from evoxtral.tags import parse
 
 
 def _text_of_number(value: object) -> object:
@@ -53,17 +54,51 @@ class Domain(StrEnum):
     VOICEMAIL = "voicemail"
 
 
-class Script(BaseModel):
+class Turn(BaseModel):
+    """What one speaker of a dialogue says before the other does.
+
+    Attributes:
+        speaker: who, within the script: "A", "B".
+        voice: the voice that must speak it, and in a clip the one that did; None where voices take turns.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    speaker: str = Field(min_length=1)
+    tagged_text: str = Field(min_length=1)
+    voice: str | None = None
+
+
+class _Text(BaseModel):
+    """A tagged text: who says which part of it, and which of its tags its words give away."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tagged_text: str
+    turns: tuple[Turn, ...] = ()
+    told: tuple[bool, ...] | None = None
+
+    @model_validator(mode="after")
+    def _is_of_one_piece(self) -> Self:
+        if self.turns and " ".join(turn.tagged_text for turn in self.turns) != self.tagged_text:
+            raise ValueError("turns: joined by spaces, they are not the tagged_text")
+        if self.told is not None and len(self.told) != (tags := len(parse(self.tagged_text).tags)):
+            raise ValueError(f"told: {len(self.told)} labels for {tags} tags")
+        return self
+
+
+class Script(_Text):
     """A text to be spoken.
 
     Attributes:
         id: unique in the corpus; also seeds what is random about the script's speech.
         tagged_text: the text with its tags; everything else about it is derived by `evoxtral.tags`.
+        turns: of a dialogue, in order; joined by spaces they are the tagged text. Empty where one person speaks.
+        told: for each tag of the text whether it follows from the words, so that a reader would guess it; False
+            where only who hears it can know. None where nobody says.
         writer: who wrote it, such as "grammar", "openai:gpt-...", "import:FILE".
         voice: the voice that must speak it; None where the voices take turns.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     id: Id
     tagged_text: str = Field(min_length=1)
@@ -73,7 +108,7 @@ class Script(BaseModel):
     voice: str | None = None
 
 
-class Clip(BaseModel):
+class Clip(_Text):
     """A script that was spoken: one line of `clips.jsonl`, and later one row of the dataset.
 
     Attributes:
@@ -81,12 +116,11 @@ class Clip(BaseModel):
         script_id: the script that is spoken here.
         audio: path of the audio file, relative to the corpus folder.
         duration_s: its length.
-        voice, engine: who spoke it.
+        turns, told: as in the script; each turn with the voice that spoke it.
+        voice, engine: who spoke it; of a dialogue the voice that begins.
         split: "train", "validation" or "test"; None until splits are drawn.
         details: what the engine adds, such as cost in characters.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     id: Id
     script_id: Id
@@ -100,6 +134,11 @@ class Clip(BaseModel):
     domain: Domain
     split: str | None = None
     details: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """Every voice that is heard in it, the first one first."""
+        return tuple(dict.fromkeys((self.voice, *(turn.voice for turn in self.turns if turn.voice))))
 
 
 class SetAside(BaseModel):

@@ -4,6 +4,7 @@ Windows are cut in pauses, never in speech where there is any pause, and keep th
 breath or a pause carries a tag. Only long stretches without speech are left out. Knows nothing of text.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -65,6 +66,23 @@ class Window:
     @property
     def end_s(self) -> float:
         return self.spans[-1].end / SAMPLE_RATE_HZ
+
+    def split(self, offset_s: float) -> "tuple[Window, Window] | None":
+        """The window up to and from the end of a frame, `offset_s` seconds from its start; None if one were empty."""
+        frame = math.ceil(offset_s / FRAME_S)
+        if not 0 < frame < len(self.speech):
+            return None
+        at = frame * FRAME_SAMPLES
+        index = int(np.searchsorted(self._offsets, at, side="right")) - 1
+        middle = self.spans[index].start + at - int(self._offsets[index])
+        before = [*self.spans[:index], Span(self.spans[index].start, middle)]
+        after = [Span(middle, self.spans[index].end), *self.spans[index + 1 :]]
+        parts = (before, slice(None, at), slice(None, frame)), (after, slice(at, None), slice(frame, None))
+        first, second = (
+            Window(self.samples[samples], tuple(span for span in spans if span.end > span.start), self.speech[frames])
+            for spans, samples, frames in parts
+        )
+        return first, second
 
     @cached_property
     def _offsets(self) -> NDArray[np.int64]:

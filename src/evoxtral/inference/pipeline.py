@@ -3,10 +3,10 @@
 Works in constant memory: a window's sound is gone when its text is known. Knows engines by their protocol only.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,22 +15,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ, Hole, Recording, open_audio
-from evoxtral.errors import AudioError, ModelError, TooLongError
+from evoxtral.errors import AudioError, TooLongError
+from evoxtral.inference.channels import channel_label
 from evoxtral.inference.chunking import Window, cut_windows
-from evoxtral.inference.diarization import Diarizer, Turn, load_diarizer, speaker_of
+from evoxtral.inference.diarization import Diarizer, EmbeddedDiarizer, Turn, load_diarizer, name_known, speaker_of
 from evoxtral.inference.engines.protocol import (
     AlignedToken,
     Aligner,
     Hypothesis,
+    KeywordListener,
     LanguageDetector,
     TranscriptionEngine,
 )
-from evoxtral.inference.hallucination_filter import heard_text, is_too_fast
+from evoxtral.inference.hallucination_filter import heard_text
+from evoxtral.inference.keywords import hear_keywords
 from evoxtral.inference.language_guard import LanguageDoubt, is_foreign, is_sure, note_doubts
+from evoxtral.inference.loops import without_loops
 from evoxtral.inference.options import TranscribeOptions
-from evoxtral.inference.repetition import cut_loops, repeated_runs
-from evoxtral.inference.second_ear import PACKAGED_BATCH, find_aligner, find_language_detector
+from evoxtral.inference.second_ear import PACKAGED_BATCH, align_some, find_aligner, find_language_detector
 from evoxtral.inference.timing import (
+    SegmentRange,
     TimedSpan,
     plain_part,
     split_segments,
@@ -49,10 +53,10 @@ from evoxtral.inference.transcript import (
 from evoxtral.models import HUB_CACHE, ModelStore
 from evoxtral.tags import Category, TaggedText, parse
 
-_LOG = logging.getLogger(__name__)
-
 # How much of given samples is taken at a time; also how often progress is told while nobody speaks.
 _BLOCK_S = 10.0
+# Channels that are heard one by one, each as long as the recording; no more voices have a microphone each.
+MOST_CHANNELS_APART = 16
 # No tag stands so close to where sound is missing: a voice that breaks off there sounds moved.
 _HOLE_MARGIN_S = 1.0
 # Digits of probabilities.
@@ -76,6 +80,7 @@ class HeardWindow:
         words: one a word of `parsed`.
         events: one a tag of `parsed`: where a sound or pause is heard; None for tags that colour words.
         tag_confidences: one a tag of `parsed`: its probability; None without alignment.
+        speaker: who is known to speak all of it; None where that is to be found out.
     """
 
     start_s: float
@@ -85,6 +90,7 @@ class HeardWindow:
     words: tuple[TimedSpan, ...] | None
     events: tuple[TimedSpan | None, ...]
     tag_confidences: tuple[float | None, ...]
+    speaker: str | None = None
 
 
 def transcribe(
@@ -132,47 +138,70 @@ def transcribe(
     aligner = find_aligner(engine)
     if diarizer is None and options.diarize:
         diarizer = load_diarizer(store)
-    has_times = options.times or diarizer is not None
-    declared_s: float | None
-    holes: Sequence[Hole] = ()
+    # Whoever tells speakers apart otherwise knows no voices.
+    voices = diarizer if isinstance(diarizer, EmbeddedDiarizer) else EmbeddedDiarizer()
+    has_times = options.times or diarizer is not None or options.channels
     languages = _Languages(options.language)
-    with ExitStack() as stack:
-        if isinstance(source, np.ndarray):
-            name, declared_s = name or "samples", len(source) / SAMPLE_RATE_HZ
-            blocks: Iterable[NDArray[np.float32]] = _blocks_of(source, name)
-        else:
-            reader = stack.enter_context(decode(source, name=name, track=options.track))
-            name, declared_s, holes = reader.name, reader.declared_duration_s, reader.holes
-            blocks = reader.blocks()
-        meter = _Meter(on_progress, declared_s, name, max_duration_s)
+    heard: list[HeardWindow] = []
+    notes: list[str] = []
+    length_s = 0.0
+    channel, channels = 0, 1
+    while channel < channels:
+        with ExitStack() as stack:
+            declared_s: float | None
+            holes: Sequence[Hole] = ()
+            if isinstance(source, np.ndarray):
+                name, declared_s = name or "samples", len(source) / SAMPLE_RATE_HZ
+                blocks: Iterable[NDArray[np.float32]] = _blocks_of(source, name)
+            else:
+                only = channel if options.channels else None
+                if channel > 0 and not isinstance(source, (str, Path)):
+                    source.seek(0)
+                reader = stack.enter_context(decode(source, name=name, track=options.track, channel=only))
+                name, declared_s, holes = reader.name, reader.declared_duration_s, reader.holes
+                blocks = reader.blocks()
+                channels = _channels_of(reader) if options.channels else 1
+            meter = _Meter(_of_channel(on_progress, channel, channels), declared_s, name, max_duration_s)
 
-        def pass_window(window: Window) -> None:
-            if diarizer is not None:
-                diarizer.hear(window)
-            meter.pass_window(window)
+            def pass_window(window: Window, meter: _Meter = meter) -> None:
+                if diarizer is not None:
+                    diarizer.hear(window)
+                if options.known_speakers and voices is not diarizer:
+                    voices.hear(window)
+                meter.pass_window(window)
 
-        heard = []
-        for window in hear_windows(
-            meter.count(blocks),
-            engine,
-            aligner,
-            language=options.language,
-            times=has_times,
-            holes=holes,
-            languages=languages,
-            on_window=pass_window,
-        ):
-            heard.append(window)
-            if on_text is not None:
-                on_text(window)
-        meter.finish()
-        notes = [] if isinstance(source, np.ndarray) else reader.notes
+            for window in hear_windows(
+                meter.count(blocks),
+                engine,
+                aligner,
+                language=options.language,
+                times=has_times,
+                holes=holes,
+                languages=languages,
+                keywords=options.keywords,
+                on_window=pass_window,
+            ):
+                heard += _pieces(window, channel_label(channel)) if options.channels else [window]
+                if on_text is not None:
+                    on_text(window)
+            meter.finish()
+            if not isinstance(source, np.ndarray):
+                notes += [note for note in reader.notes if note not in notes]
+        length_s = max(length_s, meter.read_s)
+        channel += 1
+    if options.channels:
+        heard.sort(key=lambda piece: piece.start_s)
+    if options.keywords and not (isinstance(engine, KeywordListener) and engine.takes_keywords):
+        notes.append(f"keywords are not used: {engine.model} takes none")
     turns = [] if diarizer is None else diarizer.turns(options.min_speakers, options.max_speakers)
-    transcript = _join(heard, turns, name=name, engine=engine, language=options.language, duration_s=meter.read_s)
+    if options.known_speakers:
+        turns = name_known(turns, voices.pieces, options.known_speakers)
+    transcript = _join(heard, turns, name=name or "", engine=engine, language=options.language, duration_s=length_s)
     return replace(
         transcript,
         notes=(*notes, *note_doubts(languages.doubts, options.language)),
         language_probability=languages.probability,
+        channels=channels if options.channels else None,
     )
 
 
@@ -185,6 +214,7 @@ def hear_windows(
     times: bool = True,
     holes: Sequence[Hole] = (),
     languages: "_Languages | None" = None,
+    keywords: Sequence[str] = (),
     on_window: Callable[[Window], None] = lambda window: None,
 ) -> Iterator[HeardWindow]:
     """Transcribe a recording given block by block; gives each window in which something was said, in order.
@@ -193,31 +223,42 @@ def hear_windows(
         aligner: what judges loops and tags at holes, and gives times if they are wanted (`times`).
         holes: where sound is missing; may grow while blocks are read.
         languages: takes note of the language of each window.
+        keywords: as of `TranscribeOptions`; an engine that takes none goes without.
     """
     languages = languages or _Languages(language)
     detector = find_language_detector(engine)
     windows = cut_windows(blocks, engine.max_window_s)
     # The packaged model still holds its encodings of so many windows, for language and alignment.
     at_once = engine.batch_size if isinstance(engine, Aligner) else PACKAGED_BATCH
+
+    def judge(batch: Sequence[Window], hypotheses: Sequence[Hypothesis]) -> list[str]:
+        texts = [heard_text(heard, window.speech_s) for heard, window in zip(hypotheses, batch, strict=True)]
+        return languages.leave_out_foreign(texts, hypotheses, batch, detector, also_sure=times)
+
+    def read(window: Window) -> str:
+        (text,) = judge([window], engine.transcribe_windows([window.samples], language=language))
+        return text
+
     while transcribed := list(islice(windows, engine.batch_size)):
-        hypotheses = engine.transcribe_windows([window.samples for window in transcribed], language=language)
+        samples = [window.samples for window in transcribed]
+        hypotheses = engine.transcribe_windows(samples, language=language)
+        if keywords and isinstance(engine, KeywordListener) and engine.takes_keywords:
+            hypotheses = hear_keywords(samples, hypotheses, engine, keywords, language=language)
         for first in range(0, len(transcribed), at_once):
-            batch, of_batch = transcribed[first : first + at_once], hypotheses[first : first + at_once]
-            texts = [
-                heard_text(hypothesis, window.speech_s) for hypothesis, window in zip(of_batch, batch, strict=True)
-            ]
-            texts = languages.leave_out_foreign(texts, of_batch, batch, detector, also_sure=times)
-            texts = _without_loops(texts, batch, aligner, language)
+            whole = transcribed[first : first + at_once]
+            texts = judge(whole, hypotheses[first : first + at_once])
+            batch, texts = without_loops(whole, texts, read, partial(align_some, aligner, language=language))
             at_holes = [_are_near(holes, window) for window in batch]
             aligned: list[list[AlignedToken] | None] = [None] * len(batch)
             needed = [index for index, text in enumerate(texts) if text and (times or at_holes[index])]
-            for index, tokens in zip(needed, _align(aligner, batch, texts, needed, language), strict=True):
+            for index, tokens in zip(needed, align_some(aligner, batch, texts, needed, language), strict=True):
                 aligned[index] = tokens
             for window, text, tokens, near in zip(batch, texts, aligned, at_holes, strict=True):
                 heard = _hear(window, text, tokens)
                 if near and heard.parsed.tags:
                     text = _without_tags_at(holes, heard)
-                    heard = _hear(window, text, _align(aligner, [window], [text], [0], language)[0] if text else None)
+                    again = align_some(aligner, [window], [text], [0], language)[0] if text else None
+                    heard = _hear(window, text, again)
                 if text:
                     yield heard if times else _without_times(heard)
                 on_window(window)
@@ -226,28 +267,6 @@ def hear_windows(
 def _without_times(heard: HeardWindow) -> HeardWindow:
     nothing = (None,) * len(heard.events)
     return replace(heard, words=None, events=nothing, tag_confidences=nothing)
-
-
-def _without_loops(texts: list[str], batch: Sequence[Window], aligner: Aligner, language: str) -> list[str]:
-    """The texts without repetitions that are not heard, and none where more is said than there was time for."""
-    doubtful = [index for index, text in enumerate(texts) if repeated_runs(text)]
-    for index, tokens in zip(doubtful, _align(aligner, batch, texts, doubtful, language), strict=True):
-        texts[index] = cut_loops(texts[index], tokens, batch[index].speech)
-    return ["" if is_too_fast(text, window.speech_s) else text for text, window in zip(texts, batch, strict=True)]
-
-
-def _align(
-    aligner: Aligner, batch: Sequence[Window], texts: Sequence[str], chosen: Sequence[int], language: str
-) -> list[list[AlignedToken] | None]:
-    """Alignments of some windows of a batch; None each where nothing can align."""
-    if not chosen:
-        return []
-    try:
-        windows = [batch[index].samples for index in chosen]
-        return [*aligner.align_windows(windows, [texts[index] for index in chosen], language=language)]
-    except ModelError as error:
-        _LOG.warning("no times: %s", error)
-        return [None] * len(chosen)
 
 
 def _are_near(holes: Sequence[Hole], window: Window) -> bool:
@@ -407,7 +426,11 @@ def _join(
     """One transcript of all windows, whose texts hold no half tags: joined they parse as they did alone."""
     parsed = parse(" ".join(window.text for window in heard))
     spans = [span for window in heard for span in window.words or [None] * len(window.parsed.words)]
-    speakers = [None if span is None else speaker_of(span.start_s, span.end_s, turns) for span in spans]
+    known = [window.speaker for window in heard for _ in window.parsed.words]
+    speakers = [
+        speaker or (None if span is None else speaker_of(span.start_s, span.end_s, turns))
+        for span, speaker in zip(spans, known, strict=True)
+    ]
     segments = tuple(_segments(parsed, heard, speakers))
     places = SegmentPlaces(parsed.source, [segment.text for segment in segments])
     words = [
@@ -469,20 +492,68 @@ def _segments(
     for window in heard:
         of_window = speakers[first_word : first_word + len(window.parsed.words)]
         for segment in split_segments(window.parsed, window.words, of_window):
-            sounds = [*(window.words or ())[segment.first_word : segment.last_word]]
-            sounds += [event for event in window.events[segment.first_tag : segment.last_tag] if event is not None]
-            start_s = min((span.start_s for span in sounds), default=window.start_s)
-            end_s = max((span.end_s for span in sounds), default=window.end_s)
+            start_s, end_s = _extent(window, segment)
             start, end = offset + segment.start, offset + segment.end
             yield TranscriptSegment(
                 start_s=round(start_s, TIME_DIGITS),
                 end_s=round(end_s, TIME_DIGITS),
                 text=parsed.source[start:end].strip(),
                 plain_text=plain_part(parsed, start, end),
-                speaker=next(iter(of_window[segment.first_word : segment.last_word]), None),
+                speaker=next(iter(of_window[segment.first_word : segment.last_word]), window.speaker),
             )
         offset += len(window.text) + 1
         first_word += len(window.parsed.words)
+
+
+def _extent(window: HeardWindow, segment: SegmentRange) -> tuple[float, float]:
+    """When a segment of a window begins and ends; without times, when the window does."""
+    sounds = [*(window.words or ())[segment.first_word : segment.last_word]]
+    sounds += [event for event in window.events[segment.first_tag : segment.last_tag] if event is not None]
+    start_s = min((span.start_s for span in sounds), default=window.start_s)
+    return start_s, max((span.end_s for span in sounds), default=window.end_s)
+
+
+def _pieces(window: HeardWindow, speaker: str) -> list[HeardWindow]:
+    """A window's segments as windows of their own, so that others can speak between them."""
+    pieces = []
+    for segment in split_segments(window.parsed, window.words):
+        text = window.parsed.source[segment.start : segment.end].strip()
+        piece = HeardWindow(
+            *_extent(window, segment),
+            text,
+            parse(text),
+            None if window.words is None else window.words[segment.first_word : segment.last_word],
+            window.events[segment.first_tag : segment.last_tag],
+            window.tag_confidences[segment.first_tag : segment.last_tag],
+            speaker,
+        )
+        if (len(piece.parsed.words), len(piece.parsed.tags)) != (
+            segment.last_word - segment.first_word,
+            len(piece.events),
+        ):
+            return [replace(window, speaker=speaker)]  # a text that means something else when it is cut stays whole
+        pieces.append(piece)
+    return pieces
+
+
+def _channels_of(recording: Recording) -> int:
+    if recording.channels > MOST_CHANNELS_APART:
+        raise AudioError(
+            f"{recording.name}: has {recording.channels} channels",
+            f"at most {MOST_CHANNELS_APART} are heard one by one",
+        )
+    return recording.channels
+
+
+def _of_channel(on_progress: ProgressReport | None, channel: int, channels: int) -> ProgressReport | None:
+    """Progress through a recording of which each channel is heard in turn."""
+    if on_progress is None or channels == 1:
+        return on_progress
+
+    def report(done_s: float, total_s: float | None) -> None:
+        on_progress(done_s if total_s is None else (channel * total_s + done_s) / channels, total_s)
+
+    return report
 
 
 def _rounded(span: TimedSpan | None) -> tuple[float | None, float | None]:

@@ -24,6 +24,7 @@ from evoxtral.inference.engines.protocol import (
     Aligner,
     Drafter,
     Hypothesis,
+    KeywordListener,
     LanguageDetector,
     TranscriptionEngine,
 )
@@ -59,9 +60,12 @@ class Urgency(IntEnum):
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """One window for the engine: to be transcribed, with a text to be aligned or to begin with, or for its language."""
+    """One window for the engine: to be transcribed, with a text to be aligned or to begin with, or for its language.
 
-    kind: Literal["transcribe", "draft", "align", "detect"]
+    Keywords are a text with one on each line.
+    """
+
+    kind: Literal["transcribe", "prompt", "draft", "align", "detect"]
     window: NDArray[np.float32]
     language: str
     text: str = ""
@@ -230,7 +234,7 @@ class WindowScheduler:
             urgency = Urgency.RECORDING
         self._live_batches = 0 if urgency is Urgency.RECORDING else self._live_batches + 1
         waiting = [ticket for ticket in waiting if ticket.urgency is urgency]
-        first = next((ticket for ticket in waiting if ticket.jobs[0].kind in ("align", "detect")), waiting[0])
+        first = next((ticket for ticket in waiting if ticket.jobs[0].kind in ("prompt", "align", "detect")), waiting[0])
         wanted = first.jobs[0].kind, first.jobs[0].language
         batch: list[tuple[Ticket, _Job]] = []
         turns = deque([first, *(ticket for ticket in waiting if ticket is not first)])
@@ -263,6 +267,10 @@ class WindowScheduler:
             elif jobs[0].kind == "draft":
                 assert isinstance(self.engine, Drafter)
                 results = self.engine.draft_windows(windows, [job.text for job in jobs], language=language)
+            elif jobs[0].kind == "prompt":
+                assert isinstance(self.engine, KeywordListener)
+                keywords = [job.text.splitlines() for job in jobs]
+                results = self.engine.transcribe_prompted(windows, keywords, language=language)
             elif jobs[0].kind == "detect":
                 assert self._detector is not None
                 results = self._detector.detect_languages(windows)
@@ -291,10 +299,20 @@ class _StandIn:
         self.model = scheduler.engine.model
         self.max_window_s = scheduler.engine.max_window_s
         self.batch_size = scheduler.engine.batch_size
+        self.takes_keywords = isinstance(scheduler.engine, KeywordListener) and scheduler.engine.takes_keywords
 
     def transcribe_windows(self, windows: Sequence[NDArray[np.float32]], *, language: str = "en") -> list[Hypothesis]:
         """See `TranscriptionEngine`. Raises CancelledError once the request is cancelled."""
         return self._scheduler.submit(self._ticket, [_Job("transcribe", window, language) for window in windows])
+
+    def transcribe_prompted(
+        self, windows: Sequence[NDArray[np.float32]], keywords: Sequence[Sequence[str]], *, language: str = "en"
+    ) -> list[Hypothesis]:
+        """See `KeywordListener`."""
+        jobs = [
+            _Job("prompt", window, language, "\n".join(asked)) for window, asked in zip(windows, keywords, strict=True)
+        ]
+        return self._scheduler.submit(self._ticket, jobs)
 
 
 class _AligningStandIn(_StandIn):

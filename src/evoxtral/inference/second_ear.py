@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoxtral.errors import ModelError
+from evoxtral.inference.chunking import Window
 from evoxtral.inference.engines.protocol import AlignedToken, Aligner, LanguageDetector, TranscriptionEngine
 
 # So many windows are one batch of the packaged model on any machine.
@@ -27,6 +28,20 @@ def find_aligner(engine: TranscriptionEngine) -> Aligner:
 def find_language_detector(engine: TranscriptionEngine) -> LanguageDetector:
     """The engine's own ear for languages, and where it has none or tells nothing, the packaged model's."""
     return _Detector(engine if isinstance(engine, LanguageDetector) else None)
+
+
+def align_some(
+    aligner: Aligner, batch: Sequence[Window], texts: Sequence[str], chosen: Sequence[int], language: str
+) -> list[list[AlignedToken] | None]:
+    """Alignments of the chosen windows of a batch; None each, and a warning, where nothing can align."""
+    if not chosen:
+        return []
+    try:
+        windows = [batch[index].samples for index in chosen]
+        return [*aligner.align_windows(windows, [texts[index] for index in chosen], language=language)]
+    except ModelError as error:
+        _LOG.warning("no times: %s", error)
+        return [None] * len(chosen)
 
 
 class _PackagedAligner:

@@ -79,6 +79,7 @@ class Transcript:
             of all speech.
         duration_s: length of the recording.
         text: tagged text; `plain_text` the same without tags and emphasis.
+        channels: how many were heard one by one, as that many speakers; None where all were heard together.
         notes: what the reader should know, a line each: what could not be decoded, which sound track this is, where
             another language is spoken.
     """
@@ -95,6 +96,7 @@ class Transcript:
     tags: tuple[TranscriptTag, ...] = ()
     notes: tuple[str, ...] = ()
     language_probability: float | None = None
+    channels: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object that `evoxtral transcribe --format json` and the server give; plain lists and dicts."""

@@ -75,7 +75,7 @@ def create_app(settings: Settings | None = None, *, engine: TranscriptionEngine 
         lifespan=lifespan,
     )
     app.add_middleware(BodyLimit, settings.max_upload_bytes, settings.max_uploads, settings.upload_idle_s)
-    app.add_middleware(ApiKeys, settings.api_keys)
+    app.add_middleware(ApiKeys, settings.api_keys, settings.max_requests_per_key)
     app.add_middleware(KnownHosts, settings.allowed_hosts)
     app.add_middleware(Envelope, settings.framed_by)
     app.add_middleware(HeadAsGet)

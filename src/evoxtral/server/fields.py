@@ -7,11 +7,13 @@ from collections.abc import Collection
 from http import HTTPStatus
 
 from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from evoxtral.server.problems import Problem
 
 _MAX_FIELD_BYTES = 64 * 1024
+_MAX_FIELDS = 300  # a keyword may be a field of its own
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
@@ -42,6 +44,18 @@ class Fields:
                 f"{name}: the form has {what} of that name", "send one recording as a file in the field file"
             )
         return found[0]
+
+    def files(self, name: str) -> list[UploadFile]:
+        """All files of that name.
+
+        Raises:
+            Problem: one is a text.
+        """
+        self._taken.add(name)
+        found = self._form.getlist(name)
+        if any(not isinstance(value, UploadFile) for value in found):
+            raise _invalid(f"{name}: is a text where a file belongs", "send it as a file")
+        return [value for value in found if isinstance(value, UploadFile)]
 
     def text(self, name: str, default: str | None = None) -> str | None:
         """A text field; `default` where it is missing or empty."""
@@ -133,7 +147,12 @@ async def read_fields(request: Request, *, max_field_bytes: int = _MAX_FIELD_BYT
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("multipart/form-data", "application/x-www-form-urlencoded"):
         raise _invalid("file: the body is no form", "send multipart/form-data with the recording in the field file")
-    form = await request.form(max_files=8, max_fields=64, max_part_size=max_field_bytes)
+    try:
+        form = await request.form(max_files=8, max_fields=_MAX_FIELDS, max_part_size=max_field_bytes)
+    except HTTPException as error:
+        if isinstance(error, Problem) or error.status_code != HTTPStatus.BAD_REQUEST:
+            raise
+        raise _invalid(f"the form cannot be read: {error.detail}", "send a form as clients make them") from error
     return Fields(form)
 
 

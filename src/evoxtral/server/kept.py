@@ -29,9 +29,11 @@ def described(**descriptions: str) -> dict[int | str, dict[str, Any]]:
 
 
 STORE_PROBLEMS = described(
+    _400="The body, or a recording in it, cannot be read.",
     _401="The server wants a key.",
     _404="There is no such thing, it is another key's, or the server keeps nothing.",
     _421="The server is not known by this name.",
+    _429="This key has too much under way; Retry-After says when to come again.",
     _422="A field or parameter is missing, unknown or has no such value.",
     _507="The server's disk is full.",
 )
@@ -70,10 +72,10 @@ async def in_store(request: Request, act: Callable[[Store, str | None], _T]) -> 
             f"{request.url.path}: there is no such thing here, or it belongs to another key.",
             "GET /transcripts and GET /jobs list what is here",
         ) from None
-    except JobsFullError:
+    except JobsFullError as full:
         raise Problem(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "So many recordings wait that no further one is accepted.",
+            HTTPStatus.TOO_MANY_REQUESTS if full.of_owner else HTTPStatus.SERVICE_UNAVAILABLE,
+            f"So many recordings{' of this key' if full.of_owner else ''} wait that no further one is accepted.",
             "try again after the time in Retry-After",
             {"Retry-After": _RETRY_JOBS_S},
         ) from None

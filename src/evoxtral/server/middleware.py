@@ -4,12 +4,14 @@ Plain ASGI, because each must also see WebSockets, and none may read a body. Kno
 """
 
 import asyncio
+import base64
 import hashlib
 import hmac
 import logging
 import re
 import secrets
 import time
+from collections import Counter
 from collections.abc import Sequence
 from http import HTTPStatus
 
@@ -24,10 +26,10 @@ LOG = logging.getLogger("evoxtral.server")
 MEBIBYTE = 2**20
 
 # The Studio needs its own scripts and styles, workers and sound from memory, and nothing from elsewhere.
-_CONTENT_SECURITY = "; ".join(
+_POLICY = "; ".join(
     (
         "default-src 'self'",
-        "script-src 'self' 'unsafe-inline'",
+        "script-src {scripts}",
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
         "media-src 'self' blob:",
@@ -37,14 +39,17 @@ _CONTENT_SECURITY = "; ".join(
         "object-src 'none'",
         "base-uri 'none'",
         "form-action 'self'",
+        "frame-ancestors {framing}",
     )
 )
+_INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
 _SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(self)",
 }
+_READING = ("GET", "HEAD", "OPTIONS")
 _OPEN_PATHS = frozenset({"/health", "/ready"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -68,8 +73,21 @@ class HeadAsGet:
         await self.app({**scope, "method": "GET"}, receive, send_head)
 
 
+def content_security(framing: str, page: bytes = b"") -> str:
+    """The policy for a page: of scripts between its lines, those that it came with may run (by their hashes).
+
+    Args:
+        framing: whose pages may show it in a frame, as the directive frame-ancestors names them.
+    """
+    digests = [hashlib.sha256(script).digest() for script in _INLINE_SCRIPT.findall(page)]
+    hashes = sorted({f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests})
+    return _POLICY.format(scripts=" ".join(("'self'", *hashes)), framing=framing)
+
+
 class Envelope:
     """Gives each answer a request id and security headers, and logs one line a request: no text, sound or key.
+
+    A page of HTML is held back until it is whole, because its policy names its scripts.
 
     Args:
         framed_by: origins whose pages may show the Studio in a frame.
@@ -77,8 +95,8 @@ class Envelope:
 
     def __init__(self, app: ASGIApp, framed_by: Sequence[str] = ()) -> None:
         self.app = app
-        framing = "frame-ancestors " + (" ".join(framed_by) or "'none'")
-        self._headers = {**_SECURITY_HEADERS, "content-security-policy": f"{_CONTENT_SECURITY}; {framing}"}
+        self._framing = " ".join(framed_by) or "'none'"
+        self._headers = dict(_SECURITY_HEADERS)
         if not framed_by:  # which knows no list of origins
             self._headers["x-frame-options"] = "DENY"
 
@@ -91,15 +109,31 @@ class Envelope:
         scope.setdefault("state", {})["request_id"] = request_id
         started_s = time.perf_counter()
         status = 500
+        page_start: Message | None = None
+        page = b""
 
         async def send_wrapped(message: Message) -> None:
-            nonlocal status
+            nonlocal status, page_start, page
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
+                if headers.get("content-type", "").startswith("text/html"):
+                    page_start = message
+                    return
+                if status != HTTPStatus.NOT_MODIFIED:  # the browser keeps the policy that came with the page
+                    headers.setdefault("content-security-policy", content_security(self._framing))
+            elif page_start is not None:
+                page += message.get("body", b"")
+                if message.get("more_body"):
+                    return
+                MutableHeaders(scope=page_start).setdefault(
+                    "content-security-policy", content_security(self._framing, page)
+                )
+                await send(page_start)
+                page_start, message = None, {**message, "body": page}
             await send(message)
 
         try:
@@ -137,11 +171,17 @@ class KnownHosts:
 
 
 class ApiKeys:
-    """Asks every request for one of the keys, if there are any; compared in constant time."""
+    """Asks every request for one of the keys, if there are any; compared in constant time. Bounds the work of each.
 
-    def __init__(self, app: ASGIApp, keys: Sequence[SecretStr]) -> None:
+    Args:
+        max_requests: requests with a body, and streams, that one key may have at the same time; None for any number.
+    """
+
+    def __init__(self, app: ASGIApp, keys: Sequence[SecretStr], max_requests: int | None = None) -> None:
         self.app = app
         self._keys = [key.get_secret_value().encode() for key in keys]
+        self._max_requests = max_requests
+        self._under_way: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._keys or scope["type"] not in ("http", "websocket") or scope["path"] in _OPEN_PATHS:
@@ -150,8 +190,9 @@ class ApiKeys:
         given = _given_key(Headers(scope=scope)).encode()
         # Every key is compared, so that the time tells nothing of which came near.
         if sum(hmac.compare_digest(given, key) for key in self._keys):
-            scope.setdefault("state", {})["owner"] = owner_of_key(given)
-            await self.app(scope, receive, send)
+            owner = owner_of_key(given)
+            scope.setdefault("state", {})["owner"] = owner
+            await self._serve(owner, scope, receive, send)
             return
         await _refuse(
             scope,
@@ -162,6 +203,25 @@ class ApiKeys:
             "send it in the header Authorization: Bearer KEY",
             {"WWW-Authenticate": "Bearer"},
         )
+
+    async def _serve(self, owner: str, scope: Scope, receive: Receive, send: Send) -> None:
+        is_work = scope["type"] == "websocket" or scope["method"] not in _READING
+        if self._max_requests is not None and is_work and self._under_way[owner] >= self._max_requests:
+            await _refuse(
+                scope,
+                receive,
+                send,
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"This key has {self._max_requests} requests under way, which is its limit.",
+                "try again when one is answered",
+                {"Retry-After": "1"},
+            )
+            return
+        self._under_way[owner] += is_work
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._under_way[owner] -= is_work
 
 
 def owner_of_key(key: bytes) -> str:
@@ -193,7 +253,7 @@ class BodyLimit:
         self.hint = "send a compressed file (Opus, MP3), cut it, or raise the limit: evoxtral serve --max-upload-mib"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        if scope["type"] != "http" or scope["method"] in _READING:
             await self.app(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "")

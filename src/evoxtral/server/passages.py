@@ -11,15 +11,20 @@ from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ, open_audio, write_audio
 from evoxtral.data.files import whole_file
+from evoxtral.inference.pipeline import OpenRecording
 
-_BLOCK_S = 10.0
 # A peak is kept of each piece of this length; a waveform over several screens needs no finer ones.
 PEAK_STEP_S = 0.02
 _PEAK_SAMPLES = round(PEAK_STEP_S * SAMPLE_RATE_HZ)
 
 
-def cut_passage(path: Path, name: str, start_s: float, end_s: float) -> tuple[io.BytesIO, float]:
+def cut_passage(
+    path: Path, name: str, start_s: float, end_s: float, decode: OpenRecording = open_audio
+) -> tuple[io.BytesIO, float]:
     """The sound from `start_s` to `end_s` as a WAV file (mono, 16 kHz), and its length in seconds, which may be less.
+
+    Args:
+        decode: opens the recording; by default it is decoded in this process.
 
     Raises:
         AudioError: the recording cannot be decoded.
@@ -27,8 +32,8 @@ def cut_passage(path: Path, name: str, start_s: float, end_s: float) -> tuple[io
     first, last = round(start_s * SAMPLE_RATE_HZ), round(end_s * SAMPLE_RATE_HZ)
     parts: list[NDArray[np.float32]] = []
     position = 0
-    with open_audio(path, name=name) as reader:
-        for block in reader.blocks(_BLOCK_S):
+    with decode(path, name=name) as reader:
+        for block in reader.blocks():
             parts.append(block[max(first - position, 0) : max(last - position, 0)])
             position += len(block)
             if position >= last:
@@ -41,11 +46,12 @@ def cut_passage(path: Path, name: str, start_s: float, end_s: float) -> tuple[io
     return buffer, len(samples) / SAMPLE_RATE_HZ
 
 
-def peaks_of(path: Path, name: str, kept: Path, count: int) -> NDArray[np.float32]:
+def peaks_of(path: Path, name: str, kept: Path, count: int, decode: OpenRecording = open_audio) -> NDArray[np.float32]:
     """The largest level (0 to 1) of each of `count` equal parts of a recording, shape (count,).
 
     Args:
         kept: a file where peaks are kept, so that the recording is decoded once.
+        decode: as for `cut_passage`.
 
     Raises:
         AudioError: the recording cannot be decoded.
@@ -53,7 +59,7 @@ def peaks_of(path: Path, name: str, kept: Path, count: int) -> NDArray[np.float3
     try:
         fine = np.fromfile(kept, np.uint8)
     except FileNotFoundError:
-        fine = _fine_peaks(path, name)
+        fine = _fine_peaks(path, name, decode)
         with whole_file(kept, durable=False) as file:
             file.write(fine.tobytes())
     if len(fine) == 0:
@@ -64,11 +70,11 @@ def peaks_of(path: Path, name: str, kept: Path, count: int) -> NDArray[np.float3
     return (peaks / np.float32(255)).astype(np.float32)
 
 
-def _fine_peaks(path: Path, name: str) -> NDArray[np.uint8]:
+def _fine_peaks(path: Path, name: str, decode: OpenRecording) -> NDArray[np.uint8]:
     found: list[NDArray[np.float32]] = []
     rest = np.zeros(0, np.float32)
-    with open_audio(path, name=name) as reader:
-        for block in reader.blocks(_BLOCK_S):
+    with decode(path, name=name) as reader:
+        for block in reader.blocks():
             samples = np.abs(np.concatenate([rest, block]))
             whole = len(samples) // _PEAK_SAMPLES * _PEAK_SAMPLES
             found.append(samples[:whole].reshape(-1, _PEAK_SAMPLES).max(axis=1))

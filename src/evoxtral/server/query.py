@@ -37,6 +37,11 @@ class Query:
             raise _invalid(f"{name}: is there {len(found)} times", "send it once")
         return found[0] if found and found[0] else default
 
+    def texts(self, name: str) -> list[str]:
+        """All texts of a name that are not empty."""
+        self._taken.add(name)
+        return [text for text in self._params.getlist(name) if text]
+
     def flag(self, name: str, default: bool = False) -> bool:
         """A boolean."""
         return self.text(name, "true" if default else "false").lower() not in _OFF

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from evoxtral.server.store.place import NO_STORE, default_store_folder
+from evoxtral.tags.dialect_table import DIALECTS
 
 STUDIO_FOLDER = Path(__file__).parent / "studio"
 
@@ -20,6 +21,9 @@ class Settings(BaseSettings):
 
     model: str = "edge"
     """What transcribes: `edge`, a path or a hub id, as after `evoxtral transcribe --model`."""
+
+    dialect: str = Field(default="elevenlabs", pattern=f"^({'|'.join(DIALECTS)})$")
+    """How tags are written in answers of `POST /transcribe` where the request names no dialect."""
 
     max_upload_bytes: int = Field(default=200 * 2**20, ge=1)
     """Largest request body. 200 MiB hold about 19 minutes of CD-quality WAV, or 14 hours of 32 kbit/s Opus."""
@@ -70,6 +74,13 @@ class Settings(BaseSettings):
 
     max_jobs: int = Field(default=1000, ge=1)
     """Recordings that were accepted to be transcribed later and are not done; the next is answered 503."""
+
+    max_requests_per_key: int | None = Field(default=None, ge=1)
+    """Uploads, transcriptions, texts and streams of one key at the same time; the next is answered 429. No limit by
+    default."""
+
+    max_jobs_per_key: int | None = Field(default=None, ge=1)
+    """The share of one key in `max_jobs`; the next is answered 429. No limit by default."""
 
     api_keys: tuple[SecretStr, ...] = ()
     """Keys, one of which every request but /health and /ready must then bring (Authorization: Bearer); () for none."""

@@ -4,7 +4,7 @@ Knows the scheduler, the pipeline and limits; nothing of routes and answers.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.audio.decoding_process import DecodingProcesses
 from evoxtral.errors import EvoxtralError
 from evoxtral.inference import transcribe
-from evoxtral.inference.diarization import Diarizer
+from evoxtral.inference.diarization import Diarizer, voice_of
 from evoxtral.inference.engines.protocol import TranscriptionEngine
-from evoxtral.inference.hallucination_filter import heard_text
+from evoxtral.inference.hallucination_filter import heard_text, is_too_fast
 from evoxtral.inference.options import TranscribeOptions
 from evoxtral.inference.pipeline import HeardWindow
 from evoxtral.inference.scheduler import QueueFullError, Ticket, Urgency, WindowScheduler
@@ -97,6 +97,19 @@ class Transcriber:
                 result = event
         assert result is not None
         return result
+
+    async def voices_of(self, samples: Mapping[str, BinaryIO]) -> dict[str, tuple[float, ...]]:
+        """The voices in samples, by their speakers' names.
+
+        Raises:
+            AudioError: a sample cannot be used.
+        """
+        loop = asyncio.get_running_loop()
+
+        def work(name: str, file: BinaryIO) -> tuple[float, ...]:
+            return voice_of(file, name=f"the sample of {name}", decode=self.decoding.open)
+
+        return {name: await loop.run_in_executor(self._threads, work, name, file) for name, file in samples.items()}
 
     async def follow(
         self, file: BinaryIO, name: str, options: TranscribeOptions, is_gone: Callable[[], Awaitable[bool]]
@@ -186,7 +199,9 @@ class Transcriber:
         """What mono 16 kHz samples say so far, quickly; the text begins with what is certain. Errors as above."""
         with self._live(Urgency.DRAFT) as ticket:
             heard = self.scheduler.draft(ticket, samples, beginning, language=options.language)
-        return heard_text(heard, len(samples) / SAMPLE_RATE_HZ)
+        length_s = len(samples) / SAMPLE_RATE_HZ
+        text = heard_text(heard, length_s)
+        return "" if is_too_fast(text, length_s) else text  # short speech is sometimes written twice
 
     @contextmanager
     def _live(self, urgency: Urgency) -> Iterator[Ticket]:

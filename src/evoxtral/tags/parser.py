@@ -13,7 +13,7 @@ ends none. Every scan goes over the text a fixed number of times, so that the ti
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from unicodedata import normalize
 
 from evoxtral.tags.emphasis import is_emphasised, without_emphasis
@@ -146,21 +146,22 @@ class TaggedText:
     @cached_property
     def plain_text(self) -> str:
         """The words alone: tags removed with the spacing mended, stressed words in lower case."""
-        pieces: list[list[str]] = [[]]
+        pieces = [""]
         words = iter(self.words)
         word = next(words, None)
         for item in self.items:
             if isinstance(item, Tag):
-                pieces.append([])
+                pieces.append("")
                 continue
+            parts: list[str] = []
             position = item.start
             while word is not None and word.start < item.end:
                 if word.emphasis:
-                    pieces[-1] += (self.source[position : word.start], word.plain)
+                    parts += (self.source[position : word.start], word.plain)
                     position = word.end
                 word = next(words, None)
-            pieces[-1].append(self.source[position : item.end])
-        return _join(["".join(piece) for piece in pieces])
+            pieces[-1] = "".join([*parts, self.source[position : item.end]]) if parts else item.text
+        return _join(pieces)
 
 
 def parse(text: str) -> TaggedText:
@@ -169,14 +170,18 @@ def parse(text: str) -> TaggedText:
     spans: list[tuple[int, int]] = []  # of words
     ellipses: list[int] = []
     position = 0
+    written: dict[str, str] = {}  # one object for each spelling of a tag, of which megabytes may be the same
     for start, end, name in _find_tags(text):
         if position < start:
-            items.append(Text(text[position:start], position, start))
-            _scan_words(text, position, start, spans, ellipses)
+            between = text[position:start]
+            items.append(Text(between, position, start))
+            if not between.isspace():
+                _scan_words(text, position, start, spans, ellipses)
         tag_type = lookup(name)
+        spelling = text[start:end]
         items.append(
             Tag(
-                text=text[start:end],
+                text=written.setdefault(spelling, spelling),
                 name=normalise_name(name) if tag_type is None else tag_type.name,
                 category=None if tag_type is None else tag_type.category,
                 group=None if tag_type is None else tag_type.group,
@@ -270,9 +275,14 @@ def _find_tags(text: str) -> Iterable[tuple[int, int, str]]:
         if start == -1 or close - start - 1 > MAX_NAME_CHARACTERS:
             continue
         name = text[start + 1 : close]
-        letters = normalize("NFC", name).translate(_NAME_PUNCTUATION)
-        if len(letters) >= 2 and letters.isalpha() and not (letters.isupper() and lookup(name) is None):
+        if _is_name(name):
             yield start, close + 1, name
+
+
+@lru_cache(maxsize=4096)
+def _is_name(name: str) -> bool:
+    letters = normalize("NFC", name).translate(_NAME_PUNCTUATION)
+    return len(letters) >= 2 and letters.isalpha() and not (letters.isupper() and lookup(name) is None)
 
 
 def _scan_words(text: str, start: int, end: int, spans: list[tuple[int, int]], ellipses: list[int]) -> None:

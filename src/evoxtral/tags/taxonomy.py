@@ -469,6 +469,7 @@ _QUALIFIERS_AFTER = _set(
 _MAX_NAME_WORDS = 8
 
 
+@lru_cache(maxsize=4096)
 def normalise_name(name: str) -> str:
     """Lower case, one space between words, straight apostrophes, letters composed (NFC)."""
     return " ".join(normalize("NFC", name).lower().replace("’", "'").split())

@@ -51,6 +51,23 @@ class TimedTag:
 
 
 @dataclass(frozen=True, slots=True)
+class SpokenTurn:
+    """What one speaker of a dialogue says, and by which voice."""
+
+    text: str
+    voice: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimedTurn:
+    """One turn of a dialogue (`index` counts them) with its place in the audio."""
+
+    index: int
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Speech:
     """What an engine made of one text.
 
@@ -58,6 +75,7 @@ class Speech:
         samples: mono float32 in [-1, 1], shape (n,).
         sample_rate_hz: rate of `samples`.
         words, tags: places in the audio, in order; empty where the engine cannot tell.
+        turns: those of a dialogue's turns; empty for one speaker, or where the engine cannot tell.
         engine: the engine that really spoke, such as "local/espeak" or "elevenlabs".
         voice: name of the voice that really spoke.
         text: the tagged text whose words and tags `words` and `tags` count: what was given, less what a voice cannot
@@ -73,6 +91,7 @@ class Speech:
     tags: tuple[TimedTag, ...] = ()
     text: str = ""
     notes: tuple[str, ...] = ()
+    turns: tuple[TimedTurn, ...] = ()
 
     @property
     def duration_s(self) -> float:
@@ -118,11 +137,13 @@ class LostRequest:
 
     Attributes:
         sent_unix_s: when it was sent first, in seconds since 1970 UTC.
+        turns: of a dialogue; `text` and `voice` are then what they say together, and the first voice.
     """
 
     text: str
     voice: str
     sent_unix_s: float
+    turns: tuple[SpokenTurn, ...] = ()
 
 
 @runtime_checkable
@@ -154,6 +175,10 @@ class RemoteSpeechEngine(SpeechEngine, Protocol):
             VoiceError: no text at all can be spoken any more (no key or budget is left, the voice does not exist).
             EvoxtralError: this text cannot be spoken; others may.
         """
+        ...
+
+    async def speak_dialogue_paid(self, turns: Sequence[SpokenTurn], *, seed: int = 0) -> PaidSpeech:
+        """Speak the turns of a dialogue as one piece of speech; it is charged and fails as `speak_paid`."""
         ...
 
     async def recall(

@@ -3,6 +3,7 @@
 import pytest
 
 from evoxtral.bench import score
+from evoxtral.bench.rewards import clip_reward
 from evoxtral.data.records import Reference
 
 # A laugh in its place, a laugh two words late, a sigh heard as a laugh, a gasp that nobody heard.
@@ -61,5 +62,6 @@ def test_words_of_another_language_are_not_scored_and_its_tags_are():
     assert report.figures["wer"].value == 1 / 2
     assert report.figures["emphasis.f1"].value is None
     assert report.figures["tags.f1"].value == 1
+    assert clip_reward(report.clips[0].texts, report.clips[0].counts) == pytest.approx(1)
     assert report.slices["emotion"].figures["wer"].value is None
     assert report.slices["emotion"].figures["emotion.macro_f1"].value == 1

@@ -4,6 +4,7 @@ Knows scripts, voices and the configuration; nothing of how speech is made, or w
 """
 
 import hashlib
+import logging
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -11,19 +12,26 @@ from dataclasses import dataclass
 
 from evoxtral.data.corpus_config import SynthesisConfig
 from evoxtral.data.files import file_stem
-from evoxtral.data.records import Script
+from evoxtral.data.records import Script, Turn
 from evoxtral.errors import CorpusError
+from evoxtral.tts.speech_engine import SpokenTurn
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """A clip that is to be made: which voice speaks which script, with which seed, into which file of the folder."""
+    """A clip that is to be made: which voice speaks which script, with which seed, into which file of the folder.
+
+    `turns` are a dialogue's, each with its voice; `voice` is the one that begins.
+    """
 
     clip_id: str
     script: Script
     voice: str
     seed: int
     audio: str
+    turns: tuple[Turn, ...] = ()
 
 
 def cast(scripts: Sequence[Script], voices: Sequence[str], config: SynthesisConfig) -> list[Take]:
@@ -31,7 +39,7 @@ def cast(scripts: Sequence[Script], voices: Sequence[str], config: SynthesisConf
 
     A script that names its voice gets that one. The others go round-robin, each round shuffled for itself: the voices
     are used equally often, keep step with no order in the scripts, and stay as they are when scripts are appended or
-    `config.takes` grows.
+    `config.takes` grows. The other speaker of a dialogue gets a drawn one.
 
     Raises:
         CorpusError: a script's id occurs twice, or there are too few voices for `config.max_voice_share`.
@@ -56,8 +64,29 @@ def cast(scripts: Sequence[Script], voices: Sequence[str], config: SynthesisConf
                 voice = order[(place + number) % len(order)]
             clip_id = f"{script.id}-{number}"
             audio = f"audio/{file_stem(clip_id)}.{config.audio_format}"
-            takes.append(Take(clip_id, script, voice, _number_from(f"{config.seed}:{clip_id}"), audio))
+            seed = _number_from(f"{config.seed}:{clip_id}")
+            turns = _cast_turns(script.turns, voice, voices, seed)
+            takes.append(Take(clip_id, script, turns[0].voice or voice if turns else voice, seed, audio, turns))
     return takes
+
+
+def spoken_turns(take: Take) -> tuple[SpokenTurn, ...]:
+    """What an engine is to speak of a dialogue."""
+    return tuple(SpokenTurn(turn.tagged_text, turn.voice or take.voice) for turn in take.turns)
+
+
+def _cast_turns(turns: Sequence[Turn], first: str, voices: Sequence[str], seed: int) -> tuple[Turn, ...]:
+    """The turns with their voices: `first` for who begins, another for each other speaker where there are enough."""
+    named = {turn.speaker: turn.voice for turn in turns if turn.voice}
+    free = [voice for voice in random.Random(seed).sample(voices, len(voices)) if voice not in (first, *named.values())]
+    cast_as: dict[str, str] = {}
+    for turn in turns:
+        if turn.speaker not in cast_as:
+            other = first if not cast_as or not free else free.pop(0)
+            cast_as[turn.speaker] = named.get(turn.speaker) or other
+    if len(set(cast_as.values())) < len(cast_as):
+        _log.warning("there are too few voices for dialogues: one voice speaks for several people")
+    return tuple(turn.model_copy(update={"voice": cast_as[turn.speaker]}) for turn in turns)
 
 
 def _number_from(text: str) -> int:

@@ -26,7 +26,7 @@ def finish_clip(folder: Path, take: Take, speech: Speech, **details: Any) -> Cli
     Args:
         folder: the corpus folder.
         details: the clip's `details`; the places of words and tags that the engine told are added to them
-            (`words`, `tags`: lists of [index, start_s, end_s]).
+            (`words`, `tags`, `turns`: lists of [index, start_s, end_s]).
 
     Raises:
         AudioError: the engine returned no sound, or numbers that are none.
@@ -36,16 +36,18 @@ def finish_clip(folder: Path, take: Take, speech: Speech, **details: Any) -> Cli
     if not len(samples) or not np.isfinite(samples).all():
         raise AudioError(f"{speech.engine} gave {'samples that are not numbers' if len(samples) else 'no sound'}")
     samples = resample(samples, speech.sample_rate_hz, SAMPLE_RATE_HZ)
-    for name, places in (("words", speech.words), ("tags", speech.tags)):
+    for name, places in (("words", speech.words), ("tags", speech.tags), ("turns", speech.turns)):
         if places:
             details[name] = [[place.index, round(place.start_s, 3), round(place.end_s, 3)] for place in places]
     clip = Clip(
         id=take.clip_id,
         script_id=take.script.id,
         tagged_text=take.script.tagged_text,
+        turns=take.turns,
+        told=take.script.told,
         audio=take.audio,
         duration_s=round(len(samples) / SAMPLE_RATE_HZ, 4),
-        voice=speech.voice,
+        voice=take.voice if take.turns else speech.voice,
         engine=speech.engine,
         seed=take.seed,
         slice_type=take.script.slice_type,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from evoxtral.corpus.synthesis.casting import Take
+from evoxtral.corpus.synthesis.casting import Take, spoken_turns
 from evoxtral.data.journal import Journal
 from evoxtral.data.records import Id
 from evoxtral.tts.speech_engine import LostRequest
@@ -50,7 +50,12 @@ class Intents:
         for take in takes:
             before = self._before.get(take.clip_id)
             if before is not None and before == _intent(take, before.sent_unix_s):
-                found.append((take, LostRequest(take.script.tagged_text, take.voice, before.sent_unix_s)))
+                found.append(
+                    (
+                        take,
+                        LostRequest(take.script.tagged_text, take.voice, before.sent_unix_s, spoken_turns(take)),
+                    )
+                )
         return found
 
 
@@ -58,7 +63,7 @@ def _intent(take: Take, sent_unix_s: float) -> Intent:
     return Intent(
         clip_id=take.clip_id,
         text_sha256=hashlib.sha256(take.script.tagged_text.encode()).hexdigest(),
-        voice=take.voice,
+        voice=" + ".join(dict.fromkeys(turn.voice for turn in spoken_turns(take))) or take.voice,
         seed=take.seed,
         sent_unix_s=sent_unix_s,
     )

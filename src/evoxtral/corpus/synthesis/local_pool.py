@@ -17,13 +17,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from evoxtral.corpus.synthesis.casting import Take
+from evoxtral.corpus.synthesis.casting import Take, spoken_turns
 from evoxtral.corpus.synthesis.finishing import finish_clip
 from evoxtral.corpus.synthesis.run_state import Run
 from evoxtral.data.corpus_config import SynthesisConfig
 from evoxtral.data.files import sweep_unfinished
 from evoxtral.data.records import Clip
 from evoxtral.errors import EvoxtralError
+from evoxtral.tts.dialogue import speak_dialogue
 from evoxtral.tts.speech_engine import SpeechEngine
 
 # A pool that dies this often, with no clip made in between, will not make any.
@@ -174,7 +175,11 @@ def _work(folder: Path, take: Take) -> Clip | _Failure:
     except EvoxtralError as error:
         return _Failure(str(error), fatal=True)
     try:
-        return finish_clip(folder, take, engine.speak(take.script.tagged_text, voice=take.voice, seed=take.seed))
+        if take.turns:
+            speech = speak_dialogue(engine, spoken_turns(take), seed=take.seed)
+        else:
+            speech = engine.speak(take.script.tagged_text, voice=take.voice, seed=take.seed)
+        return finish_clip(folder, take, speech)
     except EvoxtralError as error:
         return _Failure(str(error), fatal=False)
     except OSError:

@@ -10,7 +10,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from evoxtral.corpus.synthesis.casting import Take
+from evoxtral.corpus.synthesis.casting import Take, spoken_turns
 from evoxtral.corpus.synthesis.finishing import finish_clip
 from evoxtral.corpus.synthesis.intents import Intents
 from evoxtral.corpus.synthesis.run_state import Run
@@ -26,7 +26,10 @@ async def speak_remotely(run: Run, engine: RemoteSpeechEngine, max_characters: i
 
     async def make(take: Take) -> Clip:
         intents.note(take)
-        paid = await engine.speak_paid(take.script.tagged_text, voice=take.voice, seed=take.seed)
+        if take.turns:
+            paid = await engine.speak_dialogue_paid(spoken_turns(take), seed=take.seed)
+        else:
+            paid = await engine.speak_paid(take.script.tagged_text, voice=take.voice, seed=take.seed)
         return await asyncio.to_thread(_finish, run.folder, take, paid)
 
     def settle(task: asyncio.Task[Clip], take: Take) -> None:

@@ -60,7 +60,11 @@ def plan(
                 clips[take.clip_id] = adoptable
     cost = 0
     if isinstance(engine, RemoteSpeechEngine):
-        cost = sum(engine.cost_of(take.script.tagged_text) for take in to_make)
+        cost = sum(
+            engine.cost_of(text)
+            for take in to_make
+            for text in [turn.tagged_text for turn in take.turns] or [take.script.tagged_text]
+        )
     return Plan(tuple(takes), tuple(to_make), cost, sum(map(charge, clips.values())))
 
 
@@ -122,10 +126,12 @@ def _takes(
     takes = cast(scripts, config.voices or known, config)
     if not isinstance(engine, RemoteSpeechEngine):  # a service may know more voices than it lists
         for take in takes:
-            if take.voice not in known:
-                wanted = f"; script {take.script.id!r} names it" if take.script.voice else ""
+            unknown = [name for name in (take.voice, *(turn.voice for turn in take.turns)) if name not in known]
+            if unknown:
+                is_named = take.script.voice or any(turn.voice for turn in take.script.turns)
+                wanted = f"; script {take.script.id!r} names it" if is_named else ""
                 raise VoiceError(
-                    f"{engine.name} has no voice {take.voice!r}{wanted}",
+                    f"{engine.name} has no voice {unknown[0]!r}{wanted}",
                     "evoxtral speak --list-voices; scripts are imported without their voices by --any-voice",
                 )
     return takes

@@ -6,14 +6,15 @@ Knows briefs and tags; knows nothing of requests.
 import json
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from evoxtral.corpus.briefs import Brief, EdgeCase
-from evoxtral.tags import Category, TaggedText, parse
+from evoxtral.data.records import Turn
+from evoxtral.tags import Category, TaggedText, parse, strip_tags
 
 _WORD_LIMITS: Mapping[EdgeCase | None, tuple[int, int]] = {
     None: (3, 70),
@@ -23,6 +24,8 @@ _WORD_LIMITS: Mapping[EdgeCase | None, tuple[int, int]] = {
 
 _MARKUP = re.compile(r"[\n\r<>*_#{}()|~^=\\]|https?:")
 _UNSPOKEN = ("Cc", "Cf", "Cn", "Co", "So")  # control and invisible characters, emojis
+_SENTENCE_END = re.compile(r"[.!?…][\"'”’]?$")
+_TURN_LABEL = re.compile(r"^[AB]: ?")
 _SPEAKER_LABEL = re.compile(r"^\s*(?:\[[^\]]*\]\s*)*[A-Z][\w ]{0,20}:\s")
 
 
@@ -34,8 +37,27 @@ class Fault:
     reason: str
 
 
+def read_turns(text: str, brief: Brief) -> tuple[Turn, ...]:
+    """The turns of a dialogue, which stand on lines of their own; none where the brief asks for one speaker."""
+    if brief.speakers == 1:
+        return ()
+    lines = [_TURN_LABEL.sub("", " ".join(line.split())) for line in text.splitlines() if line.strip()]
+    return tuple(Turn(speaker="AB"[number % 2], tagged_text=line) for number, line in enumerate(lines) if line)
+
+
+def labels_for(parsed: TaggedText, brief: Brief) -> tuple[bool, ...]:
+    """For each tag of the text whether the words were to tell it: as the brief asked, which nobody checks."""
+    asked: dict[str, deque[bool]] = defaultdict(deque)
+    for tag, told in zip(brief.tags, brief.told, strict=True):
+        asked[tag].append(told)
+    return tuple(asked[tag.name].popleft() for tag in parsed.tags)
+
+
 def find_fault(text: str, brief: Brief) -> Fault | None:
     """What keeps a text from being the script that a brief asks for, or None."""
+    turns = read_turns(text, brief)
+    if brief.speakers == 2:
+        text = " ".join(turn.tagged_text for turn in turns)
     parsed = parse(text)
     unknown = [tag.text for tag in parsed.tags if not tag.known]
     if unknown:
@@ -49,9 +71,19 @@ def find_fault(text: str, brief: Brief) -> Fault | None:
         return Fault("markup", f"{unspoken!a} is not spoken text")
     if "[" in re.sub(r"\[[^\[\]]*\]", "", text) or len(parsed.tags) != text.count("["):
         return Fault("markup", "there are brackets that are no tag")
-    if _SPEAKER_LABEL.match(text):
+    if any(_SPEAKER_LABEL.match(part) for part in (text, *(turn.tagged_text for turn in turns))):
         return Fault("markup", "no names of speakers before the text")
-    return _shape_fault(parsed, brief) or _emphasis_fault(parsed, brief)
+    return _shape_fault(parsed, brief) or _emphasis_fault(parsed, brief) or _dialogue_fault(turns, brief)
+
+
+def _dialogue_fault(turns: Sequence[Turn], brief: Brief) -> Fault | None:
+    if len(turns) < brief.speakers == 2:
+        return Fault("no dialogue", "it must be a dialogue, each turn on a line of its own")
+    for turn in turns:
+        words = strip_tags(turn.tagged_text).strip()
+        if not _SENTENCE_END.search(words):
+            return Fault("open turn", f"each turn must say something and end a sentence; {words[-40:]!r} does not")
+    return None
 
 
 def _tag_difference(parsed: TaggedText, brief: Brief) -> str | None:

@@ -1,94 +1,76 @@
 """One text for one brief: sentences from a situation, with the brief's tags set where people would do these things.
 
-About a third of the sentences under a tag are neutral or of another mood than the tag, so that the tag cannot be told
-from the words. Knows the rows of the taxonomy by their use; knows no tag by name and nothing of other texts.
+A sentence under a tag is of a mood that suits it where the brief says that the words tell the tag, else neutral or of
+another mood. What the situation has to say is mixed with what people say in any: short clauses, pronouns for what was
+named. In a dialogue the listener answers (`conversing`). Knows the rows of the taxonomy by their use; knows no tag by
+name and nothing of other texts.
 """
 
 import random
-import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass
 
-from evoxtral.corpus.briefs import Brief, EdgeCase, clash
+from evoxtral.corpus.briefs import Brief, EdgeCase
+from evoxtral.corpus.writers.conversing import connect, share_out
 from evoxtral.corpus.writers.language import Expander
-from evoxtral.corpus.writers.situations import PRESENT, Situation, load_rules, proper_names, word_list
-from evoxtral.data.records import Domain, SliceType
-from evoxtral.tags import CANONICAL, USES, Category, Word, parse, tag_names
-from evoxtral.tags.emphasis import is_emphasised
+from evoxtral.corpus.writers.lines import (
+    Line,
+    bare_word,
+    can_stress,
+    content_of,
+    echoes,
+    is_disfluent,
+    is_held,
+    is_sensible,
+    is_silence,
+    jars,
+    join,
+    labels_of,
+    lower_first,
+    repeats,
+    soften,
+    turns_of,
+)
+from evoxtral.corpus.writers.situations import PRESENT, Situation, load_rules, word_list
+from evoxtral.data.records import Domain, SliceType, Turn
+from evoxtral.tags import CANONICAL, USES, Category, parse, tag_names
 
 _MAX_WORDS = 70
 MOODS = ("excited", "sad", "angry", "nervous", "calm", "frustrated", "funny", "shock", "secret")
-_SUITING_SHARE = 0.64
-_NEUTRAL_SHARE = 0.24  # the rest is of a mood that contradicts the tag
-# Sentences of the situation itself, which hang together; less of them where a text has to be drawn again.
-_OWN_SHARE = 0.90
-_LEAST_OWN_SHARE = 0.35
-# Where a situation has no sentence of a mood: how often a neutral one of its own stands for one of any situation.
-_NEUTRAL_INSTEAD_SHARE = 0.5
+# Of sentences that do not tell their tag; the others are of a mood that contradicts it.
+_NEUTRAL_SHARE = 0.8
+# Sentences of the situation itself, where people have prepared what they say and where not; less of them where a text
+# has to be drawn again. The others are talk, and a few are what happened to somebody.
+_OWN_SHARE_PREPARED = 0.80
+_OWN_SHARE = 0.55
+_OWN_MOOD_SHARE = 0.15  # more where it has a sentence of the mood
+_LEAST_OWN_SHARE = 0.30
+_EVENT_SHARE = 0.08
+# Texts that say first what they are about, where their first sentence under a tag does not.
+_GROUNDED_SHARE = 0.85
+_MAX_GROUNDED_DRAWS = 15
 # Sentences drawn beside those wanted: one that takes up a word that was said is preferred.
 _MORE_DRAWN = 2
 # Where people speak unprepared: sentences with a filled pause or a repeated word, and how many of them repeat. In the
 # ICSI meetings it is three of ten sentences and a third of them.
 PREPARED = (Domain.PRESENTATION, Domain.STORYTELLING)
-_STUMBLING_SHARE = 0.15
+_STUMBLING_SHARE = 0.2
 _REPEATING_SHARE = 0.35
+_RESTARTING_SHARE = 0.15  # begin the clause again: "I was, I was there"
 # Of untagged sentences: emotional words, flatly spoken, keep a model from tagging by the words.
 _PLAIN_MOOD_SHARE = 0.35
-
-# Two of these in one clause make no sense.
-_TIME_WORDS = re.compile(
-    r"\b(yesterday|tonight|tomorrow|this (?:morning|weekend)|earlier today|(?:days|weeks) ago|over the weekend"
-    r"|last (?!piece|slice|dumpling|cherry|ferry|train|bus|bakery|flight|step)|the other day|around lunchtime"
-    r"|next (?:week|\w+day)|(?:on|before|every) \w+day|in (?:January|February|March|April|May|June|July|August"
-    r"|September|October|November|December)|after lunch|before (?:breakfast|the holidays)|by the end)\b"
-)
-_DATES = re.compile(
-    r"\b((?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|January|February|March|April|May|June|July|August|September|October"
-    r"|November|December)"
-)
-_CLAUSE_END = re.compile(r"[,.!?]")
+# Of a dialogue's words those that are not the listener's short replies, which come on top.
+_DIALOGUE_LENGTH, _LONG_DIALOGUE_LENGTH = 0.55, 0.8
 
 
-@dataclass
-class _Line:
-    """Sentences with their tags: `tags[gap]` stand before word number `gap`."""
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A text, who says what of it where two speak, and which of its tags the words give away."""
 
-    words: list[str]
-    mood: str
-    place: int | None = None  # among the situation's sentences of the mood; None for one of any situation
-    tags: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
-
-    @property
-    def boundaries(self) -> list[int]:
-        """Gaps inside the line that follow a comma or the end of a sentence."""
-        return [gap for gap in range(1, len(self.words)) if self.words[gap - 1][-1] in ",.!?"]
-
-    def names(self) -> list[str]:
-        return [tag for gap in sorted(self.tags) for tag in self.tags[gap]]
-
-    def suits(self, tag: str) -> bool:
-        """Whether people would do this in such a sentence, tagged as it is."""
-        held = self.names()
-        return not (tag in held or any(clash(tag, other) for other in held) or _jars(tag, self.mood))
-
-
-def _jars(tag: str, mood: str) -> bool:
-    return mood in USES[tag].jarring
-
-
-def _is_silence(tag: str) -> bool:
-    return CANONICAL[tag].category is Category.PAUSE
-
-
-def _is_disfluent(tag: str) -> bool:
-    return CANONICAL[tag].group == "disfluency"
-
-
-def _is_held(tag: str) -> bool:
-    """Whether a tag colours the words after it; the others are points in time."""
-    return CANONICAL[tag].category.holds
+    text: str
+    turns: tuple[Turn, ...]
+    told: tuple[bool, ...]
 
 
 class Composer:
@@ -101,7 +83,6 @@ class Composer:
         self._draw = draw
         self._spent: set[str] = set()
         self._said: set[str] = set()  # words of content so far
-        self._openers = 0
         rules = dict(load_rules())
         theme = rng.choice(situation.themes)
         for kind in ("good", "bad", "do"):
@@ -117,27 +98,44 @@ class Composer:
         self._cast = tuple(phrase.text for phrase in cast)
         rules["person"] = (*(f"{phrase.text}/{phrase.person}" for phrase in cast), "<anyone>")
 
-    def compose(self) -> str | None:
+    def compose(self) -> Written | None:
         """A text, or None where the draw went wrong and another is needed."""
         brief = self._brief
         match brief.edge_case:
             case EdgeCase.VERY_SHORT:
                 lines = self._very_short()
             case EdgeCase.VERY_LONG:
-                lines = self._grow(self._place_tags(), self._rng.randint(80, 108))
+                lines = self._grow(
+                    self._grounded(self._place_tags()), self._scaled(self._rng.randint(80, 104), _LONG_DIALOGUE_LENGTH)
+                )
             case EdgeCase.BACK_TO_BACK:
                 lines = self._back_to_back()
             case EdgeCase.BOUNDARY:
                 lines = self._boundary()
             case _:
-                lines = self._grow(self._place_tags(), self._draw_length())
+                lines = self._grow(
+                    self._grounded(self._place_tags()), self._scaled(self._draw_length(), _DIALOGUE_LENGTH)
+                )
         _put_in_order(lines)
+        if brief.speakers == 2:
+            lines = share_out(lines, brief.domain, self.language, self._rng, replying=self._replying)
+        if brief.edge_case is not EdgeCase.VERY_SHORT:
+            connect(lines, self.language, self._rng, is_prepared=brief.domain in PREPARED)
         if brief.emphasis and brief.edge_case is not EdgeCase.VERY_SHORT:
             self._stress(lines)
         if brief.ellipsis and brief.tags:
             self._hesitate(lines)
-        text = _join(lines)
-        return text if self._is_sound(text) else None
+        written = Written(join(lines), turns_of(lines), labels_of(lines))
+        return written if self._is_sound(written) else None
+
+    def _scaled(self, words: int, share: float) -> int:
+        """How many of a text's words are not the listener's: in a dialogue the share, and more where little is said."""
+        return round(words * (1 - (1 - share) * self._replying)) if self._brief.speakers == 2 else words
+
+    @property
+    def _replying(self) -> float:
+        """How often the listener says something, as a part of how often one does: less where texts came too long."""
+        return max(0.0, 1 - self._draw / 15) / (1 if len(self._brief.tags) < 5 else 2)
 
     def _draw_length(self) -> int:
         low, high = {
@@ -149,12 +147,16 @@ class Composer:
         }[self._brief.slice_type]
         return self._rng.randint(low, high)
 
-    def _is_sound(self, text: str) -> bool:
+    def _is_sound(self, written: Written) -> bool:
         """Whether the text holds exactly the brief's tags, none of them where it could not be heard."""
-        parsed = parse(text)
-        if Counter(tag_names(text)) != Counter(self._brief.tags) or not parsed.words:
+        parsed = parse(written.text)
+        if Counter(tag_names(written.text)) != Counter(self._brief.tags) or not parsed.words:
             return False
-        if _repeats(parsed.words):
+        if bool(written.turns) != (self._brief.speakers == 2):
+            return False
+        if self._brief.edge_case is None and written.told.count(True) != self._brief.told.count(True):
+            return False
+        if repeats(parsed.words):
             return False
         if any(tag.category is Category.PAUSE and tag.gap in (0, len(parsed.words)) for tag in parsed.tags):
             return False
@@ -171,51 +173,54 @@ class Composer:
 
     # sentences
 
-    def _sentence(self, mood: str) -> _Line:
-        """A sentence of a mood that this text does not hold yet; from the situation or for any situation."""
-        own = self._own(mood)
-        if not own and self._rng.random() < _NEUTRAL_INSTEAD_SHARE and self._own("neutral"):
-            mood = "neutral"
-            own = self._own(mood)
-        shared = [line for line in self.language.rules[mood] if line not in self._spent]
-        own_share = max(_LEAST_OWN_SHARE, _OWN_SHARE - 0.02 * self._draw)
+    def _sentence(self, mood: str, only: Sequence[str] = ()) -> Line:
+        """A sentence of a mood that this text does not hold yet: the situation's, or what people say in any.
+
+        Args:
+            only: templates of the situation to choose from; empty for all.
+        """
+        own, talk = self._own(mood), self._unspent(f"talk.{mood}")
+        share = _OWN_SHARE_PREPARED if self._brief.domain in PREPARED else _OWN_SHARE
+        if mood != "neutral":
+            share += _OWN_MOOD_SHARE
+        own_share = max(_LEAST_OWN_SHARE, share - 0.02 * self._draw)
         drawn: list[tuple[bool, int, str, str]] = []
         # Many tags need many sentences: the shortest of several keeps the whole speakable.
         wanted = 1 + max(0, len(self._brief.tags) - 3) // 2 + self._draw // 10
         for _ in range(20):
-            pool = own if own and self._rng.random() < own_share else shared
-            template = self._rng.choice(pool)
+            draw = self._rng.random()
+            if only or (own and draw < own_share):
+                pool = only or own
+            else:
+                pool = self._unspent(mood) if draw > 1 - _EVENT_SHARE else talk
+            template = self._rng.choice(list(pool))
             text = self.language.sentence(template)
-            if _is_sensible(text, self._cast) and not _echoes(text, template):
-                takes_up = bool(self._said & _content(text))
+            if is_sensible(text, self._cast) and not echoes(text, template):
+                takes_up = bool(self._said & content_of(text))
                 drawn.append((not takes_up, len(text.split()) if wanted > 1 else 0, text, template))
             if len(drawn) == wanted + _MORE_DRAWN:
                 break
         *_, text, template = min(drawn, key=lambda draw: draw[:2], default=(False, 0, text, template))
         self._spent.add(template)
-        self._said |= _content(text)
+        self._said |= content_of(text)
         lines = self._situation.sentences.get(mood, ())
         place = lines.index(template) if template in lines else None
-        return _Line(self._stumbled(self._spoken(text, mood)).split(), mood, place)
+        return Line(self._stumbled(self._trailed(text, mood)).split(), mood, place)
+
+    def _unspent(self, rule: str) -> list[str]:
+        """Alternatives of a rule that the text does not hold; all of them where it holds each."""
+        lines = self.language.rules[rule]
+        return [line for line in lines if line not in self._spent] or list(lines)
 
     def _own(self, mood: str) -> list[str]:
         return [line for line in self._situation.sentences.get(mood, ()) if line not in self._spent]
 
-    def _spoken(self, text: str, mood: str) -> str:
-        """The sentence with what people put around it: openers, tails, false starts."""
+    def _trailed(self, text: str, mood: str) -> str:
+        """The sentence with what people put behind it, or not."""
         rng = self._rng
-        draw = rng.random()
-        starts_freely = self._openers < 2 and text.split()[0].strip(",.!?").lower() not in word_list("openers")
-        if draw < 0.14 and starts_freely:
-            self._openers += 1
-            return f"{self.language.rule('opener').rstrip('.')}, {_lower_first(text)}"
-        if draw < 0.22 and mood in ("neutral", "calm", "sad", "secret", "funny") and text.endswith("."):
+        if rng.random() < 0.08 and mood in ("neutral", "calm", "sad", "secret", "funny") and text.endswith("."):
             tail = self.language.rule("tail.question" if rng.random() < 0.35 else "tail.statement").rstrip(".")
-            return f"{text[:-1]}, {_lower_first(tail)}{'?' if tail in _QUESTION_TAILS else '.'}"
-        if 0.22 < draw < 0.26 and starts_freely:
-            self._openers += 1
-            turn = self.language.rule("turn").rstrip(".")
-            return f"{turn}, {_lower_first(text)}"
+            return f"{text[:-1]}, {lower_first(tail)}{'?' if tail in _QUESTION_TAILS else '.'}"
         return text
 
     def _stumbled(self, text: str) -> str:
@@ -227,53 +232,68 @@ class Composer:
         words = text.split()
         places = [index for index, word in enumerate(words[:-2]) if word.lower() in word_list("stumbled at")]
         if not places or rng.random() < 0.3:
-            return f"{filler.capitalize()}, {_lower_first(text)}" if self._openers < 2 else text
+            return f"{filler.capitalize()}, {lower_first(text)}"
         index = rng.choice(places)
+        if rng.random() < _RESTARTING_SHARE and words[index][-1] not in ",.?!" and words[index + 1].isalpha():
+            again = f"{words[index]} {words[index + 1]}"
+            words[index + 1] += f", {again if again.startswith('I') else again.lower()}"
+            return " ".join(words)
         again = words[index] if words[index].startswith("I") else words[index].lower()
         words[index] += f", {again}" if rng.random() < _REPEATING_SHARE else f", {filler},"
         return " ".join(words)
 
-    def _mood_for(self, tag: str) -> str:
-        """The mood of a text under a tag: mostly one that suits it, else neutral, else one that does not."""
+    def _mood_for(self, tag: str, told: bool) -> str:
+        """The mood of a text under a tag: one that tells it, or a neutral one, or one that contradicts it."""
         if self._brief.edge_case is EdgeCase.AMBIGUOUS:
             return self._rng.choice(("ambiguous", "ambiguous", "neutral", self._contrary(tag)))
-        draw = self._rng.random()
-        if draw < _SUITING_SHARE:
-            return self._rng.choice(USES[tag].moods)
-        return "neutral" if draw < _SUITING_SHARE + _NEUTRAL_SHARE else self._contrary(tag)
+        if told:
+            moods = [mood for mood in USES[tag].moods if mood in self._brief.arc] or list(USES[tag].moods)
+            return self._rng.choice(self._at_hand(moods))
+        is_neutral = "neutral" not in USES[tag].moods and self._rng.random() < _NEUTRAL_SHARE
+        return "neutral" if is_neutral else self._contrary(tag)
 
     def _contrary(self, tag: str) -> str:
-        return self._rng.choice([mood for mood in MOODS if mood not in USES[tag].moods and not _jars(tag, mood)])
+        moods = [mood for mood in MOODS if mood not in USES[tag].moods and not jars(tag, mood)]
+        return self._rng.choice(self._at_hand(moods))
 
-    def _untagged_sentence(self) -> _Line:
+    def _at_hand(self, moods: list[str]) -> list[str]:
+        """Those in which the situation has something to say, if there are any."""
+        return [mood for mood in moods if self._own(mood)] or moods
+
+    def _untagged_sentence(self) -> Line:
         if self._brief.tags or self._rng.random() >= _PLAIN_MOOD_SHARE:
             return self._sentence("neutral")
-        return _soften(self._sentence(self._rng.choice(MOODS)), self._rng)
+        return soften(self._sentence(self._rng.choice(MOODS)), self._rng)
 
     # tags
 
-    def _place_tags(self) -> list[_Line]:
+    def _place_tags(self) -> list[Line]:
         """Lines that hold the brief's tags."""
-        lines: list[_Line] = []
-        for tag in self._brief.tags:
-            share = 0.35 if _is_held(tag) else 0.55
-            if lines and self._rng.random() < share and self._add(lines[-1], tag, is_first=len(lines) == 1):
+        lines: list[Line] = []
+        for tag, told in self._labelled():
+            share = 0.35 if is_held(tag) else 0.55
+            may_add = lines and lines[-1].tells(tag) == told and self._rng.random() < share
+            if may_add and self._add(lines[-1], tag, is_first=len(lines) == 1):
                 continue
-            line = self._sentence(self._mood_for(tag))
+            line = self._sentence(self._mood_for(tag, told))
             if USES[tag].is_quiet:
-                line = _soften(line, self._rng)
+                line = soften(line, self._rng)
             if not self._add(line, tag, is_first=not lines):
                 line.tags[0].append(tag)
             lines.append(line)
         return lines
 
-    def _add(self, line: _Line, tag: str, *, is_first: bool) -> bool:
+    def _labelled(self) -> list[tuple[str, bool]]:
+        """The brief's tags, each with whether the words should tell it."""
+        return list(zip(self._brief.tags, self._brief.told or (True,) * len(self._brief.tags), strict=True))
+
+    def _add(self, line: Line, tag: str, *, is_first: bool) -> bool:
         """Set a tag into a line where it can be heard; False where it does not fit."""
         held = line.names()
         if len(held) >= 3 or not line.suits(tag):
             return False
         size, inner = len(line.words), line.boundaries
-        if _is_held(tag):
+        if is_held(tag):
             if any(CANONICAL[other].category is CANONICAL[tag].category for other in held):
                 inner = [gap for gap in inner if gap > min(line.tags)]
                 places = dict.fromkeys(inner, 1.0)
@@ -289,7 +309,7 @@ class Composer:
                 **{gap: weights.boundary / len(inner) for gap in inner},
                 **{gap: weights.inside / len(inside) for gap in inside},
             }
-            if _is_silence(tag) and is_first:
+            if is_silence(tag) and is_first:
                 places[0] = 0.0
         may_combine = self._brief.slice_type in (SliceType.DENSE, SliceType.EDGE)
         for gap in list(places):
@@ -302,7 +322,18 @@ class Composer:
         slot.insert(self._rng.randint(0, len(slot)), tag)
         return True
 
-    def _grow(self, lines: list[_Line], words: int) -> list[_Line]:
+    def _grounded(self, lines: list[Line]) -> list[Line]:
+        """The lines, and before them mostly one that says what they are about; in an interview a question."""
+        own = self._own("neutral")
+        if self._brief.domain is Domain.INTERVIEW and self._brief.speakers == 2:
+            own = [line for line in own if line.endswith("?")] or own
+        elif lines and (lines[0].place is not None or self._rng.random() >= _GROUNDED_SHARE):
+            return lines
+        if lines and self._draw > _MAX_GROUNDED_DRAWS:
+            return lines
+        return [self._sentence("neutral", own), *lines] if own else lines
+
+    def _grow(self, lines: list[Line], words: int) -> list[Line]:
         """Add untagged sentences, at any place, until the text is about as long as wanted."""
         while (total := sum(len(line.words) for line in lines)) < words:
             line = self._untagged_sentence()
@@ -315,67 +346,76 @@ class Composer:
 
     # edge cases
 
-    def _very_short(self) -> list[_Line]:
+    def _very_short(self) -> list[Line]:
         tags = self._brief.tags
         rule = "short.mood" if tags and self._rng.random() < 0.6 else "short.neutral"
-        line = _Line(self.language.rule(rule).split()[:4], rule)
+        line = Line(self.language.rule(rule).split()[:4], rule)
         if line.words[-1][-1] == ",":
             line.words[-1] = line.words[-1][:-1] + "."
         for tag in tags:
-            if _is_silence(tag):
+            if is_silence(tag):
                 line.tags[self._rng.randint(1, max(1, len(line.words) - 1))].append(tag)
-            elif _is_held(tag) or self._rng.random() < 0.5:
+            elif is_held(tag) or self._rng.random() < 0.5:
                 line.tags[0].append(tag)
             else:
                 line.tags[len(line.words)].append(tag)
         return [line]
 
-    def _back_to_back(self) -> list[_Line]:
+    def _back_to_back(self) -> list[Line]:
         """All tags in one gap."""
         tags = list(self._brief.tags)
-        mood = self._mood_for(tags[0])
-        line = self._sentence("neutral" if any(_jars(tag, mood) for tag in tags) else mood)
+        mood = self._mood_for(*self._labelled()[0])
+        line = self._sentence("neutral" if any(jars(tag, mood) for tag in tags) else mood)
         lines = self._grow([line], self._draw_length())
-        places = (
-            [0, 0, *line.boundaries] if not any(map(_is_silence, tags)) or lines[0] is not line else line.boundaries
-        )
-        if not places and not any(map(_is_held, tags)):
+        places = [0, 0, *line.boundaries] if not any(map(is_silence, tags)) or lines[0] is not line else line.boundaries
+        if not places and not any(map(is_held, tags)):
             places = [self._rng.randrange(1, len(line.words))]
         if places:
             line.tags[self._rng.choice(places)] = tags
         return lines
 
-    def _boundary(self) -> list[_Line]:
+    def _boundary(self) -> list[Line]:
         """The first tag at the very start, the last at the very end."""
-        first, *others, last = self._brief.tags
-        start = self._sentence(self._mood_for(first))
+        (first, first_told), *others, (last, last_told) = self._labelled()
+        start = self._sentence(self._mood_for(first, first_told))
         start.tags[0].append(first)
         lines = [start]
-        for tag in others:
+        for tag, told in others:
             if not self._add(lines[-1], tag, is_first=len(lines) == 1):
-                lines.append(self._sentence(self._mood_for(tag)))
+                lines.append(self._sentence(self._mood_for(tag, told)))
                 lines[-1].tags[0].append(tag)
         if self._rng.random() < 0.6 or not lines[-1].suits(last):
-            lines.append(self._sentence(self._mood_for(last)))
+            lines.append(self._sentence(self._mood_for(last, last_told)))
         lines[-1].tags[len(lines[-1].words)].append(last)
         return lines
 
     # emphasis and hesitation
 
-    def _stress(self, lines: list[_Line]) -> None:
-        """Put one or two words into capitals."""
+    def _stress(self, lines: list[Line]) -> None:
+        """Put one or two words into capitals: words of degree and contrast, or the last new one of a clause."""
         tagged = [line for line in lines if line.tags] or lines
-        places = [(line, index) for line in tagged for index, word in enumerate(line.words) if _can_stress(word, index)]
-        strong = [
-            (line, index) for line, index in places if _bare(line.words[index]).lower() in word_list("stressed often")
-        ]
+        strong, last_new = [], []
+        said: set[str] = set()
+        for line in lines:
+            latest = None
+            for index, word in enumerate(line.words):
+                if can_stress(word, index):
+                    if bare_word(word).lower() in word_list("stressed often"):
+                        strong.append((line, index))
+                    elif bare_word(word).lower() not in said:
+                        latest = index
+                if latest is not None and (word[-1] in ",.!?" or index == len(line.words) - 1):
+                    last_new.append((line, latest))
+                    latest = None
+            said |= {bare_word(word).lower() for word in line.words}
+        strong, last_new = ([place for place in places if place[0] in tagged] for places in (strong, last_new))
         for _ in range(self._rng.choice((1, 1, 2))):
-            pool = strong if strong and self._rng.random() < 0.6 else places
+            pool = strong if strong and (not last_new or self._rng.random() < 0.6) else last_new
             if pool:
                 line, index = self._rng.choice(pool)
                 line.words[index] = line.words[index].upper()
 
-    def _hesitate(self, lines: list[_Line]) -> None:
+    def _hesitate(self, lines: list[Line]) -> None:
         """Put an ellipsis for a comma, behind a first word, or at the very end."""
         tagged = [line for line in lines if line.tags] or lines
         commas = [(line, index) for line in tagged for index, word in enumerate(line.words[:-1]) if word.endswith(",")]
@@ -390,92 +430,17 @@ class Composer:
             line = self._rng.choice(tagged)
             if line.words[0].lower() in word_list("hesitated at") and len(line.words) > 2:
                 first = line.words[0]
-                repeats = first == "I" or any(map(_is_disfluent, line.names()))
+                repeats = first == "I" or any(map(is_disfluent, line.names()))
                 line.words[0] = f"{first}... {first}" if repeats else f"{first}..."
 
 
-_QUESTION_TAILS = frozenset(("Right", "Don't you think", "Okay", "Yes", "Understand"))
+_QUESTION_TAILS = frozenset(("Right", "You see", "Don't you think", "Okay", "You know"))
 
 
-def _put_in_order(lines: list[_Line]) -> None:
+def _put_in_order(lines: list[Line]) -> None:
     """Give the untagged sentences of the situation the order in which it tells them; all others keep their places."""
     places = [index for index, line in enumerate(lines) if line.place is not None and not line.names()]
     neutral = [index for index in places if lines[index].mood == "neutral"]
     told = sorted((lines[index] for index in neutral), key=lambda line: line.place or 0)
     for index, line in zip(neutral, told, strict=True):
         lines[index] = line
-
-
-def _join(lines: Sequence[_Line]) -> str:
-    pieces = []
-    for line in lines:
-        for gap in range(len(line.words) + 1):
-            pieces += [f"[{tag}]" for tag in line.tags.get(gap, ())]
-            pieces += line.words[gap : gap + 1]
-    return " ".join(pieces)
-
-
-def _is_sensible(text: str, cast: Sequence[str]) -> bool:
-    """Whether nobody and no date is named twice, no clause has two times, and no long word follows itself."""
-    if any(text.lower().count(name.lower()) > 1 for name in cast):
-        return False
-    if any(len(_TIME_WORDS.findall(clause)) > 1 for clause in _CLAUSE_END.split(text)):
-        return False
-    dates = _DATES.findall(text)
-    if len(set(dates)) < len(dates):
-        return False
-    words = [word.lower() for word in re.findall(r"[\w']+", text)]
-    return not any(a == b and len(a) > 3 for a, b in pairwise(words))
-
-
-def _content(text: str) -> set[str]:
-    """The words of a text that say what it is about."""
-    words = {word.lower() for word in re.findall(r"[A-Za-z']+", text) if len(word) > 3}
-    return words - word_list("stressed never") - word_list("stressed often")
-
-
-def _echoes(text: str, template: str) -> bool:
-    """Whether three words in a row come twice that the template did not mean to repeat."""
-    words = re.findall(r"[\w'-]+", text.lower())
-    runs = Counter(" ".join(words[index : index + 3]) for index in range(len(words) - 2))
-    return any(count > 1 and run not in template.lower() for run, count in runs.items())
-
-
-def _repeats(words: Sequence[Word]) -> bool:
-    """Whether four words in a row come twice."""
-    plain = [_bare(word.plain).lower() for word in words]
-    runs = [tuple(plain[index : index + 4]) for index in range(len(plain) - 3)]
-    return len(set(runs)) < len(runs)
-
-
-def _soften(line: _Line, rng: random.Random) -> _Line:
-    """Take most exclamation marks out."""
-    if rng.random() < 0.7:
-        line.words = [re.sub(r"!$", ".", word) for word in line.words]
-    return line
-
-
-def _lower_first(text: str) -> str:
-    """Begin in lower case, unless the first word is a name or "I"."""
-    first = text.split(" ", 1)[0].rstrip(",.!?")
-    if first.split("'")[0] in ("I", "Doctor", "Grandma", "Dad", "Mum") or first in proper_names():
-        return text
-    return text[:1].lower() + text[1:]
-
-
-def _bare(word: str) -> str:
-    return word.strip(".,!?;:\"'")
-
-
-def _can_stress(word: str, index: int) -> bool:
-    bare = _bare(word)
-    if (
-        not bare.isalpha()
-        or len(bare) < 2
-        or bare.lower() in word_list("stressed never")
-        or not is_emphasised(bare.upper())
-    ):
-        return False
-    if bare.lower() in word_list("stressed often"):
-        return True
-    return len(bare) >= 4 and bare.islower() and index > 0

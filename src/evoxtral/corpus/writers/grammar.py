@@ -74,14 +74,16 @@ class GrammarWriter:
         for draw in range(_MAX_DRAWS):
             rng = random.Random(f"{self._seed}:{script_id}:{draw}")
             situation = self._choose_situation(rng, brief.domain)
-            text = Composer(brief, situation, rng, draw).compose()
-            if text is None or self._index.has_similar(text, _MAX_SIMILARITY):
+            written = Composer(brief, situation, rng, draw).compose()
+            if written is None or self._index.has_similar(written.text, _MAX_SIMILARITY):
                 continue
             self._used[situation.name] += 1
-            self._index.add(text)
+            self._index.add(written.text)
             return Script(
                 id=script_id,
-                tagged_text=text,
+                tagged_text=written.text,
+                turns=written.turns,
+                told=written.told,
                 slice_type=brief.slice_type,
                 domain=brief.domain,
                 writer=WRITER,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from evoxtral.corpus.briefs import Brief, plan, redeal
 from evoxtral.corpus.composition import MAX_ROUGE_L
 from evoxtral.corpus.similarity import SimilarityIndex
-from evoxtral.corpus.writers.acceptance import Fault, find_fault, read_answer
+from evoxtral.corpus.writers.acceptance import Fault, find_fault, labels_for, read_answer, read_turns
 from evoxtral.corpus.writers.chat_endpoints import Endpoint, ask, endpoint_for
 from evoxtral.corpus.writers.prompt import describe, system_prompt
 from evoxtral.data.corpus_config import ScriptsConfig
@@ -223,15 +223,20 @@ class _Run:
         return "\n".join(parts)
 
     def _accept(self, brief: Brief, text: str) -> None:
+        turns = read_turns(text, brief)
+        text = " ".join(turn.tagged_text for turn in turns) if turns else text
+        parsed = parse(text)
         while (name := f"llm-{self._number:06d}") in self._ids:
             self._number += 1
         self._ids.add(name)
         self._index.add(text)
-        self._beginnings.append(" ".join(word.text for word in parse(text).words[:_SHOWN_WORDS]))
+        self._beginnings.append(" ".join(word.text for word in parsed.words[:_SHOWN_WORDS]))
         self._on_script(
             Script(
                 id=name,
                 tagged_text=text,
+                turns=turns,
+                told=labels_for(parsed, brief) if brief.told or not parsed.tags else None,
                 slice_type=brief.slice_type,
                 domain=brief.domain,
                 writer=f"{self._config.writer}:{self._config.model}",

@@ -37,7 +37,7 @@ def _read_text(name: str) -> list[str]:
 def load_rules() -> dict[str, tuple[str, ...]]:
     """Alternatives by rule: words, events and sentences for any situation."""
     rules: dict[str, list[str]] = defaultdict(list)
-    for name in ("words", "events", "frames"):
+    for name in ("words", "events", "frames", "talk"):
         rule = ""
         for line in _read_text(name):
             if line.startswith("== "):

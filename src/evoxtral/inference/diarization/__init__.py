@@ -3,12 +3,23 @@
 from importlib.util import find_spec
 
 from evoxtral.inference.diarization.embedded import EmbeddedDiarizer
+from evoxtral.inference.diarization.known import name_known, voice_of
 from evoxtral.inference.diarization.online import StreamDiarizer
 from evoxtral.inference.diarization.pyannote import PYANNOTE_MODEL, PyannoteDiarizer, load_pipeline
 from evoxtral.inference.diarization.turns import Diarizer, Turn, speaker_of
 from evoxtral.models import HUB_CACHE, ModelStore
 
-__all__ = ["PYANNOTE_MODEL", "Diarizer", "EmbeddedDiarizer", "StreamDiarizer", "Turn", "load_diarizer", "speaker_of"]
+__all__ = [
+    "PYANNOTE_MODEL",
+    "Diarizer",
+    "EmbeddedDiarizer",
+    "StreamDiarizer",
+    "Turn",
+    "load_diarizer",
+    "name_known",
+    "speaker_of",
+    "voice_of",
+]
 
 
 def load_diarizer(store: ModelStore = HUB_CACHE) -> Diarizer:

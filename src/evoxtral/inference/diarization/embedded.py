@@ -4,6 +4,7 @@ Needs nothing but this package (`evoxtral.audio.speaker_encoder`). It hears no o
 speaker. Knows sound and times; how voices are put together is `clustering`.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -25,6 +26,11 @@ class EmbeddedDiarizer:
 
     def __init__(self) -> None:
         self._pieces: list[Piece] = []
+
+    @property
+    def pieces(self) -> Sequence[Piece]:
+        """What was heard so far, with its voices."""
+        return self._pieces
 
     def hear(self, window: Window) -> None:
         self._pieces += hear_pieces(window)

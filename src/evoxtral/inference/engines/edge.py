@@ -22,7 +22,14 @@ from evoxtral.inference.engines.protocol import AlignedToken, Hypothesis
 from evoxtral.inference.engines.registry import EngineRequest, EngineRow, missing_packages
 from evoxtral.inference.hallucination_filter import is_doubtful
 from evoxtral.models import resolve_model
-from evoxtral.models.families.whisper import END_OF_TEXT, NO_TIMESTAMPS, start_of_transcript
+from evoxtral.models.families.whisper import (
+    END_OF_TEXT,
+    MAX_PROMPT_TOKENS,
+    NO_TIMESTAMPS,
+    START_OF_PREVIOUS,
+    keyword_prompt,
+    start_of_transcript,
+)
 
 WINDOW_S = 30.0
 _WINDOW_SAMPLES = int(WINDOW_S * SAMPLE_RATE_HZ)
@@ -89,6 +96,7 @@ class EdgeEngine:
 
     name = "ctranslate2"
     max_window_s = WINDOW_S
+    takes_keywords = True
 
     def __init__(self, folder: Path, *, model: str, compute_type: str = "auto") -> None:
         import tokenizers
@@ -148,15 +156,39 @@ class EdgeEngine:
         for first in range(0, len(windows), self.batch_size):
             batch = windows[first : first + self.batch_size]
             encoded = self._encode(batch)
-            results = self._generate(encoded, prompt, batch, beam_size=BEAM_SIZE)
+            results = self._generate(encoded, [prompt] * len(batch), batch, beam_size=BEAM_SIZE)
             # Slips, and texts that never end, are searched for again more widely; what ends and is surer stands.
             doubtful = [index for index, found in enumerate(results) if _is_doubtful(found)]
             if doubtful:
-                again = self._generate(encoded[doubtful], prompt, [batch[index] for index in doubtful], beam_size=5)
+                again = self._generate(
+                    encoded[doubtful], [prompt] * len(doubtful), [batch[index] for index in doubtful], beam_size=5
+                )
                 for index, wider in zip(doubtful, again, strict=True):
                     results[index] = max(results[index], wider, key=lambda found: found.merit)
             hypotheses += [found.hypothesis for found in results]
         return hypotheses
+
+    def transcribe_prompted(
+        self, windows: Sequence[NDArray[np.float32]], keywords: Sequence[Sequence[str]], *, language: str = "en"
+    ) -> list[Hypothesis]:
+        """See `KeywordListener`. Windows of the last call are not encoded again."""
+        hypotheses: list[Hypothesis] = []
+        start = [*self._start_sequence(language), self._token(NO_TIMESTAMPS)]
+        for first in range(0, len(windows), self.batch_size):
+            batch = windows[first : first + self.batch_size]
+            prompts = [
+                [self._token(START_OF_PREVIOUS), *self._tokens_of(keyword_prompt(asked)), *start]
+                for asked in keywords[first : first + self.batch_size]
+            ]
+            heard = self._heard  # the aligner still needs all of them
+            results = self._generate(self._encode(batch), prompts, batch, beam_size=BEAM_SIZE)
+            self._heard = heard
+            hypotheses += [found.hypothesis for found in results]
+        return hypotheses
+
+    def _tokens_of(self, text: str) -> list[int]:
+        tokens: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return tokens[:MAX_PROMPT_TOKENS]
 
     def draft_windows(
         self, windows: Sequence[NDArray[np.float32]], beginnings: Sequence[str], *, language: str = "en"
@@ -291,21 +323,31 @@ class EdgeEngine:
         return results
 
     def _generate(
-        self, encoded: NDArray[np.float32], prompt: list[int], windows: Sequence[NDArray[np.float32]], **options: Any
+        self,
+        encoded: NDArray[np.float32],
+        prompts: Sequence[list[int]],
+        windows: Sequence[NDArray[np.float32]],
+        **options: Any,
     ) -> list[_Found]:
         limit = _token_limit(max(len(window) for window in windows) / SAMPLE_RATE_HZ)
         generate = self._model(len(windows)).generate
-        results = self._side_by_side(
-            lambda part: generate(
-                # CTranslate2 writes at most half of `max_length` tokens.
-                self._view(encoded[part]),
-                [prompt] * len(part),
-                max_length=2 * limit,
-                **_GENERATION,
-                **options,
-            ),
-            len(windows),
-        )
+        # Prompts of one batch have one length.
+        alike = len({len(prompt) for prompt in prompts}) == 1
+
+        def write(part: list[int]) -> list[Any]:
+            return [
+                result
+                for group in ([part] if alike else [[index] for index in part])
+                for result in generate(
+                    self._view(encoded[group]),
+                    [prompts[index] for index in group],
+                    max_length=2 * limit,  # of which CTranslate2 writes at most half
+                    **_GENERATION,
+                    **options,
+                )
+            ]
+
+        results = self._side_by_side(write, len(windows))
         found = []
         for result in results:
             written = result.sequences_ids[0]

@@ -67,6 +67,24 @@ class Drafter(Protocol):
         ...
 
 
+@runtime_checkable
+class KeywordListener(Protocol):
+    """Writes what windows say with names and terms in mind, as some engines can.
+
+    Attributes:
+        takes_keywords: whether its model does.
+    """
+
+    @property
+    def takes_keywords(self) -> bool: ...
+
+    def transcribe_prompted(
+        self, windows: Sequence[NDArray[np.float32]], keywords: Sequence[Sequence[str]], *, language: str = "en"
+    ) -> list[Hypothesis]:
+        """Hypotheses of windows, each with its likely keywords; they may be written where nobody says them."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class AlignedToken:
     """One token of an aligned text: its characters `start` to `end` (exclusive), and where they are heard.

@@ -50,6 +50,7 @@ class RemoteEngine:
     name = "remote"
     max_window_s = 30.0
     batch_size = _CONCURRENCY
+    takes_keywords = True
 
     def __init__(self, model: str, *, first_wait_s: float = _FIRST_WAIT_S) -> None:
         address, served = urldefrag(model)
@@ -83,6 +84,18 @@ class RemoteEngine:
         with ThreadPoolExecutor(_CONCURRENCY) as pool:
             return list(pool.map(lambda window: Hypothesis(self._transcribe(window, language)), windows))
 
+    def transcribe_prompted(
+        self, windows: Sequence[NDArray[np.float32]], keywords: Sequence[Sequence[str]], *, language: str = "en"
+    ) -> list[Hypothesis]:
+        """See `KeywordListener`; by the field `prompt`, which all such servers know. Errors as above."""
+        with ThreadPoolExecutor(_CONCURRENCY) as pool:
+            prompts = [", ".join(asked) for asked in keywords]
+            return list(
+                pool.map(
+                    lambda window, prompt: Hypothesis(self._transcribe(window, language, prompt)), windows, prompts
+                )
+            )
+
     def stream_window(self, window: NDArray[np.float32], *, language: str = "en") -> Iterator[str]:
         """See `TokenStreamer`; a server that does not stream gives one piece.
 
@@ -102,10 +115,10 @@ class RemoteEngine:
         finally:
             answer.close()
 
-    def _transcribe(self, window: NDArray[np.float32], language: str) -> str:
-        return self._read(self._send(window, language, streamed=False))
+    def _transcribe(self, window: NDArray[np.float32], language: str, prompt: str = "") -> str:
+        return self._read(self._send(window, language, streamed=False, prompt=prompt))
 
-    def _send(self, window: NDArray[np.float32], language: str, *, streamed: bool) -> httpx.Response:
+    def _send(self, window: NDArray[np.float32], language: str, *, streamed: bool, prompt: str = "") -> httpx.Response:
         """The answer to a window, good or bad, but none that may get better by itself."""
         sound = io.BytesIO()
         write_audio(sound, window, SAMPLE_RATE_HZ, suffix=".flac")
@@ -115,7 +128,7 @@ class RemoteEngine:
             request = self._client.build_request(
                 "POST",
                 self._address,
-                data=fields | ({"stream": "true"} if streamed else {}),
+                data=fields | ({"stream": "true"} if streamed else {}) | ({"prompt": prompt} if prompt else {}),
                 files={"file": ("window.flac", sound.getvalue(), "audio/flac")},
             )
             try:

@@ -193,6 +193,15 @@ class StepReader(Protocol):
 
 
 @runtime_checkable
+class KeywordPrompter(Protocol):
+    """A model whose prompt may hold names and terms that are likely. Voxtral's transcription request has no place."""
+
+    def keyword_tokens(self, keywords: Sequence[str]) -> list[int]:
+        """Token ids that go before the prompt."""
+        ...
+
+
+@runtime_checkable
 class PromptEmbedder(Protocol):
     """A model whose decoder is a Llama of transformers behind embedded prompts: the engine has a fast decoder for it.
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 END_OF_TEXT: Final = "<|endoftext|>"
 NO_TIMESTAMPS: Final = "<|notimestamps|>"
+# Before the text that went before, in which Whisper looks for spellings (arXiv 2212.04356, section 2.3).
+START_OF_PREVIOUS: Final = "<|startofprev|>"
+MAX_PROMPT_TOKENS: Final = 120
 # Published with openai/whisper for each of its checkpoints; fine-tuned checkpoints of the same shape keep them.
 _ALIGNMENT_HEADS: Final[dict[str, AlignmentHeads]] = {
     "whisper-tiny.en": ((1, 0), (2, 0), (2, 5), (3, 0), (3, 1), (3, 2), (3, 3), (3, 4)),
@@ -50,6 +53,11 @@ def start_of_transcript(language: str, *, multilingual: bool) -> list[str]:
     if language != "en":
         raise unknown_language(language)
     return ["<|startoftranscript|>"]
+
+
+def keyword_prompt(keywords: Sequence[str]) -> str:
+    """Keywords as a text that went before."""
+    return f" {', '.join(keywords)}."
 
 
 class WhisperModel:
@@ -103,6 +111,11 @@ class WhisperModel:
             raise unknown_language(str(language))
         tokens: list[int] = self.tokenizer.convert_tokens_to_ids(names)
         return tokens
+
+    def keyword_tokens(self, keywords: Sequence[str]) -> list[int]:
+        """See `KeywordPrompter`."""
+        words: list[int] = self.tokenizer.encode(keyword_prompt(keywords), add_special_tokens=False)
+        return [self._vocabulary[START_OF_PREVIOUS], *words[:MAX_PROMPT_TOKENS]]
 
     def encode_target(self, text: str) -> list[int]:
         # Whisper's own transcripts begin with a space, so these do too.

@@ -17,12 +17,12 @@ from fastapi import APIRouter, Request, WebSocket
 from fastapi.responses import JSONResponse, Response
 
 from evoxtral.audio import SAMPLE_RATE_HZ
-from evoxtral.inference.options import TranscribeOptions
+from evoxtral.inference.channels import by_channel, channel_index
 from evoxtral.inference.transcript import Transcript
 from evoxtral.server.live import Done, Failed, Final, Flushed, Partial, Started, StreamEvent
 from evoxtral.server.problems import Problem
 from evoxtral.server.query import Query
-from evoxtral.server.routers.transcribe import PROBLEMS
+from evoxtral.server.routers.transcribe import PROBLEMS, options_of
 from evoxtral.server.sockets import (
     INVALID,
     MAX_SAMPLE_RATE_HZ,
@@ -42,16 +42,16 @@ router = APIRouter(tags=["Deepgram"])
 # What this model does always (punctuation, numerals as they are written), or has no use for.
 _UNUSED = (
     *("model", "version", "punctuate", "smart_format", "numerals", "paragraphs", "dictation", "filler_words", "tag"),
-    *("measurements", "profanity_filter", "keywords", "keyterm", "language_hint", "mip_opt_out", "utt_split", "extra"),
+    *("measurements", "profanity_filter", "language_hint", "mip_opt_out", "utt_split", "extra"),
 )
 _REFUSED = (
-    *("callback", "callback_method", "multichannel", "redact", "search", "replace", "summarize", "sentiment", "topics"),
+    *("callback", "callback_method", "redact", "search", "replace", "summarize", "sentiment", "topics"),
     *("custom_topic", "custom_topic_mode", "intents", "custom_intent", "custom_intent_mode", "detect_entities"),
     "detect_language",
 )
 # Of live streams: ends of turns are found as everywhere in this server.
 _UNUSED_LIVE = (*_UNUSED, "endpointing", "no_delay")
-_REFUSED_LIVE = (*_REFUSED, "utterance_end_ms")
+_REFUSED_LIVE = (*_REFUSED, "utterance_end_ms", "multichannel")
 _SPOOL_BYTES = 2**20
 _QUERY = {
     "parameters": [
@@ -59,6 +59,8 @@ _QUERY = {
         for name, kind, description in (
             ("language", "string", "Spoken language; of en-GB the first part counts."),
             ("diarize", "boolean", "Tell speakers apart."),
+            ("keyterm", "string", "A name or term that is likely; there may be several, and keywords means the same."),
+            ("multichannel", "boolean", "Each channel is one speaker's."),
             ("utterances", "boolean", "Give segments with their times too."),
         )
     ],
@@ -76,7 +78,12 @@ async def listen(request: Request) -> Response:
     Deepgram's other parameters are taken where they change nothing here, and refused where they would.
     """
     query = Query(request.query_params, unused=_UNUSED, refused=_REFUSED)
-    options = TranscribeOptions(language=_language(query), diarize=_diarize(query))
+    options = options_of(
+        language=_language(query),
+        diarize=_diarize(query),
+        keywords=keyterms(query),
+        channels=query.flag("multichannel"),
+    )
     with_utterances = query.flag("utterances")
     if query.text("encoding", "") or query.text("sample_rate", ""):
         raise Problem(
@@ -111,13 +118,31 @@ def _language(query: Query) -> str:
     return query.text("language", "en").partition("-")[0].lower()
 
 
+def keyterms(query: Query) -> tuple[str, ...]:
+    """Deepgram's keyterms and its older keywords, which may have a weight after a colon that changes nothing here."""
+    weighted = [text.rpartition(":") for text in query.texts("keywords")]
+    older = [word if word and _is_number(weight) else f"{word}{colon}{weight}" for word, colon, weight in weighted]
+    return tuple(dict.fromkeys([*query.texts("keyterm"), *older]))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _diarize(query: Query) -> bool:
     return query.flag("diarize") or query.text("diarize_model", "") != ""
 
 
 def _answer(heard: Transcript, digest: str, with_utterances: bool) -> dict[str, Any]:
     words = _words(heard)
-    results: dict[str, Any] = {"channels": [{"alternatives": [_alternative(heard.text, words)]}]}
+    channels = by_channel(heard)
+    results: dict[str, Any] = {
+        "channels": [{"alternatives": [_alternative(one.text, _words(one))]} for one in channels]
+    }
     if with_utterances:
         results["utterances"] = [
             {
@@ -125,10 +150,14 @@ def _answer(heard: Transcript, digest: str, with_utterances: bool) -> dict[str, 
                 "start": segment.start_s,
                 "end": segment.end_s,
                 "confidence": _confidence(words),
-                "channel": 0,
+                "channel": channel_index(segment.speaker) or 0,
                 "transcript": segment.text,
-                "words": [word for word in words if segment.start_s <= word["start"] < segment.end_s],
-                **({"speaker": _speaker(segment.speaker)} if segment.speaker else {}),
+                "words": [
+                    word
+                    for word in _words(channels[channel_index(segment.speaker) or 0])
+                    if segment.start_s <= word["start"] < segment.end_s
+                ],
+                **({"speaker": _speaker(segment.speaker)} if _is_speaker(segment.speaker) else {}),
             }
             for number, segment in enumerate(heard.segments)
         ]
@@ -140,7 +169,7 @@ def _answer(heard: Transcript, digest: str, with_utterances: bool) -> dict[str, 
             "sha256": digest,
             "created": _now(),
             "duration": heard.duration_s,
-            "channels": 1,
+            "channels": len(channels),
             "models": [heard.model],
             "model_info": {heard.model: info},
         },
@@ -161,7 +190,7 @@ def _words(heard: Transcript, by_s: float = 0.0) -> list[dict[str, Any]]:
             "start": round(by_s + word.start_s, 3),
             "end": round(by_s + word.end_s, 3),
             "confidence": 0.0 if word.confidence is None else word.confidence,
-            **({"speaker": _speaker(word.speaker)} if word.speaker else {}),
+            **({"speaker": _speaker(word.speaker)} if _is_speaker(word.speaker) else {}),
         }
         for word in heard.words
         if word.start_s is not None and word.end_s is not None
@@ -172,9 +201,14 @@ def _confidence(words: list[dict[str, Any]]) -> float:
     return round(sum(word["confidence"] for word in words) / len(words), 4) if words else 0.0
 
 
-def _speaker(name: str) -> int:
+def _is_speaker(name: str | None) -> bool:
+    """Whether somebody told speakers apart; a channel is known anyway."""
+    return name is not None and channel_index(name) is None
+
+
+def _speaker(name: str | None) -> int:
     """Deepgram counts speakers from 0; this project from SPEAKER_1."""
-    number = name.rpartition("_")[2]
+    number = (name or "").rpartition("_")[2]
     return int(number) - 1 if number.isdecimal() else 0
 
 
@@ -191,7 +225,7 @@ async def listen_live(socket: WebSocket) -> None:
     async with open_stream(socket, _end_message):
         try:
             query = Query(socket.query_params, unused=_UNUSED_LIVE, refused=_REFUSED_LIVE)
-            options = TranscribeOptions(language=_language(query))
+            options = options_of(language=_language(query), keywords=keyterms(query))
             diarize = _diarize(query)
             query.choice("encoding", ("linear16",), "linear16")
             query.choice("channels", ("1",), "1")

@@ -16,11 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.inference.endpointing import Endpointer
-from evoxtral.inference.options import TranscribeOptions
 from evoxtral.inference.transcript import Transcript
 from evoxtral.server.live import Ended, Failed, Final, Likely, LiveStream, Partial, Resumed, Started, StreamEvent
 from evoxtral.server.problems import Problem
 from evoxtral.server.query import Query
+from evoxtral.server.routers.deepgram import keyterms
+from evoxtral.server.routers.transcribe import options_of
 from evoxtral.server.sockets import (
     INVALID,
     MAX_SAMPLE_RATE_HZ,
@@ -37,7 +38,7 @@ from evoxtral.server.sockets import (
 router = APIRouter()
 
 _SILENCE_SCALE_S = 0.415
-_UNUSED = ("model", "keyterm", "profanity_filter", "numerals", "mip_opt_out", "tag")
+_UNUSED = ("model", "profanity_filter", "numerals", "mip_opt_out", "tag")
 _REFUSED = ("redact",)
 
 
@@ -97,7 +98,8 @@ async def listen(socket: WebSocket) -> None:
     async with open_stream(socket, session.end_message):
         try:
             query = Query(socket.query_params, unused=_UNUSED, refused=_REFUSED)
-            options = TranscribeOptions(language=query.text("language_hint", "en").partition("-")[0].lower())
+            language = query.text("language_hint", "en").partition("-")[0].lower()
+            options = options_of(language=language, keywords=keyterms(query))
             query.choice("encoding", ("linear16",), "linear16")
             rate_hz = query.whole("sample_rate", SAMPLE_RATE_HZ, MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ)
             given = {name: text for name in _Thresholds.model_fields if (text := query.text(name, ""))}

@@ -16,14 +16,14 @@ from fastapi import APIRouter, Query, Request, WebSocket
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from evoxtral.inference.options import TranscribeOptions
+from evoxtral.inference.channels import by_channel, channel_index
 from evoxtral.inference.transcript import Transcript
 from evoxtral.server.fields import read_fields
 from evoxtral.server.live import CommittedTurns, Failed, Final, Flushed, Partial, StreamEvent
 from evoxtral.server.problems import Problem
 from evoxtral.server.query import Query as StrictQuery
 from evoxtral.server.routers.speak import AUDIO, file_response
-from evoxtral.server.routers.transcribe import PROBLEMS, form_of
+from evoxtral.server.routers.transcribe import PROBLEMS, form_of, options_of
 from evoxtral.server.sockets import (
     BUSY,
     IDLE,
@@ -48,16 +48,16 @@ _MAX_SPEAKERS = 32
 # Of no meaning to a model that writes what it hears, and decodes greedily.
 _UNUSED = (
     *("model_id", "temperature", "seed", "file_format", "secondary_language_codes", "diarization_threshold"),
-    *("keyterms", "timestamps_granularity", "webhook_metadata", "entity_redaction_mode"),
+    *("timestamps_granularity", "webhook_metadata", "entity_redaction_mode"),
 )
 _REFUSED = (
-    *("cloud_storage_url", "source_url", "webhook", "webhook_id", "use_multi_channel", "multichannel_output_style"),
+    *("cloud_storage_url", "source_url", "webhook", "webhook_id"),
     *("entity_detection", "entity_redaction", "no_verbatim", "use_speaker_library", "detect_speaker_roles"),
     *("numbers_format", "transcript_edit", "additional_formats"),
 )
 _UNUSED_LIVE = (
     *("model_id", "vad_silence_threshold_secs", "vad_threshold", "min_speech_duration_ms", "min_silence_duration_ms"),
-    *("secondary_languages", "include_language_detection", "keyterms", "enable_logging", "entity_redaction_mode"),
+    *("secondary_languages", "include_language_detection", "enable_logging", "entity_redaction_mode"),
 )
 _REFUSED_LIVE = (
     *("no_verbatim", "entity_detection", "entity_redaction", "transcript_edit", "filter_background_audio", "token"),
@@ -70,6 +70,9 @@ _FORM = form_of(
     language_code={"type": "string", "description": "ISO 639-1."},
     tag_audio_events={"type": "boolean", "default": True},
     diarize={"type": "boolean", "default": False},
+    keyterms={"type": "array", "items": {"type": "string"}, "description": "Names and terms that are likely."},
+    use_multi_channel={"type": "boolean", "default": False, "description": "Each channel is one speaker's."},
+    multichannel_output_style={"type": "string", "enum": ["separate", "combined"], "default": "separate"},
     num_speakers={"type": "integer", "minimum": 1, "maximum": _MAX_SPEAKERS, "description": "At most so many."},
 )
 
@@ -85,20 +88,38 @@ async def speech_to_text(request: Request) -> Response:
     language = fields.text("language_code") or "en"
     diarize, with_events = fields.flag("diarize"), fields.flag("tag_audio_events", default=True)
     speakers = fields.whole("num_speakers", 1, _MAX_SPEAKERS)
+    channels = fields.flag("use_multi_channel")
+    style = fields.choice("multichannel_output_style", ("separate", "combined"), "separate")
+    keywords = tuple(dict.fromkeys(fields.texts("keyterms")))
     fields.ignore(*_UNUSED)
     fields.refuse(*_REFUSED)
     fields.nothing_else()
-    options = TranscribeOptions(language=language, diarize=diarize, max_speakers=speakers if diarize else None)
-    heard = await transcriber.transcribe(upload.file, upload.filename or "upload", options, request.is_disconnected)
-    return JSONResponse(
-        {
-            "language_code": heard.language,
-            "language_probability": 1.0,  # it was given, not guessed
-            **_text_and_words(heard, with_events=with_events),
-            "audio_duration_secs": heard.duration_s,
-            "transcription_id": secrets.token_hex(10),
-        }
+    options = options_of(
+        language=language,
+        diarize=diarize,
+        max_speakers=speakers if diarize else None,
+        keywords=keywords,
+        channels=channels,
     )
+    heard = await transcriber.transcribe(upload.file, upload.filename or "upload", options, request.is_disconnected)
+    known = {"transcription_id": secrets.token_hex(10), "audio_duration_secs": heard.duration_s}
+    parts = by_channel(heard)
+    if len(parts) > 1 and style == "separate":
+        transcripts = [
+            {**_chunk(part, with_events=with_events), "channel_index": index} for index, part in enumerate(parts)
+        ]
+        return JSONResponse({"transcripts": transcripts, **known})
+    return JSONResponse({**_chunk(heard, with_events=with_events), **known})
+
+
+def _chunk(heard: Transcript, *, with_events: bool) -> dict[str, Any]:
+    told = _text_and_words(heard, with_events=with_events)
+    for piece in told["words"]:
+        # A channel is no speaker that somebody told apart.
+        if (index := channel_index(piece["speaker_id"])) is not None:
+            piece |= {"channel_index": index, "speaker_id": None}
+    # The language was given, not guessed.
+    return {"language_code": heard.language, "language_probability": 1.0, **told}
 
 
 _EVENT = re.compile(r"\(([^()]+)\)")
@@ -174,10 +195,10 @@ async def realtime(socket: WebSocket) -> None:
             strategy = query.choice("commit_strategy", ("manual", "vad"), "manual")
             language = query.text("language_code", "en")
             with_times = query.flag("include_timestamps")
+            options = options_of(language=language, keywords=tuple(dict.fromkeys(query.texts("keyterms"))))
             query.nothing_else()
         except Problem as problem:
             raise StreamEndError("invalid_request", f"{problem.detail}: {problem.hint}", INVALID) from None
-        options = TranscribeOptions(language=language)
         stream = open_ears(socket, lambda: options, CommittedTurns() if strategy == "manual" else None)
         rate_hz = int(audio_format.removeprefix("pcm_"))
         microphone = Microphone(stream, rate_hz)

@@ -38,7 +38,7 @@ async def accept(request: Request, response: Response) -> Job:
     store_of(request)
     fields = await read_fields(request)
     upload = fields.file("file")
-    options = read_options(fields)
+    options = await read_options(fields, request.app.state.transcriber)
     fields.nothing_else()
     settings: Settings = request.app.state.settings
     name = upload.filename or "upload"
@@ -47,7 +47,14 @@ async def accept(request: Request, response: Response) -> Job:
     def keep(store: Any, owner: str | None) -> Job:
         audio = store.files.receive(upload.file, media_type)
         try:
-            job: Job = store.jobs.accept(owner, name, options_to_json(options), audio, max_open=settings.max_jobs)
+            job: Job = store.jobs.accept(
+                owner,
+                name,
+                options_to_json(options),
+                audio,
+                max_open=settings.max_jobs,
+                max_open_of_owner=settings.max_jobs_per_key,
+            )
             return job
         finally:
             audio.discard()

@@ -1,13 +1,14 @@
 """OpenAI's audio addresses, for clients that speak their protocol: `/v1/audio/transcriptions` and `/v1/audio/speech`.
 
 Field names, forms of answers and events are those of the SDK `openai` 3.57. Any model name is taken: this server has
-one model. Texts are tagged; `prompt`, `temperature` and the like change nothing here.
+one model. Texts are tagged; `temperature` and the like change nothing here.
 """
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any
+from io import BytesIO
+from typing import Any, BinaryIO
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
@@ -15,22 +16,27 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from evoxtral.errors import EvoxtralError
 from evoxtral.inference.formats import WRITERS
-from evoxtral.inference.options import TranscribeOptions
+from evoxtral.inference.keywords import split_keywords
+from evoxtral.inference.options import MAX_KEYWORDS
 from evoxtral.inference.transcript import Transcript
 from evoxtral.server.fields import read_fields
 from evoxtral.server.problems import Problem
 from evoxtral.server.routers.speak import AUDIO, file_response
-from evoxtral.server.routers.transcribe import PROBLEMS, event, form_of
+from evoxtral.server.routers.transcribe import PROBLEMS, event, form_of, options_of
+from evoxtral.server.sockets import base64_bytes
 from evoxtral.server.speaking import FORMATS
 from evoxtral.server.transcribing import NewText, Progress, Transcriber
 from evoxtral.tts.registry import DEFAULT_ENGINE
 
 router = APIRouter(prefix="/v1/audio", tags=["OpenAI"])
 
+_MAX_KNOWN_SPEAKERS = 4
+_MAX_REFERENCE_BYTES = 4 * 2**20  # ten seconds of a CD are 2.4 MB in Base64
+_MOST_WORDS_OF_A_TERM = 4
 _FORMATS = ("json", "text", "srt", "vtt", "verbose_json", "diarized_json")
 _WITH_TIMES = ("srt", "vtt", "verbose_json", "diarized_json")
 # Sent by clients, and of no meaning to a model that decodes greedily and is given no text.
-_IGNORED = ("prompt", "temperature", "include", "chunking_strategy", "keywords")
+_IGNORED = ("temperature", "include", "chunking_strategy")
 _TAGLESS_VOICES = ("alloy", "ash", "ballad", "coral", "echo", "fable", "onyx", "nova", "sage", "shimmer", "verse")
 
 _FORM = form_of(
@@ -40,6 +46,15 @@ _FORM = form_of(
     response_format={"type": "string", "enum": list(_FORMATS), "default": "json"},
     timestamp_granularities={"type": "array", "items": {"type": "string", "enum": ["word", "segment"]}},
     stream={"type": "boolean", "default": False},
+    keywords={"type": "array", "items": {"type": "string"}},
+    prompt={"type": "string", "description": "Its short parts between commas are keywords; the rest changes nothing."},
+    known_speaker_names={"type": "array", "items": {"type": "string"}, "maxItems": _MAX_KNOWN_SPEAKERS},
+    known_speaker_references={
+        "type": "array",
+        "items": {"type": "string"},
+        "maxItems": _MAX_KNOWN_SPEAKERS,
+        "description": "Data URLs of samples of their voices; with diarized_json.",
+    },
     **{name: {"type": "string", "description": "Taken and not used."} for name in _IGNORED},
 )
 
@@ -48,21 +63,32 @@ _FORM = form_of(
 async def transcriptions(request: Request) -> Response:
     """Transcribe a recording as OpenAI's `audio.transcriptions.create` does."""
     transcriber: Transcriber = request.app.state.transcriber
-    fields = await read_fields(request)
+    fields = await read_fields(request, max_field_bytes=_MAX_REFERENCE_BYTES)
     upload = fields.file("file")
     fields.ignore("model", *_IGNORED)
     kind = fields.choice("response_format", _FORMATS, "json")
     granularities = fields.texts("timestamp_granularities")
     language = fields.text("language") or next(iter(fields.texts("languages")), None) or "en"
     stream = fields.flag("stream")
+    keywords = split_keywords(fields.texts("keywords")) or _keywords_in(fields.text("prompt") or "")
+    fields.ignore("prompt")
+    samples = _samples(fields.texts("known_speaker_names"), fields.texts("known_speaker_references"))
     fields.nothing_else()
+    if samples and kind != "diarized_json":
+        raise _refused("known_speaker_names", ", ".join(samples), f"ask for response_format diarized_json, not {kind}")
     if granularities and kind != "verbose_json":
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             f"timestamp_granularities goes with response_format verbose_json, not {kind}",
             "leave one of them out",
         )
-    options = TranscribeOptions(language=language, times=kind in _WITH_TIMES, diarize=kind == "diarized_json")
+    options = options_of(
+        language=language,
+        times=kind in _WITH_TIMES,
+        diarize=kind == "diarized_json",
+        keywords=keywords,
+        known_speakers=await transcriber.voices_of(samples),
+    )
     name = upload.filename or "upload"
     if stream:
         following = transcriber.follow(upload.file, name, options, request.is_disconnected)
@@ -74,6 +100,33 @@ async def transcriptions(request: Request) -> Response:
     if kind == "text":
         return PlainTextResponse(f"{heard.text}\n")
     return JSONResponse(_body(kind, heard, granularities))
+
+
+def _keywords_in(prompt: str) -> tuple[str, ...]:
+    """The names and terms that a prompt lists; sentences in it are none."""
+    return tuple(part for part in split_keywords([prompt]) if len(part.split()) <= _MOST_WORDS_OF_A_TERM)[:MAX_KEYWORDS]
+
+
+def _samples(names: list[str], references: list[str]) -> dict[str, BinaryIO]:
+    """Samples of voices by name.
+
+    Raises:
+        Problem: there are too many, not as many of the one as of the other, or one is no data URL.
+    """
+    if len(names) != len(references) or len(names) > _MAX_KNOWN_SPEAKERS or len(set(names)) != len(names):
+        raise _refused(
+            "known_speaker_names",
+            ", ".join(names),
+            f"send as many names as references, at most {_MAX_KNOWN_SPEAKERS}",
+        )
+    samples: dict[str, BinaryIO] = {}
+    for name, reference in zip(names, references, strict=True):
+        head, _, content = reference.partition(",")
+        decoded = base64_bytes(content) if head.startswith("data:") and head.endswith(";base64") else None
+        if not name or decoded is None:
+            raise _refused("known_speaker_references", reference, "send data URLs: data:audio/wav;base64,...")
+        samples[name] = BytesIO(decoded)
+    return samples
 
 
 def _body(kind: str, heard: Transcript, granularities: list[str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, WebSocket
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from evoxtral.errors import EvoxtralError
 from evoxtral.inference.diarization import StreamDiarizer
 from evoxtral.inference.endpointing import END_SILENCE_S, PADDING_S, Endpointer
 from evoxtral.inference.options import TranscribeOptions
@@ -96,7 +97,7 @@ class _Format(_Taken):
 
 
 class _Transcription(_Taken):
-    """`model` may be any name, and "diarize" in it asks for speakers; of the rest all but languages change nothing."""
+    """`model` may be any name, and "diarize" in it asks for speakers; `prompt` and `delay` change nothing."""
 
     model: str | None = None
     language: str | None = None
@@ -143,9 +144,10 @@ class _OpenAi:
         self._socket = socket
         self._id = session_id
         self._language = "en"
+        self._keywords: tuple[str, ...] = ()
         self._model = socket.app.state.transcriber.engine.model
         self._has_sound = False
-        self.stream = open_ears(socket, lambda: TranscribeOptions(language=self._language))
+        self.stream = open_ears(socket, lambda: TranscribeOptions(language=self._language, keywords=self._keywords))
         self._shown = ""  # committed text of the item that is being spoken, as far as it was sent
         self._last_item: str | None = None
 
@@ -167,7 +169,11 @@ class _OpenAi:
             "audio": {
                 "input": {
                     "format": {"type": "audio/pcm", "rate": _OPENAI_RATE_HZ},
-                    "transcription": {"model": self._model, "language": self._language},
+                    "transcription": {
+                        "model": self._model,
+                        "language": self._language,
+                        "keywords": [*self._keywords],
+                    },
                     "turn_detection": None if self._is_manual else vad,
                     "noise_reduction": None,
                 }
@@ -220,6 +226,13 @@ class _OpenAi:
             await self._refuse(message, "invalid_value", f"{param}: {fault['msg']}", param)
             return
         input_ = session.audio.input
+        keywords = tuple((input_.transcription and input_.transcription.keywords) or ())
+        try:
+            TranscribeOptions(keywords=keywords)
+        except EvoxtralError as error:
+            param = "session.audio.input.transcription.keywords"
+            await self._refuse(message, "invalid_value", f"{param}: {error.message}", param)
+            return
         if "turn_detection" in input_.model_fields_set and (input_.turn_detection is None) != self._is_manual:
             if self._has_sound:
                 param = "session.audio.input.turn_detection"
@@ -229,6 +242,7 @@ class _OpenAi:
         if (asked := input_.transcription) is not None:
             self._model = asked.model or self._model
             self._language = asked.language or next(iter(asked.languages or ()), self._language)
+            self._keywords = self._keywords if asked.keywords is None else keywords
             if "diarize" in self._model and self.stream.diarizer is None:
                 self.stream.diarizer = StreamDiarizer()
         await self._send("session.updated", session=self._session())

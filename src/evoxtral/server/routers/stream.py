@@ -1,7 +1,8 @@
 """`WS /transcribe/stream`: our streaming protocol over `evoxtral.server.live`.
 
-    client  {"type": "start", "sample_rate": 16000, "language": "en", "diarize": false, "end_silence_s": 0.5}, then
-            frames of 16-bit little-endian mono PCM; {"type": "flush"} ends the utterance, {"type": "stop"} the stream
+    client  {"type": "start", "sample_rate": 16000, "language": "en", "diarize": false, "end_silence_s": 0.5,
+            "keywords": []}, then frames of 16-bit little-endian mono PCM; {"type": "flush"} ends the utterance,
+            {"type": "stop"} the stream
     server  ready, speech_started, partial, end_of_turn_likely, turn_resumed, final, speaker_update, error, done
 
 Knows messages; nothing of how speech becomes text.
@@ -15,6 +16,7 @@ from fastapi import APIRouter, WebSocket
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from evoxtral.audio import SAMPLE_RATE_HZ
+from evoxtral.errors import EvoxtralError
 from evoxtral.inference.endpointing import EARLY_END_SILENCE_S, END_SILENCE_S, Endpointer
 from evoxtral.inference.options import TranscribeOptions
 from evoxtral.server.live import (
@@ -59,6 +61,7 @@ class Start(BaseModel):
     sample_rate: int = Field(default=SAMPLE_RATE_HZ, ge=MIN_SAMPLE_RATE_HZ, le=MAX_SAMPLE_RATE_HZ)
     language: str = Field(default="en", min_length=2, max_length=8)
     diarize: bool = False
+    keywords: list[str] = Field(default_factory=list)
     end_silence_s: float = Field(default=END_SILENCE_S, ge=MIN_END_SILENCE_S, le=MAX_END_SILENCE_S)
 
 
@@ -70,7 +73,10 @@ async def transcribe_stream(socket: WebSocket) -> None:
     """Live transcription of a microphone."""
     async with open_stream(socket, lambda end: _error(end.code, end.message, retryable=end.code == "busy")):
         start = _start(await receive(socket))
-        options = TranscribeOptions(language=start.language)
+        try:
+            options = TranscribeOptions(language=start.language, keywords=tuple(start.keywords))
+        except EvoxtralError as error:
+            raise StreamEndError("invalid_start", f"keywords: {error}", INVALID) from None
         early_s = min(EARLY_END_SILENCE_S, start.end_silence_s / 2)
         turns = Endpointer(start.end_silence_s, early_s)
         stream = open_ears(socket, lambda: options, turns, diarize=start.diarize)

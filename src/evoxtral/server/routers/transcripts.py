@@ -272,10 +272,12 @@ async def peaks(
 ) -> Peaks:
     """What a waveform is drawn from."""
 
+    decode = request.app.state.transcriber.decoding.open
+
     def compute(store: Store, owner: str | None) -> Peaks:
         file = store.transcripts.audio(owner, transcript_id)
         name = store.transcripts.get(owner, transcript_id).name
-        found = peaks_of(file.path, name, store.files.peaks_path(file.id), count)
+        found = peaks_of(file.path, name, store.files.peaks_path(file.id), count, decode)
         return Peaks([round(float(peak), 3) for peak in found])
 
     return await in_store(request, compute)
@@ -299,9 +301,12 @@ class Passage(BaseModel):
 async def retranscribe(request: Request, transcript_id: TranscriptId, passage: Passage) -> Transcript:
     """Transcribe a passage of the recording again; times are those of the whole recording. Nothing is changed."""
 
+    transcriber: Transcriber = request.app.state.transcriber
+    decode = transcriber.decoding.open
+
     def cut(store: Store, owner: str | None) -> tuple[BinaryIO, str]:
         file, document = store.transcripts.audio(owner, transcript_id), store.transcripts.get(owner, transcript_id)
-        sound, length_s = cut_passage(file.path, document.name, passage.start_s, passage.end_s)
+        sound, length_s = cut_passage(file.path, document.name, passage.start_s, passage.end_s, decode)
         if length_s <= 0:
             raise _invalid(
                 f"start_s, end_s: there is nothing from {passage.start_s:g} to {passage.end_s:g} s",
@@ -311,7 +316,6 @@ async def retranscribe(request: Request, transcript_id: TranscriptId, passage: P
 
     sound, language = await in_store(request, cut)
     options = TranscribeOptions(language=passage.language or language, diarize=passage.diarize)
-    transcriber: Transcriber = request.app.state.transcriber
     heard = await transcriber.transcribe(sound, "passage", options, request.is_disconnected)
     return heard.moved(passage.start_s)
 

@@ -16,4 +16,8 @@ class VersionConflictError(Exception):
 
 
 class JobsFullError(Exception):
-    """No further job is accepted now."""
+    """No further job is accepted now; `of_owner` tells whether only this key has too many."""
+
+    def __init__(self, *, of_owner: bool) -> None:
+        super().__init__("too many jobs wait")
+        self.of_owner = of_owner

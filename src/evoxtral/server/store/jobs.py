@@ -87,17 +87,27 @@ class Jobs:
     # --- for who sends them -------------------------------------------------------------------------------------------
 
     def accept(
-        self, owner: str | None, name: str, options: Mapping[str, Any], audio: Incoming, *, max_open: int
+        self,
+        owner: str | None,
+        name: str,
+        options: Mapping[str, Any],
+        audio: Incoming,
+        *,
+        max_open: int,
+        max_open_of_owner: int | None = None,
     ) -> Job:
         """Accept a recording: when this returns, it is on disk and recorded.
 
         Raises:
-            JobsFullError: so many wait already.
+            JobsFullError: so many wait already, or so many of this owner.
         """
+        is_open = select(func.count()).select_from(JobRow).where(JobRow.state.in_(OPEN_STATES))
         with self._database.publishing() as session:
-            waiting = session.scalar(select(func.count()).select_from(JobRow).where(JobRow.state.in_(OPEN_STATES)))
-            if (waiting or 0) >= max_open:
-                raise JobsFullError
+            if (session.scalar(is_open) or 0) >= max_open:
+                raise JobsFullError(of_owner=False)
+            own = session.scalar(is_open.where(JobRow.owner.is_not_distinct_from(owner))) or 0
+            if max_open_of_owner is not None and own >= max_open_of_owner:
+                raise JobsFullError(of_owner=True)
             record_file(session, self._files, audio)
             at = now()
             row = JobRow(

@@ -4,8 +4,8 @@ Knows the SDK and the service's limits; keys, budgets and retries are `tts.paid`
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -17,11 +17,12 @@ from evoxtral.tts.elevenlabs.voices import voice_id as find_voice_id
 from evoxtral.tts.paid.answers import LineBrokeError, RefusedError
 from evoxtral.tts.paid.keys import KeyRing, read_keys
 from evoxtral.tts.paid.paid_engine import Begun, PaidEngine, Sound, Wording
-from evoxtral.tts.speech_engine import LostRequest, PaidSpeech, Voice
+from evoxtral.tts.speech_engine import LostRequest, PaidSpeech, SpokenTurn, Voice
 
 if TYPE_CHECKING:
     import httpx
     from elevenlabs.client import AsyncElevenLabs
+    from elevenlabs.core.http_response import AsyncHttpResponse
 
 # creative, natural, robust: v3 takes no value between them
 _STABILITIES = (0.0, 0.5, 1.0)
@@ -69,6 +70,7 @@ class _ElevenLabs:
     title = "ElevenLabs"
     # The service refuses longer texts; one must not use up the budget of the others before it is refused.
     max_characters = 5_000
+    max_dialogue_characters = 2_000
 
     def __init__(
         self,
@@ -109,15 +111,41 @@ class _ElevenLabs:
     ) -> Sound:
         from elevenlabs import VoiceSettings
 
-        with _understood():
-            async with self._client(secret).text_to_speech.with_raw_response.convert(
+        return await self._read(
+            self._client(secret).text_to_speech.with_raw_response.convert(
                 voice_id,
                 text=text,
                 model_id=self.model,
                 output_format=self._output_format,
                 seed=seed % 2**32,
                 voice_settings=VoiceSettings(stability=self._stability),
-            ) as response:
+            ),
+            begin,
+        )
+
+    async def request_dialogue(
+        self, secret: str, turns: Sequence[SpokenTurn], seed: int, begin: Callable[[Begun], Awaitable[None]]
+    ) -> Sound:
+        from elevenlabs import DialogueInput, ToDialogueSettingsResponseModel
+
+        return await self._read(
+            self._client(secret).text_to_dialogue.with_raw_response.convert(
+                inputs=[DialogueInput(text=turn.text, voice_id=turn.voice) for turn in turns],
+                model_id=self.model,
+                output_format=self._output_format,
+                seed=seed % 2**32,
+                settings=ToDialogueSettingsResponseModel(stability=self._stability),
+            ),
+            begin,
+        )
+
+    async def _read(
+        self,
+        answering: "AbstractAsyncContextManager[AsyncHttpResponse[AsyncIterator[bytes]]]",
+        begin: Callable[[Begun], Awaitable[None]],
+    ) -> Sound:
+        with _understood():
+            async with answering as response:
                 headers = response.headers
                 await begin(
                     Begun(

@@ -1,9 +1,9 @@
 """What ElevenLabs made of requests whose answers were lost, looked up in the accounts' histories before paying again.
 
 The service keeps what it has spoken, with the text and the voice, but not the seed: an item is taken for a request if
-text, voice and model are the same, it is not older than the request, and no other request is known to have got it.
-Its audio comes as the service keeps it, which may be MP3 whatever format was asked for. Knows the SDK's history;
-nothing of keys or budgets.
+text, voice (in a dialogue: all of them) and model are the same, it is not older than the request, and no other request
+is known to have got it. Its audio comes as the service keeps it, which may be MP3 whatever format was asked for.
+Knows the SDK's history; nothing of keys or budgets.
 """
 
 import logging
@@ -55,17 +55,31 @@ async def recall(
         ApiError, httpx.TransportError: the service does not answer.
     """
     since_unix = int(min(request.sent_unix_s for request in lost)) - _CLOCKS_DIFFER_S
-    kept: dict[tuple[str | None, str | None], list[_Found]] = defaultdict(list)
+    kept: dict[_Spoken, list[_Found]] = defaultdict(list)
     for client in clients:
         for item in await _items(client, since_unix):
             if item.model_id in (None, model) and item.request_id not in known_request_ids:
-                kept[item.text, item.voice_id].append(_Found(client, item))
+                kept[_spoken_in(item)].append(_Found(client, item))
     return [
-        await _fetch(found, request, model)
-        if (found := _take(kept[request.text, voice_id(request.voice)], request))
-        else None
+        await _fetch(found, request, model) if (found := _take(kept[_asked_by(request, voice_id)], request)) else None
         for request in lost
     ]
+
+
+_Spoken = tuple[tuple[str | None, str | None], ...]
+"""Texts with the voices that speak them: one, or those of a dialogue."""
+
+
+def _spoken_in(item: "SpeechHistoryItemResponse") -> _Spoken:
+    if item.dialogue:  # its own text and voice are empty then
+        return tuple((turn.text, turn.voice_id) for turn in item.dialogue)
+    return ((item.text, item.voice_id),)
+
+
+def _asked_by(request: LostRequest, voice_id: Callable[[str], str]) -> _Spoken:
+    if request.turns:
+        return tuple((turn.text, voice_id(turn.voice)) for turn in request.turns)
+    return ((request.text, voice_id(request.voice)),)
 
 
 def _take(candidates: list[_Found], request: LostRequest) -> _Found | None:

@@ -11,16 +11,17 @@ import threading
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoxtral.errors import AudioError, EvoxtralError, VoiceError
 from evoxtral.retries import RetryPolicy
+from evoxtral.tts.dialogue import join_turns
 from evoxtral.tts.paid.answers import LineBrokeError, Refusal, RefusedError, SoundCheck, Trouble
 from evoxtral.tts.paid.keys import Key, KeyRing
-from evoxtral.tts.speech_engine import LostRequest, PaidSpeech, Speech, Voice
+from evoxtral.tts.speech_engine import LostRequest, PaidSpeech, Speech, SpokenTurn, Voice
 
 _log = logging.getLogger(__name__)
 
@@ -125,6 +126,47 @@ class SpeechService(Protocol):
     async def aclose(self) -> None: ...
 
 
+@runtime_checkable
+class DialogueService(SpeechService, Protocol):
+    """A service that speaks the turns of a dialogue, each by its own voice, in one request.
+
+    Attributes:
+        max_dialogue_characters: it refuses longer ones.
+    """
+
+    max_dialogue_characters: int
+
+    async def request_dialogue(
+        self, secret: str, turns: Sequence[SpokenTurn], seed: int, begin: Callable[[Begun], Awaitable[None]]
+    ) -> Sound:
+        """As `request`; each turn has its text as it is sent, and the service's name of its voice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What one request is to speak: a text, or a dialogue.
+
+    Attributes:
+        turns: what is sent, by our names of the voices.
+        text: what was given; `spoken` and `notes` as of `Wording`.
+    """
+
+    turns: tuple[SpokenTurn, ...]
+    seed: int
+    text: str
+    spoken: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def characters(self) -> int:
+        return sum(len(turn.text) for turn in self.turns)
+
+    @property
+    def voices(self) -> str:
+        return " or ".join(repr(name) for name in dict.fromkeys(turn.voice for turn in self.turns))
+
+
 @dataclass(slots=True)
 class _Receipt:
     """What one text was charged so far, over all attempts."""
@@ -174,7 +216,8 @@ class PaidEngine:
             VoiceError: no key can be used, the service's package is not installed, the voice is unknown.
             EvoxtralError: the service refuses the text or does not answer.
         """
-        return self._submit(self._speak(text, voice or self.voices()[0].name, seed)).result().speech
+        order = self._order([SpokenTurn(text, voice or self.voices()[0].name)], seed)
+        return self._submit(self._speak(order)).result().speech
 
     # --- many at once (RemoteSpeechEngine) ---------------------------------------------------------------------------
 
@@ -192,13 +235,25 @@ class PaidEngine:
     def cost_of(self, text: str) -> int:
         """One for each character that is sent; nothing for a text that is not sent."""
         worded = self._service.word(text)
-        return 0 if self._unfit(worded) else len(worded.sent)
+        return 0 if len(worded.sent) > self._service.max_characters else len(worded.sent)
 
     async def speak_paid(self, text: str, *, voice: str, seed: int = 0) -> PaidSpeech:
-        worded = self._service.word(text)
-        if worded.notes:  # what is paid for is kept with its text, which must be what is heard
-            raise EvoxtralError(f"{self._service.title} cannot say all of the text: {'; '.join(worded.notes)}")
-        return await asyncio.wrap_future(self._submit(self._speak(text, voice, seed)))
+        return await self._paid(self._order([SpokenTurn(text, voice)], seed))
+
+    async def speak_dialogue_paid(self, turns: Sequence[SpokenTurn], *, seed: int = 0) -> PaidSpeech:
+        """The turns in one request, or, where the service takes one voice at a time, one after the other.
+
+        In the latter case a turn that fails loses those before it, which were paid.
+        """
+        if isinstance(self._service, DialogueService):
+            return await self._paid(self._order(turns, seed))
+        orders = [self._order([turn], (seed + index) % 2**32) for index, turn in enumerate(turns)]
+        paid = [await self._paid(order) for order in orders]
+        return PaidSpeech(
+            join_turns(turns, [one.speech for one in paid], seed=seed),
+            sum(one.characters for one in paid),
+            paid[0].request_id,
+        )
 
     async def recall(
         self, lost: Sequence[LostRequest], *, known_request_ids: Collection[str]
@@ -248,33 +303,47 @@ class PaidEngine:
 
     # --- one text ----------------------------------------------------------------------------------------------------
 
-    def _unfit(self, worded: Wording) -> bool:
-        return len(worded.sent) > self._service.max_characters
+    def _order(self, turns: Sequence[SpokenTurn], seed: int) -> _Order:
+        worded = [self._service.word(turn.text) for turn in turns]
+        is_whole = not any(one.spoken for one in worded)
+        return _Order(
+            tuple(SpokenTurn(one.sent, turn.voice) for one, turn in zip(worded, turns, strict=True)),
+            seed,
+            " ".join(turn.text for turn in turns),
+            "" if is_whole else " ".join(one.spoken or turn.text for one, turn in zip(worded, turns, strict=True)),
+            tuple(dict.fromkeys(note for one in worded for note in one.notes)),
+        )
 
-    async def _speak(self, text: str, voice: str, seed: int) -> PaidSpeech:
-        title = self._service.title
+    async def _paid(self, order: _Order) -> PaidSpeech:
+        if order.notes:  # what is paid for is kept with its text, which must be what is heard
+            raise EvoxtralError(f"{self._service.title} cannot say all of the text: {'; '.join(order.notes)}")
+        return await asyncio.wrap_future(self._submit(self._speak(order)))
+
+    async def _speak(self, order: _Order) -> PaidSpeech:
+        title, most, kind = self._service.title, self._service.max_characters, "text"
         self._service.check_sdk()
-        worded = self._service.word(text)
-        if self._unfit(worded):
+        if len(order.turns) > 1 and isinstance(self._service, DialogueService):
+            most, kind = self._service.max_dialogue_characters, "dialogue"
+        if order.characters > most:
             raise EvoxtralError(
-                f"the text has {len(worded.sent):,} characters; "
-                f"{title} takes at most {self._service.max_characters:,} at once",
+                f"the {kind} has {order.characters:,} characters; {title} takes at most {most:,} at once",
                 "cut it into parts",
             )
-        voice_id = self._service.voice_id(voice)
+        for turn in order.turns:
+            self._service.voice_id(turn.voice)
         receipt = _Receipt()
         failures = 0
         while failures < _RETRIES.attempts:
-            key = await self._acquire_key(len(worded.sent))
+            key = await self._acquire_key(order.characters)
             failures += 1
             pause_s = _RETRIES.wait_s(failures)
             try:
-                sound = await self._request(key, worded.sent, voice_id, seed, receipt)
-                self._check.check(sound.samples, sound.sample_rate_hz, text)
+                sound = await self._request(key, order, receipt)
+                self._check.check(sound.samples, sound.sample_rate_hz, order.text)
             except RefusedError as error:
                 refusal = replace(error.refusal, reason=self._ring.redact(error.refusal.reason))
                 reason = refusal.reason
-                told_s = self._take_refusal(refusal, key, voice)
+                told_s = self._take_refusal(refusal, key, order.voices)
                 pause_s = pause_s if told_s is None else told_s
             except (LineBrokeError, AudioError) as error:
                 reason = str(error)
@@ -285,9 +354,9 @@ class PaidEngine:
                     sound.samples,
                     sound.sample_rate_hz,
                     f"{self.name}/{self._service.model}",
-                    voice,
-                    text=worded.spoken,
-                    notes=worded.notes,
+                    order.turns[0].voice,
+                    text=order.spoken,
+                    notes=order.notes,
                 )
                 return PaidSpeech(speech, receipt.characters, receipt.request_id)
             finally:
@@ -342,9 +411,9 @@ class PaidEngine:
     def _room(self) -> float:
         return float("inf") if self._charge_limit is None else self._charge_limit - self._charged
 
-    async def _request(self, key: Key, text: str, voice_id: str, seed: int, receipt: _Receipt) -> Sound:
+    async def _request(self, key: Key, order: _Order, receipt: _Receipt) -> Sound:
         """One request. Once an answer begins it is charged, whatever becomes of it."""
-        cost = reserved = len(text)
+        cost = reserved = order.characters
         used_at_most = key.in_use
 
         async def begin(answer: Begun) -> None:
@@ -361,13 +430,17 @@ class PaidEngine:
                     self._changed.notify_all()
 
         try:
-            return await self._service.request(key.secret, text, voice_id, seed, begin)
+            turns = [SpokenTurn(turn.text, self._service.voice_id(turn.voice)) for turn in order.turns]
+            if len(turns) > 1:
+                assert isinstance(self._service, DialogueService)
+                return await self._service.request_dialogue(key.secret, turns, order.seed, begin)
+            return await self._service.request(key.secret, turns[0].text, turns[0].voice, order.seed, begin)
         finally:
             self._reserved -= reserved
 
     # --- what goes wrong ---------------------------------------------------------------------------------------------
 
-    def _take_refusal(self, refusal: Refusal, key: Key, voice: str) -> float | None:
+    def _take_refusal(self, refusal: Refusal, key: Key, voices: str) -> float | None:
         """Do what a refusal asks for; the pause before this text is tried again, None for the usual one.
 
         Raises:
@@ -376,7 +449,7 @@ class PaidEngine:
         """
         match refusal.trouble:
             case Trouble.VOICE:
-                problem = f"{self._service.title} has no voice {voice!r}: {refusal.reason}"
+                problem = f"{self._service.title} has no voice {voices}: {refusal.reason}"
                 raise VoiceError(problem, "name another voice or its id") from None
             case Trouble.KEY:
                 self._ring.set_aside(key, refusal.reason)

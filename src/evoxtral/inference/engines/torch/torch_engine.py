@@ -77,6 +77,23 @@ class TorchEngine:
             first += len(batch)
         return [hypothesis for hypothesis in hypotheses if hypothesis is not None]
 
+    @property
+    def takes_keywords(self) -> bool:
+        """See `KeywordListener`: whether the model's prompt has a place for them."""
+        return self._writer.takes_keywords
+
+    def transcribe_prompted(
+        self, windows: Sequence[NDArray[np.float32]], keywords: Sequence[Sequence[str]], *, language: str = "en"
+    ) -> list[Hypothesis]:
+        """See `KeywordListener`. Raises ModelError if a window does not fit into memory."""
+        try:
+            return [
+                self._writer.transcribe([window], language, asked)[0]
+                for window, asked in zip(windows, keywords, strict=True)
+            ]
+        except torch.OutOfMemoryError as error:
+            raise self._too_large() from error
+
     def stream_window(self, window: NDArray[np.float32], *, language: str = "en") -> Iterator[str]:
         """See `TokenStreamer`. Raises ModelError if the window does not fit into memory."""
         try:

@@ -16,7 +16,7 @@ from evoxtral.inference.engines.detokenizer import decoded
 from evoxtral.inference.engines.protocol import Hypothesis
 from evoxtral.inference.engines.torch.greedy_decoder import GreedyDecoder
 from evoxtral.inference.engines.torch.kv_cache import DecodedRow
-from evoxtral.models.families.protocol import PromptEmbedder, SpeechModel, StepReader
+from evoxtral.models.families.protocol import KeywordPrompter, PromptEmbedder, SpeechModel, StepReader
 from evoxtral.models.log_mel import to_rows
 
 # Nobody says more in thirty seconds, tags included.
@@ -26,10 +26,18 @@ _SPARE_POSITIONS = 8
 
 
 class Writer(Protocol):
-    """Writes greedily what windows say."""
+    """Writes greedily what windows say.
 
-    def transcribe(self, windows: Sequence[NDArray[np.float32]], language: str) -> list[Hypothesis]:
-        """One hypothesis a window."""
+    Attributes:
+        takes_keywords: whether keywords change anything.
+    """
+
+    takes_keywords: bool
+
+    def transcribe(
+        self, windows: Sequence[NDArray[np.float32]], language: str, keywords: Sequence[str] = ()
+    ) -> list[Hypothesis]:
+        """One hypothesis a window; keywords are for all of them."""
         ...
 
     def stream(self, window: NDArray[np.float32], language: str) -> Iterator[str]:
@@ -60,6 +68,8 @@ def make_writer(speech: SpeechModel, *, compiled: bool = False) -> Writer:
 class LlamaWriter:
     """Writes by `GreedyDecoder` after embedded prompts."""
 
+    takes_keywords = False
+
     def __init__(self, speech: Any, *, compiled: bool = False) -> None:
         self._speech = speech
         if compiled:
@@ -71,7 +81,9 @@ class LlamaWriter:
         )
 
     @torch.inference_mode()
-    def transcribe(self, windows: Sequence[NDArray[np.float32]], language: str) -> list[Hypothesis]:
+    def transcribe(
+        self, windows: Sequence[NDArray[np.float32]], language: str, keywords: Sequence[str] = ()
+    ) -> list[Hypothesis]:
         return _hypotheses(self._speech, self._decoder.decode(self._prompts(windows, language), _MAX_NEW_TOKENS))
 
     def stream(self, window: NDArray[np.float32], language: str) -> Iterator[str]:
@@ -94,10 +106,15 @@ class StepWriter:
 
     def __init__(self, speech: Any) -> None:
         self._speech = speech
+        self.takes_keywords = isinstance(speech, KeywordPrompter)
 
     @torch.inference_mode()
-    def transcribe(self, windows: Sequence[NDArray[np.float32]], language: str) -> list[Hypothesis]:
+    def transcribe(
+        self, windows: Sequence[NDArray[np.float32]], language: str, keywords: Sequence[str] = ()
+    ) -> list[Hypothesis]:
         prompt = self._speech.prompt(1, language)
+        if keywords and self.takes_keywords:
+            prompt = [*self._speech.keyword_tokens(keywords), *prompt]
         read = self._speech.reader(_features(self._speech, windows))
         rows = decode_by_steps(read, [prompt] * len(windows), self._speech, self._limit(prompt))
         return _hypotheses(self._speech, rows)

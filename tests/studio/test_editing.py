@@ -1,0 +1,256 @@
+"""One transcript in the Studio: read, played, edited, saved, taken away."""
+
+import httpx
+import pytest
+from playwright.sync_api import Locator, Page, expect
+from studio_browser import keep_transcript, open_transcript, wait_until
+
+pytestmark = pytest.mark.browser
+
+TALK = ("SPEAKER_1: One two three. [excited] Four five!", "SPEAKER_2: Six seven.")
+
+
+@pytest.fixture
+def talk(page, server, spoken_wav) -> str:
+    """A talk of two speakers, open in the page; its id. Words are 0.2 s long."""
+    transcript_id = keep_transcript(server.address, spoken_wav, *TALK, name="talk.wav")
+    open_transcript(page, server.address, transcript_id)
+    return transcript_id
+
+
+def kept(server, transcript_id: str) -> dict:
+    return httpx.get(f"{server.address}/transcripts/{transcript_id}").json()
+
+
+def edit_at(page: Page, text: Locator, word: str) -> None:
+    """Begin to edit with the caret at the end of a word's line."""
+    page.get_by_role("button", name="Edit", exact=True).click()
+    text.get_by_text(word).first.click()
+    page.keyboard.press("End")
+
+
+def click_word(page: Page, word: str) -> None:
+    """Click the middle of a word."""
+    place = page.evaluate(
+        """word => {
+            const walker = document.createTreeWalker(document.querySelector('.transcript'), NodeFilter.SHOW_TEXT);
+            while (walker.nextNode()) {
+                const at = walker.currentNode.data.indexOf(word);
+                if (at < 0) continue;
+                const range = document.createRange();
+                range.setStart(walker.currentNode, at);
+                range.setEnd(walker.currentNode, at + word.length);
+                const box = range.getBoundingClientRect();
+                return [box.x + box.width / 2, box.y + box.height / 2];
+            }
+        }""",
+        word,
+    )
+    page.mouse.click(*place)
+
+
+def saved(page: Page) -> None:
+    expect(page.get_by_role("toolbar").locator("..").get_by_text("Saved", exact=True)).to_be_visible()
+
+
+def test_a_click_on_a_word_seeks_to_it_and_lights_it(page, talk):
+    click_word(page, "seven")
+    position = page.get_by_role("slider", name="Position")
+    expect(position).to_have_attribute("aria-valuenow", "1.2")
+    expect(page.locator(".current")).to_have_text("seven.")
+
+
+def test_a_click_on_a_tag_and_on_a_time_seeks(page, talk):
+    page.get_by_role("button", name="Go to 0:01").click()
+    position = page.get_by_role("slider", name="Position")
+    expect(position).to_have_attribute("aria-valuenow", "1")
+    page.locator(".transcript [data-tag=emotion]").click()
+    expect(position).to_have_attribute("aria-valuenow", "0.6")
+
+
+def test_it_plays_and_is_worked_by_the_keyboard(page, talk):
+    position = page.get_by_role("slider", name="Position")
+    page.keyboard.press(">")
+    expect(page.get_by_label("Speed")).to_have_value("1.25")
+    position.press("ArrowRight")
+    expect(position).to_have_attribute("aria-valuenow", "1")
+    page.keyboard.press(" ")
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    expect(page.locator(".current")).to_be_visible()
+    expect(page.get_by_role("button", name="Play")).to_be_visible()  # it came to the end
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard")).to_contain_text("Find and replace")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_words_are_edited_in_place_saved_and_keep_their_times(page, talk, server):
+    text = page.get_by_label("Transcript text")
+    edit_at(page, text, "Six seven.")
+    page.keyboard.type(" eight")
+    saved(page)
+    document = kept(server, talk)
+    assert document["version"] == 2
+    assert document["transcript"]["segments"][1]["text"] == "Six seven. eight"
+    words = [(word["word"], word["start_s"]) for word in document["transcript"]["words"]]
+    assert words[-3:] == [("Six", 1.0), ("seven.", pytest.approx(1.2)), ("eight", None)]
+    page.get_by_role("button", name="Undo").click()
+    expect(text.locator(".segment-text").nth(1)).to_have_text("Six seven.")
+    page.get_by_role("button", name="Redo").click()
+    saved(page)
+    page.reload()
+    expect(text.locator(".segment-text").nth(1)).to_have_text("Six seven. eight")
+
+
+def test_a_tag_is_put_in_by_typing_a_bracket(page, talk, server):
+    text = page.get_by_label("Transcript text")
+    edit_at(page, text, "Six seven.")
+    page.keyboard.type(" [lau")
+    palette = page.get_by_role("listbox", name="Tags")
+    expect(palette.get_by_role("option").first).to_contain_text("laughs")
+    page.keyboard.press("Enter")
+    expect(palette).to_have_count(0)
+    expect(text.locator("[data-tag=non-verbal]")).to_have_text("[laughs]")
+    saved(page)
+    assert [tag["tag"] for tag in kept(server, talk)["transcript"]["tags"]] == ["excited", "laughs"]
+
+
+def test_a_tag_is_changed_and_deleted_as_one(page, talk, server):
+    text = page.get_by_label("Transcript text")
+    page.get_by_role("button", name="Edit", exact=True).click()
+    text.locator("[data-tag=emotion]").click()
+    page.get_by_role("listbox", name="Instead of excited").get_by_role("option", name="angry").click()
+    expect(text.locator("[data-tag=emotion]")).to_have_text("[angry]")
+    text.locator("[data-tag=emotion]").click()
+    page.keyboard.press("Backspace")
+    expect(text.locator(".segment-text").first).to_have_text("One two three. Four five!")
+    saved(page)
+    assert kept(server, talk)["transcript"]["tags"] == []
+
+
+def test_a_written_tag_of_no_known_name_is_one_when_the_server_says_so(page, talk):
+    text = page.get_by_label("Transcript text")
+    edit_at(page, text, "Six seven.")
+    page.keyboard.type(" [giggles] [1]")
+    saved(page)
+    expect(text.locator("[data-tag=non-verbal]")).to_have_text("[giggles]")
+    expect(text.locator("[data-tag]")).to_have_count(2)
+    expect(text.locator(".segment-text").nth(1)).to_have_text("Six seven. [giggles] [1]")
+
+
+def test_find_and_replace(page, talk, server):
+    page.get_by_role("button", name="Edit", exact=True).click()
+    page.keyboard.press("Control+f")
+    bar = page.get_by_role("search", name="Find and replace")
+    bar.get_by_role("textbox", name="Find").fill("s")
+    expect(bar.get_by_role("status")).to_have_text("1 of 2")
+    bar.get_by_role("textbox", name="Find").fill("five")
+    bar.get_by_role("textbox", name="Replace with").fill("5")
+    bar.get_by_role("button", name="Replace all").click()
+    saved(page)
+    assert kept(server, talk)["transcript"]["segments"][0]["text"] == "One two three. [excited] Four 5!"
+
+
+def test_speakers_are_renamed_merged_and_given_to_a_segment(page, talk, server):
+    name = page.get_by_role("textbox", name="Name of Speaker 2")
+    name.fill("Ann")
+    name.press("Enter")
+    expect(page.get_by_role("button", name="Speaker: Ann")).to_be_visible()
+    saved(page)
+    assert kept(server, talk)["speaker_names"] == {"SPEAKER_2": "Ann"}
+    page.get_by_role("button", name="Speaker: Ann").click()
+    page.get_by_role("dialog", name="Who speaks here").get_by_role("button", name="Somebody else").click()
+    expect(page.get_by_role("button", name="Speaker: Speaker 3")).to_be_visible()
+    page.get_by_role("button", name="Merge Speaker 3 into another speaker").click()
+    page.get_by_role("menuitem", name="Speaker 1").click()
+    saved(page)
+    assert [segment["speaker"] for segment in kept(server, talk)["transcript"]["segments"]] == ["SPEAKER_1"] * 2
+
+
+def test_two_who_change_the_same_text_are_asked_which_goes_on(page, talk, server):
+    text = page.get_by_label("Transcript text")
+    url = f"{server.address}/transcripts/{talk}"
+
+    def somebody_else_saves(version: int, said: str) -> None:
+        segments = [{"start_s": 0, "end_s": 2, "speaker": None, "text": said}]
+        httpx.put(url, headers={"If-Match": f'"{version}"'}, json={"segments": segments}).raise_for_status()
+
+    somebody_else_saves(1, "Theirs.")
+    edit_at(page, text, "Six seven.")
+    page.keyboard.type(" Mine.")
+    dialog = page.get_by_role("dialog", name="Changed in two places")
+    expect(dialog.get_by_role("region", name="Theirs")).to_contain_text("Theirs.")
+    dialog.get_by_role("button", name="Keep mine").click()
+    saved(page)
+    assert kept(server, talk)["transcript"]["text"].endswith("Six seven. Mine.")
+
+    somebody_else_saves(3, "Theirs again.")
+    edit_at(page, text, "Mine.")
+    page.keyboard.type(" Lost?")
+    dialog.get_by_role("button", name="Take theirs, copy mine").click()
+    expect(text.locator(".segment-text").first).to_have_text("Theirs again.")
+    assert "Lost?" in page.evaluate("navigator.clipboard.readText()")
+
+
+def test_what_is_written_without_a_server_is_saved_when_it_is_back(page, talk, server):
+    text = page.get_by_label("Transcript text")
+    page.route("**/transcripts/*", lambda route: route.abort() if route.request.method == "PUT" else route.continue_())
+    edit_at(page, text, "Six seven.")
+    page.keyboard.type(" Later.")
+    expect(page.get_by_text("Offline: saved when the server is back")).to_be_visible()
+    page.unroute("**/transcripts/*")
+    saved(page)
+    assert kept(server, talk)["transcript"]["text"].endswith("Later.")
+
+
+def test_a_passage_is_transcribed_again(page, talk, server):
+    server.engine.text = "[sad] Other WORDS."
+    waveform = page.get_by_role("slider", name="Position")
+    wait_until(page, "document.querySelector('[role=slider] > div > div')?.shadowRoot?.querySelector('canvas') != null")
+    box = waveform.bounding_box()
+    assert box is not None
+    # The whole second segment: words 6 and 7 of 1.4 s.
+    page.mouse.move(box["x"] + box["width"] * 1.02 / 1.4, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 1.2 / 1.4, box["y"] + 20, steps=4)
+    page.mouse.move(box["x"] + box["width"] * 1.39 / 1.4, box["y"] + 20, steps=4)
+    page.mouse.up()
+    page.get_by_role("button", name="Transcribe it again").click()
+    expect(page.get_by_text("Transcribed again; undo brings the old words back")).to_be_visible()
+    text = page.get_by_label("Transcript text")
+    expect(text.locator(".segment-text").nth(1)).to_have_text("[sad] Other WORDS.")
+    saved(page)
+    page.keyboard.press("Control+z")
+    expect(text.locator(".segment-text").nth(1)).to_have_text("Six seven.")
+
+
+def export(page: Page, item: str) -> None:
+    page.get_by_role("button", name="Export").click()
+    page.get_by_role("menuitem", name=item).click()
+
+
+def test_the_text_goes_out_in_other_dialects_and_as_files(page, talk):
+    export(page, "Copy the text")
+    assert page.evaluate("navigator.clipboard.readText()") == ("One two three. [excited] Four five!\n\nSix seven.")
+    export(page, "Orpheus")
+    note = page.get_by_text("Copied for Orpheus, which cannot say")
+    expect(note).to_contain_text("excited")
+    assert "[excited]" not in page.evaluate("navigator.clipboard.readText()")
+    for item, suffix in (("Subtitles, SRT", "srt"), ("Word", "docx"), ("JSON", "json")):
+        with page.expect_download() as download:
+            export(page, item)
+        assert download.value.suggested_filename == f"talk.{suffix}"
+        assert download.value.path().stat().st_size > 0
+
+
+def test_a_transcript_can_be_renamed(page, talk, server):
+    page.get_by_role("textbox", name="Name of this transcript").fill("The talk")
+    saved(page)
+    assert kept(server, talk)["name"] == "The talk"
+
+
+def test_a_transcript_that_is_not_there_is_said_so(page, server):
+    page.goto(f"{server.address}/#/transcript/{'0' * 32}")
+    expect(page.get_by_role("alert").filter(has_text="This transcript cannot be shown")).to_be_visible()
+    page.get_by_role("link", name="Back to the library").click()
+    expect(page.get_by_role("heading", name="Read how it was said")).to_be_visible()

@@ -1,0 +1,49 @@
+"""Recording in the Studio, from a microphone that hears a WAV file."""
+
+import io
+
+import httpx
+import pytest
+import soundfile
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+
+def test_what_is_said_appears_while_it_is_said_and_is_kept(page, server):
+    server.engine.text = "[excited] It WORKS! [laughs]"
+    page.get_by_role("link", name="Record").first.click()
+    page.get_by_role("button", name="Start").click()
+    live = page.get_by_role("log", name="Live transcript")
+    expect(live).to_contain_text("It WORKS!")
+    expect(live.locator("[data-tag=emotion]").first).to_have_text("[excited]")
+    expect(page.get_by_role("timer", name="Length")).not_to_have_text("0:00")
+    page.get_by_role("button", name="Stop").click()
+    text = page.get_by_label("Transcript text")
+    expect(text.locator(".segment-text").first).to_contain_text("[excited] It WORKS! [laughs]")
+    expect(text.locator("[data-tag=non-verbal]").first).to_be_visible()
+    expect(page.get_by_role("button", name="Play")).to_be_enabled()
+    transcript_id = page.url.rpartition("/")[2]
+    audio = httpx.get(f"{server.address}/transcripts/{transcript_id}/audio")
+    assert soundfile.info(io.BytesIO(audio.content)).samplerate == 16_000
+
+
+def test_a_refused_microphone_is_explained(browser, server):
+    context = browser.new_context(permissions=[])
+    page = context.new_page()
+    page.goto(f"{server.address}/#/record")
+    page.get_by_role("button", name="Start").click()
+    notice = page.get_by_role("alert").filter(has_text="The microphone was refused")
+    expect(notice).to_contain_text("allow the microphone for this page")
+    expect(notice.get_by_role("button", name="Try again")).to_be_visible()
+    context.close()
+
+
+def test_a_recording_that_the_server_lost_is_sent_as_a_file(page, server):
+    page.route_web_socket("**/transcribe/stream", lambda socket: socket.close())
+    page.get_by_role("link", name="Record").first.click()
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_role("alert").filter(has_text="kept as sound only")).to_be_visible()
+    expect(page.get_by_role("timer", name="Length")).to_have_text("0:01")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_label("Transcript text").locator(".segment-text").first).to_contain_text("It WORKS!")

@@ -1,0 +1,160 @@
+"use client";
+
+/** Recording: what is said appears while it is said, and is kept at the end. */
+
+import { Circle, Square } from "lucide-react";
+import { useCallback, useEffect, useRef, useState } from "react";
+import { ProblemNotice } from "@/components/problem-notice";
+import { LevelMeter } from "@/components/record/level-meter";
+import { LiveTranscript } from "@/components/record/live-transcript";
+import { Button } from "@/components/ui/button";
+import { Select } from "@/components/ui/field";
+import { postTranscript } from "@/lib/api/client";
+import { problemOf } from "@/lib/api/problem";
+import { clock } from "@/lib/format";
+import { type LiveText, NOTHING_HEARD, transcriptOf } from "@/lib/recording/live";
+import { microphones, Recorder, type RecorderState } from "@/lib/recording/recorder";
+import { goTo } from "@/lib/route";
+import { useChoices } from "@/lib/store/choices";
+import { remember } from "@/lib/store/memory";
+import { useServer } from "@/lib/store/server";
+import { addFiles } from "@/lib/store/uploads";
+
+const LANGUAGE = "en";
+
+type Step = { step: "idle" } | RecorderState | { step: "keeping" };
+
+export default function RecordView() {
+  const isKept = useServer(({ capabilities }) => capabilities?.store ?? true);
+  const microphone = useChoices((choices) => choices.microphone);
+  const [state, setState] = useState<Step>({ step: "idle" });
+  const [live, setLive] = useState<LiveText>(NOTHING_HEARD);
+  const [durationS, setDurationS] = useState(0);
+  const levels = useRef<number[]>([]);
+  const recorder = useRef<Recorder | null>(null);
+
+  useEffect(() => () => recorder.current?.discard(), []);
+
+  const keep = useCallback(
+    async (file: File, length: number) => {
+      const heard = recorder.current?.heard ?? NOTHING_HEARD;
+      // Not heard to its end: the server is given the sound itself.
+      if (!heard.isDone || heard.problem) {
+        addFiles([file], {});
+        return goTo({ view: "library" });
+      }
+      const transcript = transcriptOf(heard, length, file.name);
+      if (!isKept) return goTo({ view: "transcript", id: remember(file, transcript) });
+      setState({ step: "keeping" });
+      try {
+        goTo({ view: "transcript", id: (await postTranscript(file, transcript)).id });
+      } catch (error) {
+        setState({ step: "failed", problem: problemOf(error) });
+      }
+    },
+    [isKept],
+  );
+
+  const start = () => {
+    recorder.current?.discard();
+    setLive(NOTHING_HEARD);
+    setDurationS(0);
+    levels.current = [];
+    const fresh = new Recorder({
+      onState: (next) => {
+        setState(next);
+        if (next.step === "done") keep(next.file, next.durationS);
+      },
+      onLive: setLive,
+      onLevel: (peak, length) => {
+        levels.current.push(peak);
+        setDurationS(length);
+      },
+    });
+    recorder.current = fresh;
+    fresh.start(microphone, LANGUAGE);
+  };
+
+  const isRecording = state.step === "recording";
+  const isEnding = state.step === "finishing" || state.step === "keeping" || state.step === "done";
+  return (
+    <section aria-labelledby="record" className="pb-40">
+      <h1 id="record" className="mt-4 font-serif text-3xl sm:mt-8">
+        {isRecording ? "Recording" : isEnding ? "Hearing the end of it" : "Record"}
+      </h1>
+      <p className="mt-1.5 min-h-6 text-muted">
+        {isRecording
+          ? "Speak: what is certain stands in ink, what may still change in grey."
+          : isEnding
+            ? "A moment, then you can read it."
+            : "The sound goes to this server only, and the text appears while you speak."}
+      </p>
+
+      {state.step === "failed" && (
+        <ProblemNotice problem={state.problem} className="mt-6">
+          <Button size="small" onClick={start}>
+            Try again
+          </Button>
+        </ProblemNotice>
+      )}
+      {live.problem && isRecording && <ProblemNotice problem={{ detail: live.problem }} className="mt-6" />}
+
+      <div className="mt-6 flex flex-wrap items-center gap-4 rounded-2xl border border-line bg-sheet p-4 sm:gap-6 sm:p-5">
+        {isRecording ? (
+          <Button variant="solid" size="large" className="min-w-36" onClick={() => recorder.current?.stop()}>
+            <Square aria-hidden className="fill-current" />
+            Stop
+          </Button>
+        ) : (
+          <Button
+            variant="solid"
+            size="large"
+            className="min-w-36"
+            disabled={isEnding || state.step === "starting"}
+            onClick={start}
+          >
+            <Circle aria-hidden className="fill-danger text-danger" />
+            {isEnding ? "Finishing" : state.step === "starting" ? "Starting" : "Start"}
+          </Button>
+        )}
+        <LevelMeter levels={levels} isRunning={isRecording} />
+        <span role="timer" aria-label="Length" className="font-medium text-lg tabular-nums">
+          {clock(durationS)}
+        </span>
+        <InputChoice isDisabled={isRecording || isEnding} />
+      </div>
+
+      <LiveTranscript live={live} isRunning={isRecording || isEnding} />
+    </section>
+  );
+}
+
+function InputChoice({ isDisabled }: { isDisabled: boolean }) {
+  const chosen = useChoices((choices) => choices.microphone);
+  const [inputs, setInputs] = useState<MediaDeviceInfo[]>([]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: names are known once a recording was allowed: asked again
+  useEffect(() => {
+    const list = () => microphones().then(setInputs, () => {});
+    list();
+    navigator.mediaDevices?.addEventListener("devicechange", list);
+    return () => navigator.mediaDevices?.removeEventListener("devicechange", list);
+  }, [isDisabled]);
+  return (
+    <Select
+      aria-label="Microphone"
+      className="w-full sm:w-56"
+      disabled={isDisabled}
+      value={inputs.some(({ deviceId }) => deviceId === chosen) ? chosen : ""}
+      onChange={({ target }) => useChoices.setState({ microphone: target.value })}
+    >
+      <option value="">Default microphone</option>
+      {inputs
+        .filter(({ deviceId, label }) => deviceId !== "default" && label)
+        .map(({ deviceId, label }) => (
+          <option key={deviceId} value={deviceId}>
+            {label}
+          </option>
+        ))}
+    </Select>
+  );
+}

@@ -1,0 +1,178 @@
+/** The microphone: its sound goes to the server as it is spoken, and is kept here as a recording. */
+
+import { hear, type LiveMessage, type LiveText, NOTHING_HEARD } from "@/lib/recording/live";
+import { wavFile } from "@/lib/recording/wav";
+
+const SAMPLE_RATE_HZ = 16_000;
+/** What the socket may hold back before the network is too slow to be live. */
+const MAX_BUFFERED_BYTES = 4 * 2 ** 20;
+
+export type RecorderState =
+  | { step: "starting" }
+  | { step: "recording" }
+  | { step: "finishing" }
+  | { step: "done"; file: File; durationS: number }
+  | { step: "failed"; problem: { detail: string; hint?: string } };
+
+interface Told {
+  onState: (state: RecorderState) => void;
+  onLive: (live: LiveText) => void;
+  /** The level of each frame, 0..1, and how long the recording is. */
+  onLevel: (peak: number, durationS: number) => void;
+}
+
+/** The microphones there are; their names are known once one was allowed. */
+export async function microphones(): Promise<MediaDeviceInfo[]> {
+  const devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
+  return devices.filter(({ kind, deviceId }) => kind === "audioinput" && deviceId);
+}
+
+export class Recorder {
+  private live = NOTHING_HEARD;
+  private readonly frames: ArrayBuffer[] = [];
+  private samples = 0;
+  private stream: MediaStream | null = null;
+  private context: AudioContext | null = null;
+  private socket: WebSocket | null = null;
+  private state: RecorderState = { step: "starting" };
+
+  constructor(private readonly told: Told) {}
+
+  get heard(): LiveText {
+    return this.live;
+  }
+
+  /** Ask for the microphone and begin; what fails is told as a state. */
+  async start(deviceId: string, language: string): Promise<void> {
+    this.enter({ step: "starting" });
+    try {
+      if (!navigator.mediaDevices) throw new DOMException("", "InsecureContextError");
+      this.stream = await navigator.mediaDevices.getUserMedia({
+        audio: { channelCount: 1, ...(deviceId && { deviceId: { exact: deviceId } }) },
+      });
+      const { context, source } = openContext(this.stream);
+      this.context = context;
+      await context.audioWorklet.addModule("/microphone-worklet.js");
+      const worklet = new AudioWorkletNode(context, "microphone", { numberOfOutputs: 0 });
+      worklet.port.onmessage = ({ data }) => this.take(data.pcm, data.peak);
+      this.connect(context.sampleRate, language);
+      source.connect(worklet);
+      this.enter({ step: "recording" });
+    } catch (error) {
+      this.release();
+      this.enter({ step: "failed", problem: microphoneProblem(error) });
+    }
+  }
+
+  /** End the recording; the state becomes `done` when the server has heard it all, or is not there to. */
+  stop(): void {
+    if (this.state.step !== "recording") return;
+    this.releaseMicrophone();
+    this.enter({ step: "finishing" });
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send('{"type":"stop"}');
+    else this.finish();
+  }
+
+  /** Forget everything. */
+  discard(): void {
+    this.release();
+    this.frames.length = 0;
+  }
+
+  private enter(state: RecorderState): void {
+    this.state = state;
+    this.told.onState(state);
+  }
+
+  private take(pcm: ArrayBuffer, peak: number): void {
+    if (this.state.step !== "recording") return;
+    this.frames.push(pcm);
+    this.samples += pcm.byteLength / 2;
+    this.told.onLevel(peak, this.durationS);
+    const { socket } = this;
+    if (!socket) return;
+    if (socket.readyState === WebSocket.OPEN && socket.bufferedAmount < MAX_BUFFERED_BYTES) {
+      for (const frame of this.unsent.splice(0)) socket.send(frame);
+      socket.send(pcm);
+    } else if (socket.readyState === WebSocket.CONNECTING) this.unsent.push(pcm);
+  }
+
+  private readonly unsent: ArrayBuffer[] = [];
+
+  private get durationS(): number {
+    return this.samples / (this.context?.sampleRate ?? SAMPLE_RATE_HZ);
+  }
+
+  private connect(sampleRate: number, language: string): void {
+    const address = new URL("/transcribe/stream", window.location.href);
+    address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(address);
+    this.socket = socket;
+    socket.onopen = () => socket.send(JSON.stringify({ type: "start", sample_rate: sampleRate, language }));
+    socket.onmessage = ({ data }) => {
+      const message: LiveMessage = JSON.parse(data);
+      this.live = hear(this.live, message);
+      this.told.onLive(this.live);
+      if (message.type === "done") this.finish();
+    };
+    socket.onclose = () => {
+      if (this.live.isDone) return;
+      const problem =
+        this.live.problem ?? "The connection to the server broke off: what you say is kept as sound only.";
+      this.live = { ...this.live, problem };
+      this.told.onLive(this.live);
+      if (this.state.step === "finishing") this.finish();
+    };
+  }
+
+  private finish(): void {
+    const { durationS } = this;
+    const sampleRate = this.context?.sampleRate ?? SAMPLE_RATE_HZ;
+    this.release();
+    const name = `Recording ${new Date().toLocaleString("sv").slice(0, 16).replace(":", ".")}.wav`;
+    this.enter({ step: "done", file: wavFile(this.frames, sampleRate, name), durationS });
+  }
+
+  private releaseMicrophone(): void {
+    for (const track of this.stream?.getTracks() ?? []) track.stop();
+  }
+
+  private release(): void {
+    this.releaseMicrophone();
+    if (this.context?.state !== "closed") this.context?.close();
+    if (this.socket) this.socket.onclose = null;
+    this.socket?.close();
+    this.socket = null;
+  }
+}
+
+/** At the rate that the server works with where the browser can, else at the microphone's own. */
+function openContext(stream: MediaStream) {
+  const context = new AudioContext({ sampleRate: SAMPLE_RATE_HZ });
+  try {
+    return { context, source: context.createMediaStreamSource(stream) };
+  } catch {
+    context.close();
+    const own = new AudioContext();
+    return { context: own, source: own.createMediaStreamSource(stream) };
+  }
+}
+
+function microphoneProblem(error: unknown): { detail: string; hint?: string } {
+  const name = error instanceof DOMException ? error.name : "";
+  if (name === "NotAllowedError") {
+    const hint = "allow the microphone for this page in the browser's address bar, then try again";
+    return { detail: "The microphone was refused.", hint };
+  }
+  if (name === "NotFoundError" || name === "OverconstrainedError") {
+    return { detail: "There is no microphone.", hint: "connect one, or choose another input" };
+  }
+  if (name === "InsecureContextError") {
+    const hint = "open the Studio at localhost, or serve it over https";
+    return { detail: "Browsers give the microphone only to pages on https or localhost.", hint };
+  }
+  if (name === "NotReadableError") {
+    return { detail: "The microphone is in use by another program.", hint: "close that program, then try again" };
+  }
+  return { detail: "The recording could not begin.", hint: String(error) };
+}
