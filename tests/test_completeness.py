@@ -17,7 +17,7 @@ import evoxtral
 from evoxtral.tags import TAG_TYPES, Category
 
 PACKAGE = Path(evoxtral.__file__).parent
-CATEGORIES_OF_THE_STUDIO = Path(__file__).parents[1] / "web" / "lib" / "categories.ts"
+STUDIO = Path(__file__).parents[1] / "web"
 
 # A sound, a way of speaking and a mood that the language does not have.
 ROWS = """\
@@ -137,7 +137,9 @@ def test_the_local_voice_speaks_the_words_and_says_what_it_has_no_sound_for(room
     assert [name for name in (*NEW, "coughs") if not any(name in note for note in notes)] == []
 
 
-def test_the_studio_has_a_colour_for_every_category() -> None:
-    table = CATEGORIES_OF_THE_STUDIO.read_text("utf-8")
+def test_the_studio_has_a_name_and_a_colour_for_every_category() -> None:
+    names = (STUDIO / "lib" / "categories.ts").read_text("utf-8")
+    colours = (STUDIO / "app" / "globals.css").read_text("utf-8")
     for category in Category:
-        assert re.search(rf'^  "?{category}"?: {{', table, re.MULTILINE), category
+        assert re.search(rf'^  {{ id: "{category}", label: "\w+"', names, re.MULTILINE), category
+        assert re.search(rf'^  \[data-tag="{category}"\] {{', colours, re.MULTILINE), category
