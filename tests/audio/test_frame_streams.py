@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -33,7 +34,7 @@ def encode(kind: str) -> bytes:
     muxing = {name: value for name, value in options.items() if name == "write_xing"}
     with av.open(file, "w", format=container_format, options=muxing) as container:
         encoding = {name: value for name, value in options.items() if name != "write_xing"}
-        stream = container.add_stream(codec, rate=rate_hz, layout="mono", options=encoding)
+        stream: Any = container.add_stream(codec, rate=rate_hz, layout="mono", options=encoding)
         if bit_rate:
             stream.bit_rate = bit_rate
         samples = np.round(SOUND[: 3 * rate_hz] * 32767).astype(np.int16)
@@ -57,7 +58,7 @@ def is_cut(data: bytes) -> bool:
 
 def frame_ends(data: bytes) -> Iterator[int]:
     """Where FFmpeg's own parser finds frames to end."""
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         for packet in container.demux(audio=0):
             if packet.size and packet.pos is not None:
                 yield packet.pos + packet.size
