@@ -83,6 +83,7 @@ class LiveConnection:
 
 
 _FAILED_UTTERANCE = "transcription_failed"
+_TRY_AGAIN_LATER = 1013  # a close code (IANA's registry of WebSockets)
 
 
 async def open_stream(url: str, headers: dict[str, str], start: dict[str, Any], timeout_s: float) -> LiveConnection:
@@ -112,6 +113,9 @@ async def open_stream(url: str, headers: dict[str, str], start: dict[str, Any], 
             first = read_event(await socket.recv())
     except (ConnectionClosed, TimeoutError) as error:
         await socket.close()
+        # A server that is full says so and hangs up, maybe before it was told anything.
+        if isinstance(error, ConnectionClosed) and error.rcvd is not None and error.rcvd.code == _TRY_AGAIN_LATER:
+            raise refused(StreamFault(code="busy", message=error.rcvd.reason, retryable=True)) from None
         raise ServerError(f"{url}: the server said nothing: {error}", "try again") from error
     if isinstance(first, Ready):
         return LiveConnection(socket, first)
