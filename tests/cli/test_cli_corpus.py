@@ -83,7 +83,9 @@ def test_what_failed_and_what_was_only_asked_is_not_remembered(
     assert run(capsys, "scripts", folder, "--count", 12)[0] == 0
     before = (folder / "corpus.yaml").read_text()
     code, out, _ = run(capsys, "synthesize", folder, "--engine", "elevenlabs", "--dry-run")
-    characters = sum(len(script.tagged_text) for script in CorpusFolder(folder).read_scripts())
+    scripts = CorpusFolder(folder).read_scripts()
+    # Of a dialogue each turn is paid, and not the spaces between them.
+    characters = sum(len(part.tagged_text) for script in scripts for part in script.turns or [script])
     assert (code, out) == (0, f"12 of 12 clips to make, {characters:,} characters to pay\n")
     assert run(capsys, "synthesize", folder, "--voice", "nobody")[0] == 2
     assert run(capsys, "validate", folder, "--listener", tmp_path / "no-model")[0] == 2

@@ -84,7 +84,7 @@ def test_json_is_the_object_of_the_specification() -> None:
     data = json.loads(to_json(TWO))
     assert list(data) == [
         "path", "model", "engine", "language", "duration_s", "text", "plain_text", "segments", "words", "tags",
-        "notes", "language_probability",
+        "notes", "language_probability", "channels",
     ]  # fmt: skip
     assert (data["notes"], data["language_probability"]) == ([], None)
     assert data["segments"][0] == {

@@ -66,7 +66,7 @@ def test_a_form_without_the_file_names_the_field(client):
 
 def test_a_broken_form_is_the_clients_fault(client):
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
-    assert_problem(client.post("/transcribe", content=b"--y\r\n\r\n", headers=headers), 400, "/transcribe")
+    assert_problem(client.post("/transcribe", content=b"--y\r\n\r\n", headers=headers), 422, "form cannot be read")
 
 
 def test_unknown_addresses_and_methods_are_problems_too(client):

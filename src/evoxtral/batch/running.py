@@ -86,7 +86,7 @@ class BatchSummary:
             "done": self.done,
             "failed": self.failed,
             "failures": dict(self.failures),
-            "audio_h": round(self.audio_s / _HOUR_S, 4),
+            "audio_h": round(self.audio_s / _HOUR_S, 6),
             "wall_s": round(self.wall_s, 2),
             "audio_s_per_s": round(self.speed, 2),
             "cost": self.cost,
