@@ -30,6 +30,8 @@ interface Source {
   file: File | null;
   jobId: string | null;
   choices: TranscribeChoices;
+  /** Nothing was with it when it came: whoever sent it waits for it and nothing else. */
+  isAlone: boolean;
   running: AbortController;
 }
 
@@ -40,7 +42,7 @@ const sources = new Map<string, Source>();
 let finished: (transcriptId: string, wasOnlyOne: boolean) => void = () => {};
 let sending = Promise.resolve();
 
-/** What is done when a transcript is there; the second argument tells whether nothing else is under way. */
+/** What is done when a transcript is there; the second argument tells whether it came alone and nothing else is under way. */
 export function onFinished(listener: typeof finished): void {
   finished = listener;
 }
@@ -72,8 +74,9 @@ function begin(name: string, source: Source, changes: Partial<Upload> = {}): str
 
 /** Take in files; each is transcribed. */
 export function addFiles(files: readonly File[], choices: TranscribeChoices): void {
+  const isAlone = files.length === 1 && useUploads.getState().uploads.length === 0;
   for (const file of files) {
-    const key = begin(file.name, { file, jobId: null, choices, running: new AbortController() });
+    const key = begin(file.name, { file, jobId: null, choices, isAlone, running: new AbortController() });
     start(key);
   }
 }
@@ -84,7 +87,7 @@ export async function resumeJobs(): Promise<void> {
   const jobs = await getJobs().catch((): Job[] => []);
   for (const job of jobs) {
     if (known.has(job.id) || !["queued", "running"].includes(job.state)) continue;
-    const source = { file: null, jobId: job.id, choices: {}, running: new AbortController() };
+    const source = { file: null, jobId: job.id, choices: {}, isAlone: false, running: new AbortController() };
     const key = begin(job.name, source, { step: "listening", sent: 1, doneS: job.done_s, totalS: job.total_s });
     follow(key, job.id);
   }
@@ -180,8 +183,9 @@ async function hearHere(key: string, source: Source, file: File): Promise<void> 
 }
 
 function done(key: string, transcriptId: string): void {
+  const cameAlone = sources.get(key)?.isAlone ?? false;
   dismiss(key);
-  finished(transcriptId, useUploads.getState().uploads.length === 0);
+  finished(transcriptId, cameAlone && useUploads.getState().uploads.length === 0);
 }
 
 function fail(key: string, error: unknown): void {
