@@ -65,3 +65,21 @@ class ServerError(EvoxtralError):
     def __init__(self, message: str, hint: str | None = None, *, status: int | None = None) -> None:
         super().__init__(message, hint)
         self.status = status
+
+
+_LONGEST_CAUSE_CHARACTERS = 300
+
+
+def told_error(error: Exception, name: str, what: str) -> EvoxtralError:
+    """Any error as a user is told it, in one line, also one that nobody foresaw.
+
+    Args:
+        name: the file concerned.
+        what: what went wrong with it, such as "cannot be transcribed".
+    """
+    if isinstance(error, EvoxtralError):
+        return error
+    if isinstance(error, MemoryError):
+        return EvoxtralError(f"{name}: does not fit into the memory of this machine")
+    cause = " ".join(str(error).split())[:_LONGEST_CAUSE_CHARACTERS]
+    return EvoxtralError(f"{name}: {what}: {type(error).__name__}{': ' if cause else ''}{cause}")

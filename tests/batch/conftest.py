@@ -65,3 +65,13 @@ def assert_all_are_done_once():
                 assert text == texts[index % len(SENTENCES) if index % len(SENTENCES) != 1 else 1 + len(SENTENCES)]
 
     return check
+
+
+@pytest.fixture
+def finished_lines():
+    """Counts the results that are on disk, in closed parts and in the open one."""
+
+    def count(output: Path) -> int:
+        return sum(path.read_bytes().count(b"\n") for path in output.glob("*-*.jsonl"))
+
+    return count

@@ -31,10 +31,6 @@ def cluster():
     nodes.shutdown()
 
 
-def finished_lines(output: Path) -> int:
-    return sum(path.read_bytes().count(b"\n") for path in output.glob("*-*.jsonl"))
-
-
 def actors() -> list[int]:
     """The processes of this machine that hold an engine for a batch."""
     found = []

@@ -21,10 +21,6 @@ from evoxtral.inference.options import TranscribeOptions
 WAIT_S = 120  # only for a test that has failed already
 
 
-def finished_lines(output: Path) -> int:
-    return sum(path.read_bytes().count(b"\n") for path in output.glob("*-*.jsonl"))
-
-
 def test_a_folder_is_done_once_and_its_failures_are_named(
     tmp_path, spoken_sentences, write_recordings, assert_all_are_done_once, capfd
 ):
@@ -53,7 +49,7 @@ def test_a_folder_is_done_once_and_its_failures_are_named(
 
 
 def test_killed_at_random_moments_it_loses_and_repeats_nothing(
-    tmp_path, write_recordings, assert_all_are_done_once, pytestconfig
+    tmp_path, write_recordings, assert_all_are_done_once, finished_lines, pytestconfig
 ):
     """The same for the process that writes and for the one that transcribes."""
     draw = random.Random(pytestconfig.getoption("--seed"))
@@ -119,7 +115,9 @@ class Deadly(BatchItem):
         return os._exit, (3,)
 
 
-def test_a_model_that_is_not_there_is_said_and_nothing_is_written_for_recordings(tmp_path, write_recordings):
+def test_a_model_that_is_not_there_is_said_and_nothing_is_written_for_recordings(
+    tmp_path, write_recordings, finished_lines
+):
     write_recordings(tmp_path / "calls", 2)
     settings = BatchSettings(WorkerSettings(model=str(tmp_path / "no-model"), offline=True))
     with pytest.raises(EvoxtralError, match="no-model"):

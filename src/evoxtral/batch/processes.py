@@ -141,7 +141,8 @@ class _Pool:
         for item in worker.items.values():
             self._deaths[item.id] = deaths = self._deaths.get(item.id, 0) + 1
             if deaths >= _MOST_DEATHS:
-                message = f"the process that transcribed it died {deaths} times (exit code {worker.process.exitcode})"
+                code = worker.process.exitcode
+                message = f"{item.name}: the process that transcribed it died {deaths} times (exit code {code})"
                 failed.append(
                     BatchResult(
                         id=item.id,

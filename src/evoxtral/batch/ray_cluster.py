@@ -88,7 +88,11 @@ def transcribe_on_ray(
             BatchResult(
                 id=item.id,
                 path=item.name,
-                error=BatchError(kind="WorkerDied", message=f"did not come back in {_MOST_PASSES} passes"),
+                error=BatchError(
+                    kind="WorkerDied",
+                    message=f"{item.name}: did not come back from the cluster in {_MOST_PASSES} passes",
+                    hint="look into Ray's logs; try it again with --retry-failed",
+                ),
             )
             for item in left.values()
         ]

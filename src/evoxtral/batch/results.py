@@ -34,7 +34,7 @@ _SETTINGS_FILE, _SUMMARY_FILE, _LOCK_FILE = "batch.json", "summary.json", ".lock
 
 
 class BatchError(BaseModel):
-    """Why a recording has no transcript: the error's class, what is wrong, and what mends it."""
+    """Why a recording has no transcript: the error's class, what is wrong in one line that names it, what mends it."""
 
     kind: str
     message: str

@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING
 
 from evoxtral.batch.inputs import BatchItem
 from evoxtral.batch.results import BatchError, BatchResult
-from evoxtral.errors import EvoxtralError
+from evoxtral.errors import EvoxtralError, told_error
 from evoxtral.inference.many import ManyTranscriber, Outcome, Recording
 from evoxtral.inference.options import TranscribeOptions
 from evoxtral.models import ModelStore
 
 if TYPE_CHECKING:
     from evoxtral.inference.engines.protocol import TranscriptionEngine
-
-_LONGEST_CAUSE_CHARACTERS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +63,14 @@ def recording_of(item: BatchItem) -> Recording:
 def result_of(item: BatchItem, outcome: Outcome) -> BatchResult:
     """An outcome as the batch writes it."""
     if isinstance(outcome.result, Exception):
-        return BatchResult(id=item.id, path=item.name, error=error_of(outcome.result))
+        return BatchResult(id=item.id, path=item.name, error=error_of(outcome.result, item.name))
     return BatchResult(id=item.id, path=item.name, transcript=outcome.result.to_json())
 
 
-def error_of(error: Exception) -> BatchError:
-    """Any error in one line, with what mends it where that is known."""
-    kind = type(error).__name__
-    if isinstance(error, EvoxtralError):
-        return BatchError(kind=kind, message=error.message, hint=error.hint)
-    cause = " ".join(str(error).split())[:_LONGEST_CAUSE_CHARACTERS]
-    return BatchError(kind=kind, message=cause or kind)
+def error_of(error: Exception, name: str) -> BatchError:
+    """Any error in one line that names the recording, with what mends it where that is known."""
+    told = told_error(error, name, "cannot be transcribed")
+    return BatchError(kind=type(error).__name__, message=told.message, hint=told.hint)
 
 
 def main(pipe: Connection, settings: WorkerSettings) -> None:

@@ -103,7 +103,8 @@ def command(
             named += 1
             if named <= _MOST_NAMED and result.error is not None:
                 show.hide()
-                click.echo(f"evoxtral: {result.path}: {result.error.message}", err=True)
+                hint = f" ({result.error.hint})" if result.error.hint else ""
+                click.echo(f"evoxtral: {result.error.message}{hint}", err=True)
 
         summary = run_batch(source, target, settings, on_progress=on_progress, on_failure=on_failure)
     if named > _MOST_NAMED:

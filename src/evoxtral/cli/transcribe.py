@@ -14,15 +14,13 @@ import click
 from evoxtral.cli.options import ChosenModel, dialect_option, keywords_option, model_options, print_notes
 from evoxtral.cli.progress import ShowProgress, progress_bar
 from evoxtral.cli.transcripts import FORMATS, OutputFolder, StandardOutput, StandardOutputLostError, TranscriptOutput
-from evoxtral.errors import AudioError, EvoxtralError
+from evoxtral.errors import AudioError, told_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from evoxtral.inference.inputs import Input
     from evoxtral.inference.pipeline import ProgressReport
-
-_LONGEST_CAUSE_CHARACTERS = 300
 
 
 @click.command()
@@ -160,7 +158,7 @@ def command(
             except Exception as error:
                 show.hide()
                 failed += 1
-                click.echo(f"evoxtral: {_line(error, item)}", err=True)
+                click.echo(f"evoxtral: {told_error(error, item.name, 'cannot be transcribed')}", err=True)
             except KeyboardInterrupt:
                 output.finish()
                 raise
@@ -200,13 +198,3 @@ def _progress_of(number: int, item: "Input", show: ShowProgress, inputs: int) ->
         show(number + (min(done_s / total_s, 1.0) if total_s else 0.0), inputs, name)
 
     return report
-
-
-def _line(error: Exception, item: "Input") -> str:
-    """One line that names the recording, also for what nobody foresaw."""
-    if isinstance(error, EvoxtralError):
-        return str(error)
-    if isinstance(error, MemoryError):
-        return f"{item.name}: does not fit into the memory of this machine"
-    cause = " ".join(str(error).split())[:_LONGEST_CAUSE_CHARACTERS]
-    return f"{item.name}: cannot be transcribed: {type(error).__name__}{': ' if cause else ''}{cause}"

@@ -8,7 +8,7 @@ from anyio import to_thread
 from fastapi import Request
 from pydantic import TypeAdapter
 
-from evoxtral.server.problems import MEDIA_TYPE, Problem
+from evoxtral.server.problems import Problem, described
 from evoxtral.server.store.errors import JobsFullError, MissingError
 from evoxtral.server.store.opening import Store
 
@@ -18,14 +18,6 @@ _RETRY_JOBS_S = "60"
 ID = r"^[0-9a-f]{32}$"
 NO_STORE = "This server keeps no transcripts."
 NO_STORE_HINT = "start it without --no-store (EVOXTRAL_SERVER_STORE)"
-
-
-def described(**descriptions: str) -> dict[int | str, dict[str, Any]]:
-    """Problems by their status, as `described(_404="...")`, for OpenAPI."""
-    return {
-        int(status.removeprefix("_")): {"description": text, "content": {MEDIA_TYPE: {}}}
-        for status, text in descriptions.items()
-    }
 
 
 STORE_PROBLEMS = described(

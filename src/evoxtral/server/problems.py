@@ -24,6 +24,14 @@ MEDIA_TYPE = "application/problem+json"
 AUDIO_HINT = "send a whole recording in a format that FFmpeg reads, such as WAV, FLAC, MP3, M4A or Opus"
 
 
+def described(**descriptions: str) -> dict[int | str, dict[str, Any]]:
+    """Problems by their status, as `described(_404="...")`, for OpenAPI."""
+    return {
+        int(status.removeprefix("_")): {"description": text, "content": {MEDIA_TYPE: {}}}
+        for status, text in descriptions.items()
+    }
+
+
 class Problem(HTTPException):
     """A failure that the client is told about.
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 import evoxtral
 from evoxtral.errors import EvoxtralError
 from evoxtral.models import HUB_CACHE
-from evoxtral.server.kept import described
+from evoxtral.server.problems import described
 from evoxtral.server.settings import Settings
 from evoxtral.server.speaking import Speaker
 from evoxtral.tags import TAG_TYPES

@@ -15,7 +15,8 @@ from starlette.responses import Response as PlainResponse
 from evoxtral.audio.contours import Contours
 from evoxtral.respeaking import SpokenSentence
 from evoxtral.server.audio_files import RANGES, StoredFileResponse
-from evoxtral.server.kept import ID, STORE_PROBLEMS, described, in_store
+from evoxtral.server.kept import ID, STORE_PROBLEMS, in_store
+from evoxtral.server.problems import described
 from evoxtral.server.respeaker import Respeaker, Wish
 from evoxtral.server.routers.speak import Engine
 from evoxtral.server.routers.transcripts import TranscriptId

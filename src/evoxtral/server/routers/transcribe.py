@@ -16,26 +16,23 @@ from evoxtral.inference.keywords import split_keywords
 from evoxtral.inference.options import TranscribeOptions
 from evoxtral.inference.transcript import Transcript
 from evoxtral.server.fields import Fields, read_fields
-from evoxtral.server.problems import LOG, MEDIA_TYPE, Problem, problem_of
+from evoxtral.server.problems import LOG, Problem, described, problem_of
 from evoxtral.server.transcribing import NewText, Progress, Transcriber
 from evoxtral.tags.dialect_table import DIALECTS
 from evoxtral.tags.dialects import count_notes, write
 
 router = APIRouter(tags=["transcription"])
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"description": description, "content": {MEDIA_TYPE: {}}}
-    for status, description in {
-        400: "The file is not audio that can be used.",
-        401: "The server wants a key.",
-        408: "The upload stood still.",
-        413: "The upload, or the recording in it, is longer than the server's limit.",
-        421: "The server is not known by this name.",
-        422: "A field is missing, unknown or has no such value.",
-        429: "This key has too much under way; Retry-After says when to come again.",
-        503: "All places are taken; Retry-After says when to come again.",
-    }.items()
-}
+PROBLEMS = described(
+    _400="The file is not audio that can be used.",
+    _401="The server wants a key.",
+    _408="The upload stood still.",
+    _413="The upload, or the recording in it, is longer than the server's limit.",
+    _421="The server is not known by this name.",
+    _422="A field is missing, unknown or has no such value.",
+    _429="This key has too much under way; Retry-After says when to come again.",
+    _503="All places are taken; Retry-After says when to come again.",
+)
 _MAX_SPEAKERS = 50
 _MAX_KNOWN_SPEAKERS = 6
 

@@ -21,9 +21,9 @@ from evoxtral.inference.transcript import Transcript
 from evoxtral.server.audio_files import RANGES, StoredFileResponse, media_type_of
 from evoxtral.server.documents import MEDIA_TYPES, OWN_DIALECT, export
 from evoxtral.server.fields import read_fields
-from evoxtral.server.kept import ID, STORE_PROBLEMS, as_json, described, in_store, store_of
+from evoxtral.server.kept import ID, STORE_PROBLEMS, as_json, in_store, store_of
 from evoxtral.server.passages import cut_passage, peaks_of
-from evoxtral.server.problems import Problem
+from evoxtral.server.problems import Problem, described
 from evoxtral.server.routers.transcribe import PROBLEMS, form_of
 from evoxtral.server.store.errors import VersionConflictError
 from evoxtral.server.store.opening import Store

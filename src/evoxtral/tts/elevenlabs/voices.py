@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from evoxtral.errors import VoiceError
+from evoxtral.tts.paid.voices import find_voice_id
 
 # Name -> (id, description) of stock voices that every account has: four women and four men, none of a fixed temper.
 STOCK_VOICES: Mapping[str, tuple[str, str]] = {
@@ -25,9 +25,4 @@ def voice_id(voice: str) -> str:
     Raises:
         VoiceError: it is neither.
     """
-    by_name = {name.casefold(): identifier for name, (identifier, _) in STOCK_VOICES.items()}
-    if voice.casefold() in by_name:
-        return by_name[voice.casefold()]
-    if _VOICE_ID.fullmatch(voice):
-        return voice
-    raise VoiceError(f"ElevenLabs has no voice {voice!r}", f"use {', '.join(STOCK_VOICES)}, or the id of a voice")
+    return find_voice_id(voice, STOCK_VOICES, _VOICE_ID, "ElevenLabs")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from evoxtral.errors import VoiceError
+from evoxtral.tts.paid.voices import find_voice_id
 
 # Name -> (id, description) of the preset voices that speak English: the four of Voxtral 3, and the plain variants of
 # those of Voxtral 2, which Voxtral 3 takes too (the others have a fixed temper, which would speak against the tags).
@@ -26,9 +26,4 @@ def voice_id(voice: str) -> str:
     Raises:
         VoiceError: it is neither.
     """
-    by_name = {name.casefold(): identifier for name, (identifier, _) in PRESET_VOICES.items()}
-    if voice.casefold() in by_name:
-        return by_name[voice.casefold()]
-    if _VOICE_ID.fullmatch(voice):
-        return voice
-    raise VoiceError(f"Mistral has no voice {voice!r}", f"use {', '.join(PRESET_VOICES)}, or the id of a voice")
+    return find_voice_id(voice, PRESET_VOICES, _VOICE_ID, "Mistral")
