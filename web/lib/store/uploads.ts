@@ -82,9 +82,14 @@ export function addFiles(files: readonly File[], choices: TranscribeChoices): vo
 }
 
 /** Show what the server was given before, by this page or another one. */
-export async function resumeJobs(): Promise<void> {
-  const known = new Set([...sources.values()].map(({ jobId }) => jobId));
+export function resumeJobs(): void {
+  // In the queue of what is sent: a job is known as ours only when the server has answered with its id.
+  sending = sending.then(resume);
+}
+
+async function resume(): Promise<void> {
   const jobs = await getJobs().catch((): Job[] => []);
+  const known = new Set([...sources.values()].map(({ jobId }) => jobId));
   for (const job of jobs) {
     if (known.has(job.id) || !["queued", "running"].includes(job.state)) continue;
     const source = { file: null, jobId: job.id, choices: {}, isAlone: false, running: new AbortController() };
