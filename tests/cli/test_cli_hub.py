@@ -78,7 +78,7 @@ def test_who_can_be_asked_decides(answer: str, is_uploaded: bool, folder: Path, 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--format", "gguf"], "convert_hf_to_gguf.py"),
+        (["--format", "gguf"], "averages each two frames"),
         (["--format", "vllm"], "is there already (name a new folder with -o)"),
     ],
 )

@@ -68,9 +68,9 @@ def export(
     """
     if form == "gguf":
         raise ModelError(
-            "there is no export to GGUF: llama.cpp's converter is in no package (PyPI's gguf reads and writes the "
-            "container only)",
-            "export --format hf, and run llama.cpp's convert_hf_to_gguf.py on that folder",
+            "there is no export to GGUF: llama.cpp averages each two frames of Voxtral's encoder and so hears "
+            "something else (see docs/deploy.md)",
+            "export --format vllm, or --format hf",
         )
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
         raise ModelError(f"{output}: is there already", "name a new folder with -o")
