@@ -23,8 +23,8 @@ import numpy as np
 import soundfile
 
 from evoxtral.audio import SAMPLE_RATE_HZ, load_audio, resample
-from evoxtral.inference.engines.edge import available_cores
 from evoxtral.models import resolve_model
+from evoxtral.processor import usable_cores
 from evoxtral.tts import load_speech_engine
 
 LONG_S = 600
@@ -63,7 +63,7 @@ def main() -> None:
     evoxtral = [sys.executable, "-m", "evoxtral.cli.main", "transcribe", "--model", arguments.model]
     with tempfile.TemporaryDirectory() as name:
         long, short = make_audio(Path(name), arguments.audio)
-        faster = [sys.executable, "-c", FASTER_WHISPER, folder, str(long), str(available_cores())]
+        faster = [sys.executable, "-c", FASTER_WHISPER, folder, str(long), str(usable_cores())]
         runs = {
             "evoxtral, 5 s clip, txt": (SHORT_S, [*evoxtral, str(short)]),
             "evoxtral, 5 s clip, json (with times)": (SHORT_S, [*evoxtral, "--format", "json", str(short)]),
@@ -91,7 +91,7 @@ def main() -> None:
         about = {
             "model": arguments.model,
             "audio": "given" if arguments.audio else "local voice",
-            "cores": available_cores(),
+            "cores": usable_cores(),
             "machine": platform.processor() or platform.machine(),
             "load_average": os.getloadavg(),
             "runs": report,

@@ -18,7 +18,8 @@ from evoxtral.inference.engines.edge import EdgeEngine
 from evoxtral.inference.engines.loading import load_packaged_engine
 from evoxtral.inference.engines.protocol import AlignedToken, Hypothesis
 from evoxtral.inference.formats import without_tags
-from evoxtral.inference.pipeline import hear_windows, transcribe
+from evoxtral.inference.hearing import hear_windows
+from evoxtral.inference.pipeline import transcribe
 from evoxtral.inference.timing import tag_confidences
 from evoxtral.tags import parse
 from evoxtral.tts.espeak import SAMPLE_RATE_HZ as ESPEAK_RATE_HZ

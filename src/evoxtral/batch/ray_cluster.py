@@ -26,8 +26,10 @@ from evoxtral.inference.many import ManyTranscriber, Recording
 # Longer ones are not sent as sound; so much takes 38 MB.
 _MAX_DECODED_S = 600.0
 _BLOCK_S = 10.0
-# Recordings a call of an actor: enough to fill the engine's batches, few enough to be lost with an actor.
-_ITEMS_A_CALL = 32
+# An actor's calls at a time and the recordings of each: together enough to fill the engine's batches. What a call found
+# comes back when all of it is done, so that a call has few: they are lost with an actor.
+_CALLS_AT_A_TIME = 8
+_ITEMS_A_CALL = 8
 _CONNECT_TIMEOUT_S = 10.0
 # How often Ray tries a call again whose actor died.
 _MOST_RETRIES = 2
@@ -125,11 +127,10 @@ def _one_pass(
             fn_constructor_args=(settings,),
             batch_size=items_a_call,
             batch_format="numpy",
-            # Two calls at a time, so that the engine does not wait for the last recording of a call.
             compute=ray.data.ActorPoolStrategy(
                 min_size=1,
                 max_size=max(1, workers),
-                max_concurrent_calls_per_actor=2,
+                max_concurrent_calls_per_actor=_CALLS_AT_A_TIME,
                 enable_true_multi_threading=True,
             ),
             num_gpus=gpus or None,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from evoxtral.inference.inputs import Input
-    from evoxtral.inference.pipeline import ProgressReport
+    from evoxtral.inference.progress import ProgressReport
 
 
 @click.command()

@@ -6,7 +6,6 @@ tagged otherwise; with them, because in a short text they are the most of it.
 Knows nothing of slices or thresholds.
 """
 
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 from rapidfuzz import process
 from rapidfuzz.distance import Indel, LCSseq
 
+from evoxtral.processor import usable_cores
 from evoxtral.tags import strip_tags
 
 _WORD = re.compile(r"[^\W_]+")
@@ -99,7 +99,7 @@ def _candidates(texts: Sequence[str], start: int, limit: float) -> Iterator[tupl
         scorer=Indel.normalized_similarity,
         score_cutoff=max(0.0, limit - _SLACK),
         dtype=np.float32,
-        workers=os.cpu_count() or 1,
+        workers=usable_cores(),
     )
     for row, column in np.argwhere(scores >= limit - _SLACK).tolist():
         if row < column:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import evoxtral
 from evoxtral.findings import is_importable
+from evoxtral.processor import usable_cores
 
 _NVIDIA_SMI_TIMEOUT_S = 5.0
 
@@ -43,7 +44,7 @@ def look_at_machine() -> Machine:
         evoxtral=evoxtral.__version__,
         python=platform.python_version(),
         system=f"{platform.system()} {platform.release()} ({platform.machine()})",
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=usable_cores(),
         memory_bytes=_memory_bytes(),
         gpus=_gpus(),
     )

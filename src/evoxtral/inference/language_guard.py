@@ -7,7 +7,9 @@ languages; no audio.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evoxtral.inference.engines.protocol import Hypothesis
+from evoxtral.inference.chunking import Window
+from evoxtral.inference.engines.protocol import Hypothesis, LanguageDetector
+from evoxtral.inference.transcript import PROBABILITY_DIGITS
 
 # A window whose language has less than this probability is not in it, unless the text is as sure as only understood
 # speech is. Of 48 windows of English by four kinds of speakers none had less than 0.50, of 24 windows of twelve other
@@ -63,6 +65,56 @@ class LanguageDoubt:
     start_s: float
     end_s: float
     likeliest: str
+
+
+class LanguageGuard:
+    """Takes note of the language of each window, and leaves out what was made of another one."""
+
+    def __init__(self, language: str) -> None:
+        self.doubts: list[LanguageDoubt] = []
+        self._language = language
+        self._heard_s = self._likely_s = 0.0
+        self._is_whole = True
+
+    @property
+    def probability(self) -> float | None:
+        """How likely the language is, over all speech; None if of some of it nothing was told."""
+        return round(self._likely_s / self._heard_s, PROBABILITY_DIGITS) if self._heard_s and self._is_whole else None
+
+    def leave_out_foreign(
+        self,
+        texts: Sequence[str],
+        hypotheses: Sequence[Hypothesis],
+        batch: Sequence[Window],
+        detector: LanguageDetector,
+        *,
+        also_sure: bool,
+    ) -> list[str]:
+        """The texts, empty where another language is spoken.
+
+        Args:
+            also_sure: also ask about windows that would stay whatever the answer is, for `probability`; to hear a
+                window for that alone takes longer than some engines take for its text.
+        """
+        left = list(texts)
+        spoken = [index for index, text in enumerate(texts) if text]
+        asked = [index for index in spoken if also_sure or not is_sure(hypotheses[index])]
+        self._is_whole = self._is_whole and len(asked) == len(spoken)
+        if not asked:
+            return left
+        found = detector.detect_languages([batch[index].samples for index in asked])
+        for index, probabilities in zip(asked, found, strict=True):
+            window = batch[index]
+            if not probabilities or self._language not in probabilities:
+                self._is_whole = False
+                continue
+            self._heard_s += window.speech_s
+            self._likely_s += window.speech_s * probabilities[self._language]
+            if is_foreign(hypotheses[index], probabilities, self._language, window.speech_s):
+                likeliest = max(probabilities, key=lambda language: probabilities[language])
+                self.doubts.append(LanguageDoubt(window.start_s, window.end_s, likeliest))
+                left[index] = ""
+        return left
 
 
 def is_foreign(

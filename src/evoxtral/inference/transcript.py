@@ -10,6 +10,7 @@ from typing import Any
 
 # Times are given to this many digits: a millisecond, finer than any alignment.
 TIME_DIGITS = 3
+PROBABILITY_DIGITS = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from evoxtral.inference import transcribe
 from evoxtral.inference.diarization import Diarizer, voice_of
 from evoxtral.inference.engines.protocol import TranscriptionEngine
 from evoxtral.inference.hallucination_filter import heard_text, is_too_fast
+from evoxtral.inference.heard_window import HeardWindow
 from evoxtral.inference.options import TranscribeOptions
-from evoxtral.inference.pipeline import HeardWindow
 from evoxtral.inference.scheduler import QueueFullError, Ticket, Urgency, WindowScheduler
 from evoxtral.inference.second_ear import find_aligner, find_language_detector
 from evoxtral.inference.transcript import Transcript

@@ -1,7 +1,6 @@
 """Sets up the trainer for a stage: devices, precision, loaders, checkpoints, logs, trackers. Knows no data sources."""
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 from transformers import PrinterCallback, TrainingArguments
 
+from evoxtral.processor import usable_cores
 from evoxtral.training.adapters import set_alpha
 from evoxtral.training.batches import Batch
 from evoxtral.training.objectives import Objective
@@ -107,7 +107,7 @@ def _arguments(
     on_gpu = torch.cuda.is_available()
     workers = choice.workers
     if workers is None:
-        workers = min(_MOST_WORKERS, (os.cpu_count() or 1) // process_count()) if on_gpu else 0
+        workers = min(_MOST_WORKERS, usable_cores() // process_count()) if on_gpu else 0
     return TrainingArguments(
         output_dir=str(checkpoints),
         seed=recipe.seed,

@@ -92,7 +92,7 @@ def test_any_number_of_windows_comes_back_in_order(writer: Path) -> None:
 def test_a_window_is_heard_the_same_alone_and_in_a_batch(
     random_model: Path, cores: int, alone_first: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evoxtral.inference.engines.edge.available_cores", lambda: cores)
+    monkeypatch.setattr("evoxtral.inference.engines.edge.usable_cores", lambda: cores)
     engine = EdgeEngine(random_model, model="tiny", compute_type="float32")
     windows = sounds(engine.batch_size + 1)
     if alone_first:  # another instance of the model then hears single windows

@@ -24,6 +24,7 @@ from evoxtral.data.corpus_config import SynthesisConfig
 from evoxtral.data.files import sweep_unfinished
 from evoxtral.data.records import Clip
 from evoxtral.errors import EvoxtralError
+from evoxtral.processor import usable_cores
 from evoxtral.tts.dialogue import speak_dialogue
 from evoxtral.tts.speech_engine import SpeechEngine
 
@@ -42,8 +43,7 @@ def speak_in_processes(run: Run, config: SynthesisConfig, load_engine: EngineLoa
     was at: all that were under way are then tried one by one, and one that kills its worker once more has failed. A
     worker that dies takes the others along, in the middle of what they write.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = min(config.workers or cores, max(1, len(run.waiting)))
+    workers = min(config.workers or usable_cores(), max(1, len(run.waiting)))
     suspects: deque[Take] = deque()
     deaths = 0
     with _single_threaded():

@@ -4,7 +4,6 @@ Takes windows and gives tagged text; also aligns any text with a window, which t
 Knows nothing of files or long recordings.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from evoxtral.models.families.whisper import (
     keyword_prompt,
     start_of_transcript,
 )
+from evoxtral.processor import usable_cores
 
 WINDOW_S = 30.0
 _WINDOW_SAMPLES = int(WINDOW_S * SAMPLE_RATE_HZ)
@@ -38,6 +38,8 @@ _WINDOW_SAMPLES = int(WINDOW_S * SAMPLE_RATE_HZ)
 _ENCODED_FRAMES_PER_S = 50
 _FEATURE_FRAMES_PER_S = 100
 
+# More cores do not make a window faster.
+_MOST_CORES = 8
 # Several windows are heard by workers side by side: at decoding, a second core helps another window more than the same
 # one. A worker encodes one window at a time and writes two; more would take 72 MB (encoding) and 37 MB (writing) for
 # each (benchmarks/edge_speed.py).
@@ -107,7 +109,7 @@ class EdgeEngine:
         if not tokenizer_file.is_file():
             raise ModelError(f"{folder}: has no tokenizer.json", "copy it there from the model that was converted")
         self._folder, self._compute_type = folder, compute_type
-        self._workers = min(available_cores(), _MOST_WORKERS)
+        self._workers = min(usable_cores(), _MOST_WORKERS)
         self.batch_size = max(_LEAST_BATCH, _WINDOWS_A_WORKER * self._workers)
         # By number of workers. The second is loaded once there are windows for it, and replaces the first if that was
         # not used: one long recording needs no more than one of them.
@@ -127,7 +129,7 @@ class EdgeEngine:
     def _load(self, workers: int) -> Any:
         import ctranslate2
 
-        threads = max(1, available_cores() // workers)
+        threads = max(1, min(usable_cores(), _MOST_CORES) // workers)
         try:
             return ctranslate2.models.Whisper(
                 str(self._folder),
@@ -374,12 +376,6 @@ def _mean_log_probability(result: Any) -> float | None:
     """Of what was written; the score is a mean that counts the end token's probability but not the token."""
     written = len(result.sequences_ids[0])
     return float(result.scores[0]) * written / (written + 1) if written else None
-
-
-def available_cores() -> int:
-    """How many cores this process may use, at most eight: more do not make a window faster."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, 8)
 
 
 def _claims(folder: Path) -> bool:
