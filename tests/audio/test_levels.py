@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evoxtral.audio.levels import bring_to, frame_rms, level_track_db, rms, rms_db, to_gain
+from evoxtral.audio.levels import bring_to, frame_rms, level_track_db, lift_quiet_speech, rms, rms_db, to_gain
 
 SINE = np.sin(2 * np.pi * 100 * np.arange(16_000) / 16_000)
 
@@ -40,3 +40,34 @@ def test_a_sound_is_brought_to_a_level_and_silence_stays() -> None:
 def test_six_decibels_are_about_twice() -> None:
     assert to_gain(20.0) == pytest.approx(10.0)
     assert to_gain(6.0206) == pytest.approx(2.0, abs=1e-4)
+
+
+def _tone(level_db: float, seconds: float = 1.0) -> np.ndarray:
+    """A sine of 100 Hz with that root mean square."""
+    return np.tile(SINE * to_gain(level_db) * 2**0.5, round(seconds)).astype(np.float32)
+
+
+@pytest.mark.parametrize("level_db", [-44.0, -30.0, -3.1])
+def test_usual_speech_stays_the_same_samples(level_db: float) -> None:
+    speech = _tone(level_db)
+    assert lift_quiet_speech(speech) is speech
+
+
+@pytest.mark.parametrize("level_db", [-46.0, -60.0, -75.0])
+def test_quiet_speech_becomes_usual_speech_whatever_its_pauses(level_db: float) -> None:
+    speech = np.concatenate([_tone(level_db), np.zeros(10 * 16_000, np.float32), _tone(level_db)])
+    lifted = lift_quiet_speech(speech)
+    assert lifted.dtype == np.float32
+    assert rms_db(lifted[:15_000]) == pytest.approx(-25.0, abs=0.2)
+    np.testing.assert_allclose(lifted / (lifted[5] / speech[5]), speech, rtol=1e-4)
+
+
+def test_quiet_speech_beside_a_click_stays_within_full_scale() -> None:
+    speech = _tone(-60.0)
+    speech[777] = 0.1
+    assert np.abs(lift_quiet_speech(speech)).max() == pytest.approx(1.0)
+
+
+def test_silence_is_not_lifted() -> None:
+    for silence in (np.zeros(16_000, np.float32), np.zeros(0, np.float32), np.full(100, 1e-4, np.float32)):
+        assert lift_quiet_speech(silence) is silence

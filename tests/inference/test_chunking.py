@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ, resample
+from evoxtral.audio.levels import rms_db, to_gain
 from evoxtral.inference.chunking import LONG_SILENCE_S, MARGIN_S, Window, cut_windows
 from evoxtral.inference.vad import FRAME_SAMPLES, ONSET_PROBABILITY, SpeechDetector
 from evoxtral.tts import speak
@@ -70,6 +71,16 @@ def test_a_short_recording_is_one_window_with_all_its_samples(recording) -> None
     (window,) = cut_windows(in_blocks(samples))
     np.testing.assert_array_equal(window.samples, samples)
     assert (window.start_s, window.end_s) == (0.0, len(samples) / SAMPLE_RATE_HZ)
+
+
+def test_a_quiet_recording_is_heard_as_loud_as_others(recording) -> None:
+    samples = recording.samples[: 20 * SAMPLE_RATE_HZ]
+    quiet = samples * np.float32(to_gain(-35.0))
+    (usual,), (lifted,) = cut_windows(in_blocks(samples)), cut_windows(in_blocks(quiet))
+    np.testing.assert_array_equal(usual.samples, samples)
+    assert rms_db(quiet) < -50.0
+    assert rms_db(lifted.samples) == pytest.approx(rms_db(usual.samples), abs=6.0)
+    np.testing.assert_allclose(lifted.samples / np.abs(lifted.samples).max(), quiet / np.abs(quiet).max(), atol=1e-5)
 
 
 @pytest.mark.parametrize("max_window_s", [6.0, 8.0, 10.0, 15.0, 30.0])

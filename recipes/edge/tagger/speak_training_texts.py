@@ -6,7 +6,8 @@
 TEXTS.jsonl holds `{"id", "text"}` of training scripts (src/evoxtral/bench/testset/training.jsonl: nothing of the test
 set). Kokoro is used through EVOXTRAL_KOKORO_DIR, real voices (their sentences spoken again in other deliveries) through
 EVOXTRAL_RECORDINGS_DIR, real laughs, sighs, gasps and cries through `--bursts` (folders by tag; training speakers
-only). Each worker keeps to one thread. Voices kept for validation and testing are those of
+only). Each worker keeps to one thread. Voices take turns. Clips are FLAC, each with a line in OUTPUT/clips.jsonl; a run
+that was killed goes on after the last of them. Voices kept for validation and testing are those of
 recipes/edge/make_corpora.py. Knows nothing of models.
 """
 
@@ -118,10 +119,10 @@ def _speak(job: tuple[str, str, str, int]) -> dict[str, Any] | None:
     )
     if len(samples) > _LONGEST_CLIP_S * RATE_HZ:
         return None
-    soundfile.write(_output / f"{name}.opus", samples, RATE_HZ, format="OGG", subtype="OPUS", compression_level=0.9)
+    soundfile.write(_output / f"{name}.flac", samples, RATE_HZ)
     parsed = parse(text)
     return {
-        "file": f"{name}.opus",
+        "file": f"{name}.flac",
         "text": text,
         "voice": voice,
         "duration": round(len(samples) / RATE_HZ, 3),
@@ -167,10 +168,14 @@ def main() -> None:
             pairs = [(voices[index % len(voices)], text) for index, text in enumerate(texts)]
             first += int(count)
         plan += [(f"{kind}-{options.seed}-{i:05d}", voice, text, i) for i, (voice, text) in enumerate(pairs)]
+    manifest_path = options.output / "clips.jsonl"
+    whole_lines = manifest_path.read_text().splitlines() if manifest_path.is_file() else []
+    spoken = {Path(json.loads(line)["file"]).stem for line in whole_lines}
+    plan = [job for job in plan if job[0] not in spoken]
     began = time.monotonic()
     done = 0
     with (
-        (options.output / "clips.jsonl").open("a") as manifest,
+        manifest_path.open("a") as manifest,
         multiprocessing.Pool(options.workers, _start, (options.bursts, options.output)) as pool,
     ):
         for row in pool.imap_unordered(_speak, plan, chunksize=1):
@@ -181,7 +186,7 @@ def main() -> None:
             if time.monotonic() - began > options.most_seconds:
                 pool.terminate()
                 break
-    print(f"{done} of {len(plan)} clips in {time.monotonic() - began:.0f} s")
+    print(f"{done} of {len(plan)} clips in {time.monotonic() - began:.0f} s, {len(spoken)} were there")
 
 
 if __name__ == "__main__":

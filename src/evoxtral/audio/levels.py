@@ -8,6 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 SILENCE_DB = -120.0
+# What is heard by models: speech that is quieter than the first is brought to the second, which most recordings have.
+QUIET_SPEECH_DB, USUAL_SPEECH_DB = -45.0, -25.0
+# Frames this close to the loudest make up the level of speech: its pauses do not count.
+_SOUNDING_RANGE_DB = 20.0
+_SPEECH_FRAME_SAMPLES = 512
 _LEAST_POWER = 1e-30
 
 Samples = NDArray[np.floating]
@@ -56,6 +61,23 @@ def bring_to(samples: NDArray[np.float32], level: float) -> NDArray[np.float32]:
     """The same sound with that root mean square; silence stays what it is."""
     present = rms(samples)
     return samples if present <= 0 else np.asarray(samples * (level / present), np.float32)
+
+
+def lift_quiet_speech(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same samples where they are loud enough; else louder ones, as loud as most speech but within full scale.
+
+    Whisper's log-mel spectrum keeps the absolute level, and models mishear what is far below the level of their
+    training material. The level is that of the frames of 32 ms (at 16 kHz) that are at most 20 dB below the loudest.
+    """
+    levels = frame_rms(samples, _SPEECH_FRAME_SAMPLES)
+    loudest = levels.max(initial=0.0)
+    if loudest <= to_gain(SILENCE_DB):
+        return samples
+    level = rms(levels[levels >= loudest * to_gain(-_SOUNDING_RANGE_DB)])
+    if level >= to_gain(QUIET_SPEECH_DB):
+        return samples
+    gain = min(to_gain(USUAL_SPEECH_DB) / level, 1.0 / float(np.abs(samples).max()))
+    return samples * np.float32(gain)
 
 
 def to_gain(decibels: float) -> float:

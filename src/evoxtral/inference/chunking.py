@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ
-from evoxtral.audio.levels import rms_db
+from evoxtral.audio.levels import lift_quiet_speech, rms_db
 from evoxtral.inference.vad import FRAME_S, FRAME_SAMPLES, SpeechDetector, SpeechGate
 
 # What is kept of a long stretch without speech on either side of it, for the sounds that belong to the speech.
@@ -45,7 +45,7 @@ class Window:
     """What an engine hears at once: one or more stretches of the recording, joined.
 
     Attributes:
-        samples: mono float32 at 16 kHz, shape (n,).
+        samples: mono float32 at 16 kHz, shape (n,); louder than in the recording where that is very quiet.
         spans: where the samples come from, in order; their lengths add up to n.
         speech: whether each of its frames of 32 ms is speech.
     """
@@ -199,7 +199,7 @@ class _Cutter:
         parts = [self._samples[start * FRAME_SAMPLES : end * FRAME_SAMPLES] for start, end in spans]
         starts = [(self._first + start) * FRAME_SAMPLES for start, _ in spans]
         window = Window(
-            samples=np.concatenate(parts),
+            samples=lift_quiet_speech(np.concatenate(parts)),
             spans=tuple(Span(start, start + len(part)) for start, part in zip(starts, parts, strict=True)),
             speech=speech,
         )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.audio.decoding_process import DecodingProcesses
+from evoxtral.audio.levels import lift_quiet_speech
 from evoxtral.errors import EvoxtralError
 from evoxtral.inference import transcribe
 from evoxtral.inference.diarization import Diarizer, voice_of
@@ -198,7 +199,7 @@ class Transcriber:
     def draft(self, samples: NDArray[np.float32], beginning: str, options: TranscribeOptions) -> str:
         """What mono 16 kHz samples say so far, quickly; the text begins with what is certain. Errors as above."""
         with self._live(Urgency.DRAFT) as ticket:
-            heard = self.scheduler.draft(ticket, samples, beginning, language=options.language)
+            heard = self.scheduler.draft(ticket, lift_quiet_speech(samples), beginning, language=options.language)
         length_s = len(samples) / SAMPLE_RATE_HZ
         text = heard_text(heard, length_s)
         return "" if is_too_fast(text, length_s) else text  # short speech is sometimes written twice
