@@ -167,6 +167,41 @@ def save_tiny_voxtral(folder: Path) -> Path:
     return folder
 
 
+def save_tiny_realtime(folder: Path) -> Path:
+    """Write the weights and the configuration of a random Voxtral Realtime, without a processor."""
+    from transformers import VoxtralRealtimeConfig, VoxtralRealtimeForConditionalGeneration
+
+    torch.manual_seed(0)
+    model = VoxtralRealtimeForConditionalGeneration(
+        VoxtralRealtimeConfig(
+            audio_config={
+                "model_type": "voxtral_realtime_encoder",
+                "hidden_size": 16,
+                "intermediate_size": 32,
+                "num_hidden_layers": 1,
+                "num_attention_heads": 1,
+                "head_dim": 16,
+                "num_mel_bins": 128,
+            },
+            text_config={
+                "model_type": "voxtral_realtime_text",
+                "vocab_size": SPECIALS + 256,
+                "hidden_size": 64,
+                "intermediate_size": 128,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 4,
+                "num_key_value_heads": 2,
+                "head_dim": 16,
+                "bos_token_id": 1,
+                "eos_token_id": 2,
+                "pad_token_id": 11,
+            },
+        )
+    )
+    model.save_pretrained(folder)
+    return folder
+
+
 def trainee_of(folder: Path, *, language: str | None = "en") -> Any:
     """A saved model as training has it, in float32."""
     from evoxtral.models.checkpoints import load_checkpoint

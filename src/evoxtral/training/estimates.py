@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from evoxtral.errors import ModelError
-from evoxtral.models.checkpoints import find_configuration
+from evoxtral.models.checkpoints import find_configuration, loading
 from evoxtral.models.families.protocol import Dimensions, Family, StepSpeed
 from evoxtral.models.families.registry import find_family
 from evoxtral.training.base_model import check_base
@@ -76,7 +76,8 @@ def read_shape(recipe: Recipe) -> Shape | None:
     """The shape of the recipe's base; None where its configuration is not to be had, or without torch and transformers.
 
     Raises:
-        ModelError: the base is of a type that no family has; RecipeError: of another family than the recipe's.
+        ModelError: the base is of a type that no family has, or its configuration is of no model of its type.
+        RecipeError: it is of another family than the recipe's.
     """
     try:
         folder = find_configuration(recipe.base_source)
@@ -86,11 +87,10 @@ def read_shape(recipe: Recipe) -> Shape | None:
     try:
         import torch
         from transformers import AutoConfig
-
-        config = AutoConfig.from_pretrained(folder)
-    except (ImportError, OSError, ValueError):
+    except ImportError:
         return None
-    return shape_of(config, recipe, torch)
+    with loading(folder):
+        return shape_of(AutoConfig.from_pretrained(folder), recipe, torch)
 
 
 def shape_of(config: Any, recipe: Recipe, torch: Any) -> Shape:

@@ -27,6 +27,7 @@ from evoxtral.data.files import write_atomically
 from evoxtral.data.yaml_files import read_yaml
 from evoxtral.errors import RecipeError
 from evoxtral.models.families.registry import find_family
+from evoxtral.training.base_model import check_base
 from evoxtral.training.changes import describe_changes, outdated_by
 from evoxtral.training.dry_run import Plan, make_plan
 from evoxtral.training.provenance import Provenance
@@ -94,7 +95,7 @@ def run_recipe(
     Raises:
         RecipeError: the output folder is taken, or holds weights that another recipe trained; clips are missing or
             malformed.
-        ModelError: the base or a needed package is missing.
+        ModelError: the base or a needed package is missing, or the base is of a type that no family has.
     """
     names = stages(recipe)
     if until is not None:
@@ -102,10 +103,12 @@ def run_recipe(
             raise RecipeError(f"no stage {until!r} in this recipe", f"stages: {', '.join(names)}")
         names = (*takewhile(lambda name: name != until, names), until)
     first = is_first_process()
+    record = Provenance(recipe)
+    if "sft" in names and "sft" not in record.stages:
+        check_base(recipe)  # before clips are read, and before anything is written
     if first:
         _claim(recipe, resume, report)
     prepare_tracker(recipe, report)
-    record = Provenance(recipe)
     run = Run(recipe, record, scorer, reward, measure, write_card, report)
     for name in names:
         if not first and name not in _SHARED_STAGES:
