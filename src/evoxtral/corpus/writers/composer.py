@@ -356,7 +356,7 @@ class Composer:
         return lines
 
     def _grow(self, lines: list[Line], words: int) -> list[Line]:
-        """Add untagged sentences, behind what they take up or at any place, until the text is about as long as wanted."""
+        """Add untagged sentences, behind what they take up or at any place, until the text has about as many words."""
         while (total := sum(len(line.words) for line in lines)) < words:
             line = self._untagged_sentence()
             if lines and total + len(line.words) > words * 1.25 + 4:

@@ -19,7 +19,7 @@ _WANT = "want"  # heads the sentences of a situation in which somebody says what
 
 @dataclass(frozen=True)
 class Situation:
-    """A situation of a domain: its themes, what it is about, the names it binds, its sentences by mood and, under "want", of what is wanted."""
+    """A situation of a domain: themes, what it is about, names that it binds, sentences by mood and of wants."""
 
     domain: Domain
     name: str
