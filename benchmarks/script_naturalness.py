@@ -11,8 +11,9 @@ with emotions by other writers (GoEmotions, CC BY 4.0; lines of `text` and `tag`
   sentences, interpolated with fixed weights (Jelinek and Mercer 1980); the yardsticks' own rows are the meetings and
   sentences that it has not seen. Also of sentences of four words and more: a meeting is full of "yeah".
 - words: the share of the 50 and the 300 most frequent words of the meetings; what is left is content.
-- echo: how often neighbouring sentences of a script (segments of a meeting) share a word of content, and how often two
-  sentences of different scripts do; their ratio is what holds the sentences together.
+- turns: the share of dialogues' turns (of a meeting's segments) with one or two words, which are mostly a listener's.
+- echo: how often neighbouring sentences of a script (segments of a meeting), of four words and more, share a word of
+  content, and how often two sentences of different scripts do; their ratio is what holds the sentences together.
 - places: where [laughs] and [pause] stand: at a sentence's edge, behind a comma, inside a clause.
 - emotion: how often a text-only classifier (logistic regression on words, five folds over texts) finds the emotion of a
   sentence, and how often the most frequent emotion would be right; of scripts that say so apart for told and untold.
@@ -41,6 +42,7 @@ _WEIGHTS = (0.4, 0.35, 0.2, 0.05)  # of trigrams, pairs, words, and of any word 
 _COMMON_WORDS = 300  # the most frequent words of the meetings carry no content
 _TAGS = ("laughs", "pause", "CAPITALS")
 _RUN_WORDS = 8
+_ECHO_WORDS = 4  # shorter sentences and segments ("yeah") take up nothing, in meetings as in scripts
 _MOST_TEXTS = 3_000  # of ICSI, for the tagger
 
 
@@ -62,7 +64,8 @@ def main() -> int:
     sources: dict[str, dict[str, Any]] = {
         "ICSI": {
             "texts": [text for text, is_unseen in zip(talk, unseen, strict=True) if is_unseen and text],
-            "scripts": [text for text in talk if len(text) >= 4],
+            "scripts": talk,
+            "turns": [len(text) for text in talk if text],
             "parsed": [text for text in parsed if len(text.words) >= 4],
         },
         "Common Voice": {"texts": read[::10]},
@@ -78,6 +81,9 @@ def main() -> int:
             "texts": [sentence for script in sentences for sentence in script],
             "scripts": sentences,
             "parsed": texts,
+            "turns": [
+                len(spoken(parse(turn["tagged_text"]).plain_text)) for item in items for turn in item.get("turns") or ()
+            ],
             "emotions": emotions_of(texts),
             "told": [*emotions_of(texts, labels, True)] if any(labels) else [],
             "untold": [*emotions_of(texts, labels, False)] if any(labels) else [],
@@ -112,9 +118,12 @@ def table(
         words = Counter(word for text in texts for word in text)
         put("words: 50 commonest", f"{sum(words[word] for word in top) / words.total():.1%}")
         put("words: next 250", f"{sum(words[word] for word in common - top) / words.total():.1%}")
+        turns = source.get("turns")
+        put("turns of one or two words", f"{sum(size <= 2 for size in turns) / len(turns):.0%}" if turns else "")
         echo = None
         if "scripts" in source:
-            nested = source["scripts"] if source.get("is_written") else [source["scripts"]]
+            scripts = source["scripts"] if source.get("is_written") else [source["scripts"]]
+            nested = [[text for text in script if len(text) >= _ECHO_WORDS] for script in scripts]
             echo = echoes([text for script in nested for text in script], nested, common)
         put("echo, at random", f"{echo[0]:.1%}, {echo[1]:.1%}" if echo else "")
         for tag in ("laughs", "pause"):

@@ -7,6 +7,7 @@ name and nothing of other texts.
 """
 
 import random
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,21 +38,24 @@ from evoxtral.data.records import Domain, SliceType, Turn
 from evoxtral.tags import CANONICAL, USES, Category, parse, tag_names
 
 _MAX_WORDS = 70
+_PRONOUN = re.compile(r"<(\w+)\.(he|him|his)>(?!self)", re.IGNORECASE)
 MOODS = ("excited", "sad", "angry", "nervous", "calm", "frustrated", "funny", "shock", "secret")
 # Of sentences that do not tell their tag; the others are of a mood that contradicts it.
 _NEUTRAL_SHARE = 0.8
 # Sentences of the situation itself, where people have prepared what they say and where not; less of them where a text
 # has to be drawn again. The others are talk, and a few are what happened to somebody.
-_OWN_SHARE_PREPARED = 0.80
-_OWN_SHARE = 0.55
+_OWN_SHARE_PREPARED = 0.82
+_OWN_SHARE = 0.60
 _OWN_MOOD_SHARE = 0.15  # more where it has a sentence of the mood
 _LEAST_OWN_SHARE = 0.30
 _EVENT_SHARE = 0.08
 # Texts that say first what they are about, where their first sentence under a tag does not.
 _GROUNDED_SHARE = 0.85
 _MAX_GROUNDED_DRAWS = 15
+# Texts in which somebody says what they want of it all.
+_WANTING_SHARE = 0.30
 # Sentences drawn beside those wanted: one that takes up a word that was said is preferred.
-_MORE_DRAWN = 2
+_MORE_DRAWN = 8
 # Where people speak unprepared: sentences with a filled pause or a repeated word, and how many of them repeat. In the
 # ICSI meetings it is three of ten sentences and a third of them.
 PREPARED = (Domain.PRESENTATION, Domain.STORYTELLING)
@@ -61,7 +65,7 @@ _RESTARTING_SHARE = 0.15  # begin the clause again: "I was, I was there"
 # Of untagged sentences: emotional words, flatly spoken, keep a model from tagging by the words.
 _PLAIN_MOOD_SHARE = 0.35
 # Of a dialogue's words those that are not the listener's short replies, which come on top.
-_DIALOGUE_LENGTH, _LONG_DIALOGUE_LENGTH = 0.55, 0.8
+_DIALOGUE_LENGTH, _LONG_DIALOGUE_LENGTH = 0.60, 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,8 @@ class Composer:
         self._rng = rng
         self._draw = draw
         self._spent: set[str] = set()
-        self._said: set[str] = set()  # words of content so far
+        self._spoken = ""  # sentences so far, in lower case
+        self._said: set[str] = set()  # their words of content
         rules = dict(load_rules())
         theme = rng.choice(situation.themes)
         for kind in ("good", "bad", "do"):
@@ -96,6 +101,9 @@ class Composer:
         cast = [self.language.bound[key] for key in absent if self.language.bound[key].person]
         cast.append(self.language.expand("<person>"))
         self._cast = tuple(phrase.text for phrase in cast)
+        # Whom talk speaks of as somebody that both know.
+        self.language.bound["absent"] = next(phrase for phrase in cast if not phrase.text.startswith("a "))
+        self._known = {name: self.language.bound[name] for name in (*absent, "absent")}
         rules["person"] = (*(f"{phrase.text}/{phrase.person}" for phrase in cast), "<anyone>")
 
     def compose(self) -> Written | None:
@@ -105,17 +113,13 @@ class Composer:
             case EdgeCase.VERY_SHORT:
                 lines = self._very_short()
             case EdgeCase.VERY_LONG:
-                lines = self._grow(
-                    self._grounded(self._place_tags()), self._scaled(self._rng.randint(80, 104), _LONG_DIALOGUE_LENGTH)
-                )
+                lines = self._grow(self._framed(), self._scaled(self._rng.randint(80, 104), _LONG_DIALOGUE_LENGTH))
             case EdgeCase.BACK_TO_BACK:
                 lines = self._back_to_back()
             case EdgeCase.BOUNDARY:
                 lines = self._boundary()
             case _:
-                lines = self._grow(
-                    self._grounded(self._place_tags()), self._scaled(self._draw_length(), _DIALOGUE_LENGTH)
-                )
+                lines = self._grow(self._framed(), self._scaled(self._draw_length(), _DIALOGUE_LENGTH))
         _put_in_order(lines)
         if brief.speakers == 2:
             lines = share_out(lines, brief.domain, self.language, self._rng, replying=self._replying)
@@ -194,7 +198,7 @@ class Composer:
             else:
                 pool = self._unspent(mood) if draw > 1 - _EVENT_SHARE else talk
             template = self._rng.choice(list(pool))
-            text = self.language.sentence(template)
+            text = self.language.sentence(self._naming(template))
             if is_sensible(text, self._cast) and not echoes(text, template):
                 takes_up = bool(self._said & content_of(text))
                 drawn.append((not takes_up, len(text.split()) if wanted > 1 else 0, text, template))
@@ -202,10 +206,20 @@ class Composer:
                 break
         *_, text, template = min(drawn, key=lambda draw: draw[:2], default=(False, 0, text, template))
         self._spent.add(template)
+        self._spoken += f" {text.lower()}"
         self._said |= content_of(text)
-        lines = self._situation.sentences.get(mood, ())
+        lines = self._situation.told(mood)
         place = lines.index(template) if template in lines else None
         return Line(self._stumbled(self._trailed(text, mood)).split(), mood, place)
+
+    def _naming(self, template: str) -> str:
+        """The template with a name for the first pronoun of somebody whom the text has not named."""
+        found = _PRONOUN.search(template)
+        person = self._known.get(found[1]) if found else None
+        if found is None or person is None or f"<{found[1]}>" in template or person.text.lower() in self._spoken:
+            return template
+        possessive = "'s" if found[2] == "his" else ""
+        return f"{template[: found.start()]}<{found[1]}>{possessive}{template[found.end() :]}"
 
     def _unspent(self, rule: str) -> list[str]:
         """Alternatives of a rule that the text does not hold; all of them where it holds each."""
@@ -333,15 +347,27 @@ class Composer:
             return lines
         return [self._sentence("neutral", own), *lines] if own else lines
 
+    def _framed(self) -> list[Line]:
+        """Lines with the brief's tags, before them what they are about, and perhaps behind them what is wanted."""
+        lines = self._grounded(self._place_tags())
+        wants = self._situation.wants
+        if wants and self._draw <= _MAX_GROUNDED_DRAWS and self._rng.random() < _WANTING_SHARE:
+            lines.append(self._sentence("neutral", wants))
+        return lines
+
     def _grow(self, lines: list[Line], words: int) -> list[Line]:
-        """Add untagged sentences, at any place, until the text is about as long as wanted."""
+        """Add untagged sentences, behind what they take up or at any place, until the text has about as many words."""
         while (total := sum(len(line.words) for line in lines)) < words:
             line = self._untagged_sentence()
             if lines and total + len(line.words) > words * 1.25 + 4:
                 break
             # Not behind a last line that ends in a tag: people also end on a laugh or a sigh.
             is_closed = bool(lines) and bool(lines[-1].tags.get(len(lines[-1].words)))
-            lines.insert(self._rng.randint(0, len(lines) - is_closed), line)
+            last = len(lines) - is_closed
+            said = content_of(" ".join(line.words))
+            taken_up = [place for place, other in enumerate(lines, 1) if said & content_of(" ".join(other.words))]
+            places = [place for place in taken_up if place <= last] or range(last + 1)
+            lines.insert(self._rng.choice(places), line)
         return lines
 
     # edge cases

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from evoxtral.corpus.writers.language import Expander
-from evoxtral.corpus.writers.lines import Line, is_silence
+from evoxtral.corpus.writers.lines import Line, bare_word, is_silence
 from evoxtral.corpus.writers.situations import proper_names, word_list
 from evoxtral.data.records import Domain
 
@@ -17,7 +17,9 @@ _TELLING_SHARE = 0.85
 _TELLING_SHARE_ARGUED = 0.6
 # Sentences in a row by one speaker between which the listener says something. In the ICSI meetings 36 % of the turns
 # are of one or two words.
-_REPLYING_SHARE = 0.6
+_REPLYING_SHARE = 0.85
+_BACKCHANNEL_SHARE = 0.7  # of replies that answer no question
+_NAMING_SHARE = 0.25  # of the other replies to a statement that names somebody or a day: "Thursday?"
 # Sentences that are joined to the one before by a word or two: in the meetings about half of the segments of four words
 # and more begin with one.
 _CONNECTED_SHARE = 0.45
@@ -25,6 +27,8 @@ _CONNECTED_SHARE_PREPARED = 0.12
 _OPENED_SHARE = 0.3
 # Of connected sentences that exclaim: few.
 _EXCLAIMED_SHARE = 0.3
+# Ends of a statement, not of a question.
+_SEEKING_ASSENT = ("you know?", "you see?", "right?", "okay?", "don't you think?")
 
 
 def share_out(
@@ -69,8 +73,16 @@ def _questions_first(lines: Sequence[Line]) -> list[Line]:
 
 
 def _reply(line: Line, language: Expander, rng: random.Random) -> Line:
-    """What the listener says: an answer to a question, else what such a mood is answered with."""
-    rule = "answer" if line.asks else f"back.{line.mood}"
+    """What the listener says: an answer to a question, else "mm-hm", or what such a mood is answered with."""
+    if line.asks and not " ".join(line.words).lower().endswith(_SEEKING_ASSENT):
+        rule = "answer.open" if line.asks_openly else "answer"
+    elif rng.random() < _BACKCHANNEL_SHARE:
+        rule = f"backchannel.{line.mood}" if f"backchannel.{line.mood}" in language.rules else "backchannel"
+    else:
+        rule = f"back.{line.mood}"
+        names = [bare for word in line.words[1:] if (bare := bare_word(word)) in proper_names()]
+        if names and rng.random() < _NAMING_SHARE:
+            return Line([f"{names[-1]}?"], "neutral", speaker=1 - line.speaker, is_reply=True)
     text = language.sentence(rng.choice(language.rules[rule]))
     return Line(text.split(), "neutral", speaker=1 - line.speaker, is_reply=True)
 

@@ -60,6 +60,13 @@ class Line:
     def asks(self) -> bool:
         return self.words[-1].endswith("?")
 
+    @property
+    def asks_openly(self) -> bool:
+        """Whether yes or no is no answer."""
+        return self.asks and any(
+            bare_word(word).lower().split("'")[0] in word_list("question words") for word in self.words
+        )
+
     def tells(self, tag: str) -> bool:
         """Whether the words give the tag away: a reader would expect it of them."""
         return self.mood in USES[tag].moods
@@ -103,11 +110,11 @@ def join(lines: Sequence[Line]) -> str:
 
 
 def turns_of(lines: Sequence[Line]) -> tuple[Turn, ...]:
-    """The lines of each speaker before the other speaks again; none where one person speaks."""
+    """The lines of each speaker, A first, before the other speaks again; none where one person speaks."""
     if len({line.speaker for line in lines}) < 2:
         return ()
-    groups = groupby(lines, key=lambda line: line.speaker)
-    return tuple(Turn(speaker="AB"[speaker], tagged_text=join(list(group))) for speaker, group in groups)
+    groups = groupby(lines, key=lambda line: line.speaker != lines[0].speaker)
+    return tuple(Turn(speaker="AB"[is_second], tagged_text=join(list(group))) for is_second, group in groups)
 
 
 def labels_of(lines: Sequence[Line]) -> tuple[bool, ...]:

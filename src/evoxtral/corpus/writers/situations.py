@@ -14,11 +14,12 @@ from evoxtral.data.records import Domain
 
 # Ends the key of a name that stands for who speaks or listens: nobody tells people about themselves.
 PRESENT = "!"
+_WANT = "want"  # heads the sentences of a situation in which somebody says what they want
 
 
 @dataclass(frozen=True)
 class Situation:
-    """A situation of a domain: its themes, what it is about, the names it binds, its sentences by mood."""
+    """A situation of a domain: themes, what it is about, names that it binds, sentences by mood and of wants."""
 
     domain: Domain
     name: str
@@ -26,6 +27,15 @@ class Situation:
     topic: str
     names: tuple[tuple[str, str], ...]
     sentences: Mapping[str, tuple[str, ...]]
+
+    @property
+    def wants(self) -> tuple[str, ...]:
+        """Sentences in which somebody says what they want."""
+        return self.sentences.get(_WANT, ())
+
+    def told(self, mood: str) -> tuple[str, ...]:
+        """Its sentences of a mood in the order in which it tells them: what is wanted last."""
+        return (*self.sentences.get(mood, ()), *(self.wants if mood == "neutral" else ()))
 
 
 def _read_text(name: str) -> list[str]:
