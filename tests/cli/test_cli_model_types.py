@@ -1,4 +1,4 @@
-"""A model of a type that nothing here can run, or that is none of its type, is one line, before its weights are fetched."""
+"""A model of a type that nothing here can run, or that is none of its type, is one line before weights are fetched."""
 
 import json
 from collections.abc import Iterator
