@@ -88,6 +88,12 @@ class Window:
     def _offsets(self) -> NDArray[np.int64]:
         return np.cumsum([0, *(span.end - span.start for span in self.spans)])
 
+    def offset_of(self, time_s: float) -> float:
+        """Seconds from the start of the window for seconds from the start of the recording; of what is left out, the
+        joint."""
+        at = time_s * SAMPLE_RATE_HZ
+        return sum(min(max(at - span.start, 0.0), span.end - span.start) for span in self.spans) / SAMPLE_RATE_HZ
+
     def time_in_recording(self, offset_s: float, *, is_end: bool = False) -> float:
         """Seconds from the start of the recording for seconds from the start of the window.
 

@@ -21,7 +21,7 @@ from evoxtral.inference.engines.protocol import (
 )
 from evoxtral.inference.hallucination_filter import heard_text
 from evoxtral.inference.heard_window import HeardWindow, place_words
-from evoxtral.inference.holes import are_near, without_tags_at
+from evoxtral.inference.holes import are_near, split_at_holes, text_at_holes
 from evoxtral.inference.keywords import hear_keywords
 from evoxtral.inference.language_guard import LanguageGuard
 from evoxtral.inference.loops import without_loops
@@ -50,7 +50,8 @@ def hear_windows(
     """
     languages = languages or LanguageGuard(language)
     detector = find_language_detector(engine)
-    windows = cut_windows(blocks, engine.max_window_s)
+    # The holes of a window are known when it is cut.
+    windows = (part for window in cut_windows(blocks, engine.max_window_s) for part in split_at_holes(window, holes))
     # The packaged model still holds its encodings of so many windows, for language and alignment.
     at_once = engine.batch_size if isinstance(engine, Aligner) else PACKAGED_BATCH
 
@@ -78,8 +79,8 @@ def hear_windows(
                 aligned[index] = tokens
             for window, text, tokens, near in zip(batch, texts, aligned, at_holes, strict=True):
                 heard = place_words(window, text, tokens)
-                if near and heard.parsed.tags:
-                    text = without_tags_at(holes, heard)
+                if near and (left := text_at_holes(holes, heard)) != text:
+                    text = left
                     again = align_some(aligner, [window], [text], [0], language)[0] if text else None
                     heard = place_words(window, text, again)
                 if text:
