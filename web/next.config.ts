@@ -8,7 +8,7 @@ const config = (phase: string): NextConfig =>
   phase === PHASE_DEVELOPMENT_SERVER
     ? {
         rewrites: async () =>
-          ["/capabilities", "/jobs", "/transcripts", "/transcribe"].map((path) => ({
+          ["/capabilities", "/jobs", "/transcripts", "/transcribe", "/session"].map((path) => ({
             source: `${path}/:rest*`,
             destination: `${developmentServer}${path}/:rest*`,
           })),

@@ -8,7 +8,7 @@ STUDIO_TYPES := web/lib/api/schema.ts
 STUDIO_STAMP := sha256sum $(STUDIO_SOURCES) | sha256sum | cut -c -64
 export NEXT_TELEMETRY_DISABLED := 1
 
-.PHONY: studio studio-check studio-types studio-images
+.PHONY: studio studio-check studio-types studio-images studio-walk
 
 # The static page that the server serves and the wheel holds; built only when its sources are newer.
 studio: $(STUDIO)/index.html
@@ -45,3 +45,7 @@ studio-check: web/node_modules/.package-lock.json $(STUDIO_TYPES).new
 # The README's pictures, of a real transcript by the packaged model.
 studio-images: studio $(VENV)/dev.done $(VENV)/chromium.done
 	$(BIN)/python tests/studio/pictures.py docs/images
+
+# The README's film; nothing else should be running, or the live text comes late.
+studio-walk: studio $(VENV)/dev.done $(VENV)/chromium.done
+	$(BIN)/python tests/studio/walk.py docs/images/studio-walk.webp

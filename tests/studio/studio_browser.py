@@ -8,7 +8,7 @@ import select
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -87,10 +87,25 @@ def settle(page: Page) -> None:
     )
 
 
+AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+def assert_accessible(page: Page, width: int) -> None:
+    """Nothing that axe (a script that the page must have been given) finds fault with, and nothing beside the page."""
+    settle(page)
+    result = page.evaluate("rules => axe.run({ runOnly: rules })", RULES)
+    assert [(fault["id"], [node["html"] for node in fault["nodes"]]) for fault in result["violations"]] == []
+    assert any(check["id"] == "color-contrast" for check in result["passes"])
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 WORD_S = 0.2
 
 
-def keep_transcript(address: str, wav: bytes, *lines: str, name: str = "kept.wav") -> str:
+def keep_transcript(
+    address: str, wav: bytes, *lines: str, name: str = "kept.wav", headers: Mapping[str, str] | None = None
+) -> str:
     """Have the server keep a transcript of `wav`, a segment a line (`Speaker: text`), a word every 0.2 s; its id."""
     segments: list[dict[str, object]] = []
     words: list[dict[str, object]] = []
@@ -110,6 +125,7 @@ def keep_transcript(address: str, wav: bytes, *lines: str, name: str = "kept.wav
         f"{address}/transcripts",
         files={"file": (name, wav, "audio/wav")},
         data={"transcript": json.dumps(transcript)},
+        headers=headers,
     )
     answer.raise_for_status()
     return str(answer.json()["id"])

@@ -2,33 +2,22 @@
 
 import gzip
 import re
-from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
-from studio_browser import choose, keep_transcript, open_transcript, settle
+from playwright.sync_api import expect
+from studio_browser import AXE, assert_accessible, choose, keep_transcript, open_transcript, settle
 
 from evoxtral.server.settings import STUDIO_FOLDER
 
 pytestmark = pytest.mark.browser
 
-AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 MAX_FIRST_SCRIPTS_BYTES = 300_000
 
 LINES = (
     "SPEAKER_1: [excited] It WORKS! [giggles] So [pause] [whispers] listen:",
     "SPEAKER_2: [rings a bell] Really?",
 )
-
-
-def assert_accessible(page: Page, width: int) -> None:
-    settle(page)
-    result = page.evaluate("rules => axe.run({ runOnly: rules })", RULES)
-    assert [(fault["id"], [node["html"] for node in fault["nodes"]]) for fault in result["violations"]] == []
-    assert any(check["id"] == "color-contrast" for check in result["passes"])
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

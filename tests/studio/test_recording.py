@@ -51,6 +51,16 @@ def test_a_recording_that_the_server_lost_is_sent_as_a_file(page, server):
     expect(page.get_by_label("Transcript text").locator(".segment-text").first).to_contain_text("It WORKS!")
 
 
+def test_a_recording_that_one_leaves_is_transcribed_all_the_same(page, server):
+    page.get_by_role("link", name="Record").first.click()
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_role("timer", name="Length")).to_have_text(re.compile("0:0[1-9]"))
+    page.get_by_role("link", name="Library").click()
+    expect(page.get_by_text("What you recorded so far is being transcribed")).to_be_visible()
+    expect(page.get_by_label("Transcript text").locator(".segment-text").first).to_contain_text("It WORKS!")
+    expect(page.get_by_role("article", name=re.compile("Recording"))).to_be_visible()
+
+
 def test_a_job_listed_before_its_answer_came_is_not_taken_for_another(page, server):
     """The library is opened while the recording is sent: its jobs may name the one whose answer is under way."""
     finish = threading.Event()

@@ -1,12 +1,15 @@
 "use client";
 
+import { LogOut } from "lucide-react";
 import { ThemeToggle } from "@/components/theme-toggle";
+import { Button } from "@/components/ui/button";
+import { Tooltip } from "@/components/ui/tooltip";
 import { hashOf, type Route } from "@/lib/route";
-import { useServer } from "@/lib/store/server";
+import { leave, useServer } from "@/lib/store/server";
 import { cn } from "@/lib/utils";
 
 export function Header({ route }: { route: Route | null }) {
-  const { capabilities, problem } = useServer();
+  const { capabilities, problem, isKeyWanted } = useServer();
   return (
     <header className="mx-auto flex h-16 w-full max-w-6xl items-center gap-1 px-4 sm:gap-6 sm:px-8">
       <a href={hashOf({ view: "library" })} className="mr-auto font-serif text-xl sm:mr-0" aria-label="Evoxtral">
@@ -25,11 +28,19 @@ export function Header({ route }: { route: Route | null }) {
           aria-hidden
           className={cn(
             "size-2 rounded-full",
-            problem ? "bg-danger" : capabilities ? "bg-non-verbal" : "animate-pulse bg-muted",
+            problem || isKeyWanted ? "bg-danger" : capabilities ? "bg-non-verbal" : "animate-pulse bg-muted",
           )}
         />
-        {problem ? "offline" : capabilities ? `model ${capabilities.model}` : "connecting"}
+        {isKeyWanted ? "locked" : problem ? "offline" : capabilities ? `model ${capabilities.model}` : "connecting"}
       </span>
+      {/* Only where nothing is being written. */}
+      {capabilities?.asks_for_key && !isKeyWanted && route?.view === "library" && (
+        <Tooltip text="Sign out">
+          <Button variant="ghost" size="icon" aria-label="Sign out" onClick={leave}>
+            <LogOut aria-hidden />
+          </Button>
+        </Tooltip>
+      )}
       <ThemeToggle />
     </header>
   );

@@ -6,11 +6,13 @@ import { domAnimation, LazyMotion, MotionConfig } from "motion/react";
 import dynamic from "next/dynamic";
 import { useEffect, useState } from "react";
 import { Header } from "@/components/header";
+import { KeyPanel } from "@/components/key-panel";
 import { Library } from "@/components/library/library";
 import { ProblemNotice } from "@/components/problem-notice";
 import { Toaster } from "@/components/toaster";
 import { goTo, type Route, useRoute } from "@/lib/route";
 import { useChoices } from "@/lib/store/choices";
+import { listTranscripts } from "@/lib/store/library";
 import { askServer, useServer } from "@/lib/store/server";
 import { addFiles, onFinished } from "@/lib/store/uploads";
 import { useGivenFiles } from "@/lib/use-given-files";
@@ -30,7 +32,7 @@ const RespeakView = dynamic<{ id: string }>(() => import("@/components/respeak/r
 export function Studio() {
   const route = useRoute();
   const [isOver, setIsOver] = useState(false);
-  const { problem, capabilities } = useServer();
+  const { problem, capabilities, isKeyWanted } = useServer();
 
   useEffect(() => {
     useChoices.persist.rehydrate();
@@ -42,6 +44,7 @@ export function Studio() {
   }, []);
 
   useGivenFiles(setIsOver, (files) => {
+    if (isKeyWanted) return;
     addFiles(files, { diarize: useChoices.getState().diarize });
     goTo({ view: "library" });
   });
@@ -65,7 +68,8 @@ export function Studio() {
               </p>
             </ProblemNotice>
           )}
-          <View route={route} isOver={isOver} />
+          {isKeyWanted && <KeyPanel isAgain={capabilities !== null} onEntered={listTranscripts} />}
+          {(capabilities || !isKeyWanted) && <View route={route} isOver={isOver} />}
         </main>
         <Toaster />
       </LazyMotion>

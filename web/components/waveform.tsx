@@ -100,6 +100,8 @@ function useSurfer(place: RefObject<HTMLDivElement | null>, props: WaveformProps
       normalize: true,
       plugins: [plugin],
     });
+    // It follows the player's moves, and must be told where it stands already.
+    surfer.on("ready", () => player.atS > 0 && surfer.setTime(player.atS));
     regions.current = plugin;
     if (now.current.onPassage) {
       plugin.enableDragSelection({ color: colour("--found"), drag: true, resize: true, minLength: SHORTEST_PASSAGE_S });

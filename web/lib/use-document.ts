@@ -7,6 +7,7 @@ import { audioAddress, getPeaks, getTranscript } from "@/lib/api/client";
 import { type ProblemError, problemOf } from "@/lib/api/problem";
 import type { TranscriptDocument } from "@/lib/api/types";
 import { MEMORY_PREFIX, recall } from "@/lib/store/memory";
+import { savesBehind } from "@/lib/store/saves";
 import { peaksOfAddress, peaksOfFile } from "@/lib/waveform";
 
 export interface Loaded {
@@ -34,7 +35,8 @@ export function useDocument(id: string): { loaded: Loaded | null; problem: Probl
         setProblem(problemOf({ detail: "This transcript was not kept: the page was left.", hint }));
       }
     } else {
-      getTranscript(id).then(
+      const asked = savesBehind(id).then(() => getTranscript(id));
+      asked.then(
         (document) => {
           if (!isGone) setLoaded({ document, isKept: true, audio: document.has_audio ? audioAddress(id) : null });
         },

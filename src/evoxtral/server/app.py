@@ -18,7 +18,8 @@ from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.inference import load_engine
 from evoxtral.inference.engines.protocol import TranscriptionEngine
 from evoxtral.server.job_runner import JobRunner
-from evoxtral.server.middleware import ApiKeys, BodyLimit, Envelope, HeadAsGet, KnownHosts
+from evoxtral.server.keys import ApiKeys
+from evoxtral.server.middleware import BodyLimit, Envelope, HeadAsGet, KnownHosts
 from evoxtral.server.problems import install_problem_handlers
 from evoxtral.server.respeaker import Respeaker
 from evoxtral.server.routers import ROUTERS, studio
@@ -75,7 +76,7 @@ def create_app(settings: Settings | None = None, *, engine: TranscriptionEngine 
         lifespan=lifespan,
     )
     app.add_middleware(BodyLimit, settings.max_upload_bytes, settings.max_uploads, settings.upload_idle_s)
-    app.add_middleware(ApiKeys, settings.api_keys, settings.max_requests_per_key)
+    app.add_middleware(ApiKeys, settings.api_keys, studio.paths(settings.studio), settings.max_requests_per_key)
     app.add_middleware(KnownHosts, settings.allowed_hosts)
     app.add_middleware(Envelope, settings.framed_by)
     app.add_middleware(HeadAsGet)

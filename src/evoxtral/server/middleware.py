@@ -1,21 +1,18 @@
-"""What every answer of the server has in common: a request id, security headers, known hosts, keys, bounded bodies.
+"""What every answer of the server has in common: a request id, security headers, known hosts, bounded bodies.
 
-Plain ASGI, because each must also see WebSockets, and none may read a body. Knows no address but the open ones.
+Plain ASGI, because each must also see WebSockets, and none may read a body. Knows no address. Keys are in `keys`.
 """
 
 import asyncio
 import base64
 import hashlib
-import hmac
 import logging
 import re
 import secrets
 import time
-from collections import Counter
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from pydantic import SecretStr
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -49,8 +46,7 @@ _SECURITY_HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(self)",
 }
-_READING = ("GET", "HEAD", "OPTIONS")
-_OPEN_PATHS = frozenset({"/health", "/ready"})
+READING = ("GET", "HEAD", "OPTIONS")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -160,7 +156,7 @@ class KnownHosts:
         if host in self._hosts:
             await self.app(scope, receive, send)
             return
-        await _refuse(
+        await refuse(
             scope,
             receive,
             send,
@@ -168,73 +164,6 @@ class KnownHosts:
             f"This server is not known as {host[:100]!r}.",
             "address it by a name in EVOXTRAL_SERVER_ALLOWED_HOSTS, or add this one there",
         )
-
-
-class ApiKeys:
-    """Asks every request for one of the keys, if there are any; compared in constant time. Bounds the work of each.
-
-    Args:
-        max_requests: requests with a body, and streams, that one key may have at the same time; None for any number.
-    """
-
-    def __init__(self, app: ASGIApp, keys: Sequence[SecretStr], max_requests: int | None = None) -> None:
-        self.app = app
-        self._keys = [key.get_secret_value().encode() for key in keys]
-        self._max_requests = max_requests
-        self._under_way: Counter[str] = Counter()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self._keys or scope["type"] not in ("http", "websocket") or scope["path"] in _OPEN_PATHS:
-            await self.app(scope, receive, send)
-            return
-        given = _given_key(Headers(scope=scope)).encode()
-        # Every key is compared, so that the time tells nothing of which came near.
-        if sum(hmac.compare_digest(given, key) for key in self._keys):
-            owner = owner_of_key(given)
-            scope.setdefault("state", {})["owner"] = owner
-            await self._serve(owner, scope, receive, send)
-            return
-        await _refuse(
-            scope,
-            receive,
-            send,
-            HTTPStatus.UNAUTHORIZED,
-            "This server wants a key, and this is none of its keys." if given else "This server wants a key.",
-            "send it in the header Authorization: Bearer KEY",
-            {"WWW-Authenticate": "Bearer"},
-        )
-
-    async def _serve(self, owner: str, scope: Scope, receive: Receive, send: Send) -> None:
-        is_work = scope["type"] == "websocket" or scope["method"] not in _READING
-        if self._max_requests is not None and is_work and self._under_way[owner] >= self._max_requests:
-            await _refuse(
-                scope,
-                receive,
-                send,
-                HTTPStatus.TOO_MANY_REQUESTS,
-                f"This key has {self._max_requests} requests under way, which is its limit.",
-                "try again when one is answered",
-                {"Retry-After": "1"},
-            )
-            return
-        self._under_way[owner] += is_work
-        try:
-            await self.app(scope, receive, send)
-        finally:
-            self._under_way[owner] -= is_work
-
-
-def owner_of_key(key: bytes) -> str:
-    """What stands for a key in the store: always the same, and the key cannot be had from it."""
-    return hashlib.blake2b(key, digest_size=16, person=b"evoxtral owner").hexdigest()
-
-
-def _given_key(headers: Headers) -> str:
-    """The key under any of the headers that clients of speech services send."""
-    scheme, _, value = headers.get("authorization", "").partition(" ")
-    if scheme.lower() in ("bearer", "token"):
-        return value.strip()
-    return headers.get("xi-api-key", "")
 
 
 class BodyLimit:
@@ -253,15 +182,15 @@ class BodyLimit:
         self.hint = "send a compressed file (Opus, MP3), cut it, or raise the limit: evoxtral serve --max-upload-mib"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in _READING:
+        if scope["type"] != "http" or scope["method"] in READING:
             await self.app(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdecimal() and int(declared) > self.limit_bytes:
-            await _refuse(scope, receive, send, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self.detail, self.hint)
+            await refuse(scope, receive, send, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self.detail, self.hint)
             return
         if not self._free:
-            await _refuse(
+            await refuse(
                 scope,
                 receive,
                 send,
@@ -307,7 +236,7 @@ class BodyLimit:
             is_here()
 
 
-async def _refuse(
+async def refuse(
     scope: Scope,
     receive: Receive,
     send: Send,
@@ -316,6 +245,7 @@ async def _refuse(
     hint: str,
     headers: dict[str, str] | None = None,
 ) -> None:
+    """Answer with a problem document, or close a WebSocket before it is open."""
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close", "code": 1008, "reason": detail[:100]})

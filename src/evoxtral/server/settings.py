@@ -83,7 +83,8 @@ class Settings(BaseSettings):
     """The share of one key in `max_jobs`; the next is answered 429. No limit by default."""
 
     api_keys: tuple[SecretStr, ...] = ()
-    """Keys, one of which every request but /health and /ready must then bring (Authorization: Bearer); () for none."""
+    """Keys, one of which every request must then bring (Authorization: Bearer), but for /health, /ready and the files
+    of the Studio, which asks for it; () for none."""
 
     framed_by: tuple[str, ...] = ()
     """Origins whose pages may show the Studio in a frame, as https://huggingface.co for a Space; () for none."""

@@ -14,6 +14,7 @@ import { currentWord, setCurrentWord, wordAt, wordsOf } from "@/lib/editor/words
 import { Player } from "@/lib/player";
 import { useChoices } from "@/lib/store/choices";
 import { amend } from "@/lib/store/memory";
+import { saveBehind } from "@/lib/store/saves";
 import { useServer } from "@/lib/store/server";
 import type { Loaded } from "@/lib/use-document";
 
@@ -80,7 +81,9 @@ export function useWorkbench({ document, isKept, audio }: Loaded) {
         (JSON.stringify(segmentsOf(doc)) === JSON.stringify(segmentsOf(saved)) &&
           speakerNamesOf(doc) === speakerNamesOf(saved));
       saved = doc;
-      if (!isSame) saver.changed();
+      if (isSame) return;
+      saver.changed();
+      if (editor.view?.hasFocus()) playerNow.current.pause(); // nobody hears on while writing
     });
     return () => {
       stop();
@@ -94,9 +97,10 @@ export function useWorkbench({ document, isKept, audio }: Loaded) {
     window.addEventListener("beforeunload", onLeave);
     return () => {
       window.removeEventListener("beforeunload", onLeave);
-      saver.flush();
+      if (isKept) saveBehind(id, saver);
+      else saver.flush();
     };
-  }, [saver]);
+  }, [saver, id, isKept]);
 
   // The word in play.
   useEffect(

@@ -3,10 +3,11 @@
 /** Recording: what is said appears while it is said, and is kept at the end. */
 
 import { Circle, Square } from "lucide-react";
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { ProblemNotice } from "@/components/problem-notice";
 import { LevelMeter } from "@/components/record/level-meter";
 import { LiveTranscript } from "@/components/record/live-transcript";
+import { toast } from "@/components/toaster";
 import { Button } from "@/components/ui/button";
 import { Select } from "@/components/ui/field";
 import { postTranscript } from "@/lib/api/client";
@@ -16,6 +17,7 @@ import { type LiveText, NOTHING_HEARD, transcriptOf } from "@/lib/recording/live
 import { microphones, Recorder, type RecorderState } from "@/lib/recording/recorder";
 import { goTo } from "@/lib/route";
 import { useChoices } from "@/lib/store/choices";
+import { listTranscripts } from "@/lib/store/library";
 import { remember } from "@/lib/store/memory";
 import { useServer } from "@/lib/store/server";
 import { addFiles } from "@/lib/store/uploads";
@@ -25,7 +27,6 @@ const LANGUAGE = "en";
 type Step = { step: "idle" } | RecorderState | { step: "keeping" };
 
 export default function RecordView() {
-  const isKept = useServer(({ capabilities }) => capabilities?.store ?? true);
   const microphone = useChoices((choices) => choices.microphone);
   const [state, setState] = useState<Step>({ step: "idle" });
   const [live, setLive] = useState<LiveText>(NOTHING_HEARD);
@@ -33,30 +34,41 @@ export default function RecordView() {
   const levels = useRef<number[]>([]);
   const recorder = useRef<Recorder | null>(null);
 
-  useEffect(() => () => recorder.current?.discard(), []);
+  const isHere = useRef(true);
 
-  const keep = useCallback(
-    async (file: File, length: number) => {
-      const heard = recorder.current?.heard ?? NOTHING_HEARD;
-      // Not heard to its end: the server is given the sound itself.
-      if (!heard.isDone || heard.problem) {
-        addFiles([file], {});
-        return goTo({ view: "library" });
-      }
-      const transcript = transcriptOf(heard, length, file.name);
-      if (!isKept) return goTo({ view: "transcript", id: remember(file, transcript) });
-      setState({ step: "keeping" });
-      try {
-        goTo({ view: "transcript", id: (await postTranscript(file, transcript)).id });
-      } catch (error) {
-        setState({ step: "failed", problem: problemOf(error) });
-      }
-    },
-    [isKept],
-  );
+  useEffect(() => {
+    isHere.current = true;
+    return () => {
+      isHere.current = false;
+      const unheard = recorder.current?.leave();
+      if (!unheard) return;
+      addFiles([unheard], {});
+      toast("What you recorded so far is being transcribed");
+    };
+  }, []);
+
+  const keep = async (file: File, length: number) => {
+    const heard = recorder.current?.heard ?? NOTHING_HEARD;
+    // Not heard to its end: the server is given the sound itself.
+    if (!heard.isDone || heard.problem) {
+      addFiles([file], {});
+      return goTo({ view: "library" });
+    }
+    const transcript = transcriptOf(heard, length, file.name);
+    const isKept = useServer.getState().capabilities?.store ?? true;
+    if (!isKept) return goTo({ view: "transcript", id: remember(file, transcript) });
+    setState({ step: "keeping" });
+    try {
+      const { id } = await postTranscript(file, transcript);
+      if (isHere.current) goTo({ view: "transcript", id });
+      else listTranscripts();
+    } catch (error) {
+      setState({ step: "failed", problem: problemOf(error) });
+    }
+  };
 
   const start = () => {
-    recorder.current?.discard();
+    recorder.current?.leave();
     setLive(NOTHING_HEARD);
     setDurationS(0);
     levels.current = [];
@@ -76,6 +88,12 @@ export default function RecordView() {
   };
 
   const isRecording = state.step === "recording";
+  useEffect(() => {
+    if (!isRecording) return;
+    const onLeave = (event: BeforeUnloadEvent) => event.preventDefault();
+    window.addEventListener("beforeunload", onLeave);
+    return () => window.removeEventListener("beforeunload", onLeave);
+  }, [isRecording]);
   const isEnding = state.step === "finishing" || state.step === "keeping" || state.step === "done";
   return (
     <section aria-labelledby="record" className="pb-40">

@@ -95,5 +95,15 @@ export function Chooser({
   );
 }
 
-const TITLES: Record<string, string> = { local: "Local, offline", elevenlabs: "ElevenLabs v3" };
-export const engineTitle = (name: string) => TITLES[name] ?? name;
+const TITLES: Record<string, string> = {
+  local: "Local engine",
+  elevenlabs: "ElevenLabs v3",
+  mistral: "Mistral Voxtral TTS",
+};
+
+/** What people call an engine, as the server names it: `local`, or with what spoke in it, `local/espeak`. */
+export function engineTitle(name: string): string {
+  const [engine = name, part] = name.split("/");
+  const title = TITLES[engine] ?? `${engine.charAt(0).toUpperCase()}${engine.slice(1)}`;
+  return part ? `${title} (${part})` : title;
+}

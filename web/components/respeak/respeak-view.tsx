@@ -11,7 +11,7 @@ import { ButtonLink } from "@/components/ui/button";
 import { getRespeaks, type RespeakChoices, respeak } from "@/lib/api/client";
 import { isAbort, type ProblemError, problemOf } from "@/lib/api/problem";
 import { hashOf } from "@/lib/route";
-import { showRespeak, useRespeaks } from "@/lib/store/respeaks";
+import { showLast, showRespeak, useRespeaks } from "@/lib/store/respeaks";
 import { type Loaded, useDocument } from "@/lib/use-document";
 
 export default function RespeakView({ id }: { id: string }) {
@@ -44,7 +44,7 @@ function Desk({ loaded }: { loaded: Loaded }) {
   useEffect(() => {
     // What was spoken before is there at once.
     getRespeaks(id).then(
-      ([last]) => last && showRespeak(id, last),
+      ([last]) => last && showLast(id, last),
       () => {},
     );
     return () => running.current?.abort();

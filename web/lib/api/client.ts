@@ -22,14 +22,31 @@ function address(path: string, query: Query = {}): string {
   return search ? `${path}?${search}` : path;
 }
 
+let keyWanted = () => {};
+
+/** What is done when the server refuses a request for the want of a key. */
+export function onKeyWanted(listener: typeof keyWanted): void {
+  keyWanted = listener;
+}
+
+const UNAUTHORIZED = 401;
+/** When the session began, in `performance.now()`'s time: what was refused before tells nothing of it. */
+let sessionSinceMs = 0;
+
+function refusal(status: number, text: string, askedAtMs: number): ProblemError {
+  if (status === UNAUTHORIZED && askedAtMs >= sessionSinceMs) keyWanted();
+  return readProblem(status, text);
+}
+
 async function request(path: string, init: RequestInit = {}): Promise<Response> {
+  const askedAtMs = performance.now();
   let response: Response;
   try {
     response = await fetch(path, init);
   } catch (error) {
     throw isAbort(error) ? error : new ProblemError(UNREACHABLE);
   }
-  if (!response.ok) throw readProblem(response.status, await response.text());
+  if (!response.ok) throw refusal(response.status, await response.text(), askedAtMs);
   return response;
 }
 
@@ -48,6 +65,14 @@ const transcriptAt = (id: string) => `/transcripts/${encodeURIComponent(id)}`;
 // ---- the server ----
 
 export const getCapabilities = () => json<Capabilities>("/capabilities");
+
+/** Exchange a key for a session: a cookie that the browser sends with everything, and that no script can read. */
+export async function beginSession(key: string, remember: boolean): Promise<void> {
+  await request("/session", body("POST", { remember }, { Authorization: `Bearer ${key}` }));
+  sessionSinceMs = performance.now();
+}
+
+export const endSession = () => request("/session", { method: "DELETE" });
 
 // ---- transcription ----
 
@@ -76,6 +101,7 @@ export function postJob(
   signal: AbortSignal,
 ): Promise<Job> {
   return new Promise((resolve, reject) => {
+    const askedAtMs = performance.now();
     const sending = new XMLHttpRequest();
     sending.open("POST", "/jobs");
     sending.upload.onprogress = ({ loaded, total }) => onSent(total > 0 ? loaded / total : 1);
@@ -83,7 +109,7 @@ export function postJob(
     sending.onload = () =>
       sending.status === 202
         ? resolve(JSON.parse(sending.responseText))
-        : reject(readProblem(sending.status, sending.responseText));
+        : reject(refusal(sending.status, sending.responseText, askedAtMs));
     sending.onerror = () => reject(new ProblemError(UNREACHABLE));
     sending.onabort = () => reject(signal.reason);
     signal.addEventListener("abort", () => sending.abort(), { once: true });

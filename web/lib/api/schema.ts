@@ -124,6 +124,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin
+         * @description Begin a session with the key in the header `Authorization`; the browser sends it with all that it asks for.
+         */
+        post: operations["begin_session_post"];
+        /**
+         * End
+         * @description End the session of this browser.
+         */
+        delete: operations["end_session_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/transcribe": {
         parameters: {
             query?: never;
@@ -621,7 +645,8 @@ export interface components {
     schemas: {
         /**
          * Capabilities
-         * @description `store` tells whether transcripts and jobs are kept; `diarization` whether speakers are told apart.
+         * @description `store` tells whether transcripts and jobs are kept; `diarization` whether speakers are told apart;
+         *     `asks_for_key` whether requests need a key or a session.
          */
         Capabilities: {
             /** Version */
@@ -630,6 +655,8 @@ export interface components {
             model: string;
             /** Store */
             store: boolean;
+            /** Asks For Key */
+            asks_for_key: boolean;
             /** Max Upload Bytes */
             max_upload_bytes: number;
             /** Max Duration S */
@@ -982,6 +1009,18 @@ export interface components {
              * @description Tagged text.
              */
             text: string;
+        };
+        /**
+         * SessionRequest
+         * @description How long the session is to last.
+         */
+        SessionRequest: {
+            /**
+             * Remember
+             * @description For 30 days; otherwise until the browser is closed.
+             * @default false
+             */
+            remember: boolean;
         };
         /**
          * SpeechCreate
@@ -1448,6 +1487,82 @@ export interface operations {
             };
             /** @description Not known by this name. */
             421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+        };
+    };
+    begin_session_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SessionRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not a key of this server. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description This server asks for no key. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    end_session_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no session. */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -9,7 +9,7 @@ import type { SpeakerNames, TagEntry, Transcript } from "@/lib/api/types";
 import { deleteTagAfter, deleteTagBefore, joinSegments, splitSegment } from "@/lib/editor/commands";
 import { documentOf, inlineOf, speakerLabel, speakerNamesOf, speakersOf } from "@/lib/editor/document";
 import { findPlugin } from "@/lib/editor/find";
-import { palettePlugin } from "@/lib/editor/palette";
+import { paletteOf, palettePlugin } from "@/lib/editor/palette";
 import { SegmentView, type SegmentViewActions, type SpeakerLooks } from "@/lib/editor/segment-view";
 import { placedWords, timeAt, wordsPlugin } from "@/lib/editor/words";
 
@@ -75,6 +75,8 @@ export class TranscriptEditor {
       clipboardTextSerializer: ({ content }) => content.textBetween(0, content.size, "\n\n"),
       handlePaste: (_, event) => this.paste(event.clipboardData?.getData("text/plain") ?? ""),
       handleDrop: () => true,
+      // ProseMirror would take these keys and do nothing with them; the page's shortcuts want them.
+      handleDOMEvents: { keydown: (_, event) => isShortcut(event) && paletteOf(this.state) === null },
       handleClick: (self, position, event) => {
         const isOnTag = event.target instanceof Element && event.target.closest(".chip") !== null;
         if (event.detail > 1 || event.shiftKey || !(isOnTag || document.getSelection()?.isCollapsed)) return false;
@@ -131,6 +133,9 @@ export class TranscriptEditor {
     return true;
   }
 }
+
+const isShortcut = ({ key, ctrlKey, metaKey }: KeyboardEvent) =>
+  key === "Escape" || (key === "Enter" && (ctrlKey || metaKey));
 
 function looksOf(doc: Node): SpeakerLooks {
   const names = speakerNamesOf(doc);

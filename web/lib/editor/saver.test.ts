@@ -71,6 +71,28 @@ it("tries again until the server answers", async () => {
   expect(steps.at(-1)).toBe("saved");
 });
 
+it("tells everybody who waits for a save whether it was done", async () => {
+  const put = vi.fn(async (from: number) => version(from + 1));
+  const { saver } = saverWith(put);
+  saver.changed();
+  expect(await Promise.all([saver.flush(), saver.flush(), saver.flush()])).toEqual([true, true, true]);
+  expect(put).toHaveBeenCalledTimes(1);
+});
+
+it("tries again until the server is shown a key that it takes", async () => {
+  let hasKey = false;
+  const { saver, steps } = saverWith(async () => {
+    if (!hasKey) throw new ProblemError({ detail: "This server wants a key.", status: 401 });
+    return version(2);
+  });
+  saver.changed();
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(steps.at(-1)).toBe("offline");
+  hasKey = true;
+  await vi.advanceTimersByTimeAsync(5000);
+  expect(steps.at(-1)).toBe("saved");
+});
+
 it("waits for an answer to a conflict, and saves ours after theirs", async () => {
   const asked: number[] = [];
   const { saver, steps } = saverWith(async (from) => {

@@ -10,12 +10,14 @@ import type { TranscriptDocument } from "@/lib/api/types";
 
 const QUIET_MS = 700;
 const RETRY_MS = 4000;
+/** The status of a server that wants a key, for which the page asks meanwhile. */
+const KEY_WANTED = 401;
 
 export type SaveState =
   | { step: "saved" }
   | { step: "changed" }
   | { step: "saving" }
-  /** Saved once the server answers again. */
+  /** Saved once the server answers again, or takes our key. */
   | { step: "offline" }
   | { step: "failed"; problem: ProblemError }
   | { step: "conflict"; current: TranscriptDocument };
@@ -47,7 +49,11 @@ export class Saver {
 
   /** Save now what is not saved; resolves with whether everything is. */
   async flush(): Promise<boolean> {
-    await this.underWay;
+    // Who else waited may have begun another save.
+    for (let seen: unknown; seen !== this.underWay; ) {
+      seen = this.underWay;
+      await seen;
+    }
     if (["changed", "offline", "failed"].includes(this.state.step)) await this.save();
     return this.isSaved;
   }
@@ -102,7 +108,7 @@ export class Saver {
     } catch (error) {
       if (error instanceof ConflictError) return this.enter({ step: "conflict", current: error.current });
       const problem = problemOf(error);
-      if (problem.detail === UNREACHABLE.detail) this.wait("offline", RETRY_MS);
+      if (problem.detail === UNREACHABLE.detail || problem.status === KEY_WANTED) this.wait("offline", RETRY_MS);
       else this.enter({ step: "failed", problem });
     }
   }

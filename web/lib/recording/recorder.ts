@@ -50,9 +50,11 @@ export class Recorder {
       this.stream = await navigator.mediaDevices.getUserMedia({
         audio: { channelCount: 1, ...(deviceId && { deviceId: { exact: deviceId } }) },
       });
+      if (this.isLeft) return this.release(); // while one was asked for the microphone
       const { context, source } = openContext(this.stream);
       this.context = context;
       await context.audioWorklet.addModule("/microphone-worklet.js");
+      if (this.isLeft) return;
       const worklet = new AudioWorkletNode(context, "microphone", { numberOfOutputs: 0 });
       worklet.port.onmessage = ({ data }) => this.take(data.pcm, data.peak);
       this.connect(context.sampleRate, language);
@@ -60,6 +62,7 @@ export class Recorder {
       this.enter({ step: "recording" });
     } catch (error) {
       this.release();
+      if (this.isLeft) return;
       this.enter({ step: "failed", problem: microphoneProblem(error) });
     }
   }
@@ -73,10 +76,12 @@ export class Recorder {
     else this.finish();
   }
 
-  /** Forget everything. */
-  discard(): void {
+  /** Stop at once and tell nothing more. Gives what was recorded and is not told as `done`, if anything. */
+  leave(): File | null {
+    const { step } = this.state;
+    this.isLeft = true;
     this.release();
-    this.frames.length = 0;
+    return this.samples > 0 && (step === "recording" || step === "finishing") ? this.file() : null;
   }
 
   private enter(state: RecorderState): void {
@@ -91,13 +96,16 @@ export class Recorder {
     this.told.onLevel(peak, this.durationS);
     const { socket } = this;
     if (!socket) return;
-    if (socket.readyState === WebSocket.OPEN && socket.bufferedAmount < MAX_BUFFERED_BYTES) {
+    if (socket.readyState === WebSocket.OPEN) {
       for (const frame of this.unsent.splice(0)) socket.send(frame);
       socket.send(pcm);
+      // A transcript with holes is worth less than one that comes later.
+      if (socket.bufferedAmount > MAX_BUFFERED_BYTES) socket.close();
     } else if (socket.readyState === WebSocket.CONNECTING) this.unsent.push(pcm);
   }
 
   private readonly unsent: ArrayBuffer[] = [];
+  private isLeft = false;
 
   private get durationS(): number {
     return this.samples / (this.context?.sampleRate ?? SAMPLE_RATE_HZ);
@@ -127,10 +135,14 @@ export class Recorder {
 
   private finish(): void {
     const { durationS } = this;
-    const sampleRate = this.context?.sampleRate ?? SAMPLE_RATE_HZ;
     this.release();
+    this.enter({ step: "done", file: this.file(), durationS });
+  }
+
+  private file(): File {
+    const sampleRate = this.context?.sampleRate ?? SAMPLE_RATE_HZ;
     const name = `Recording ${new Date().toLocaleString("sv").slice(0, 16).replace(":", ".")}.wav`;
-    this.enter({ step: "done", file: wavFile(this.frames, sampleRate, name), durationS });
+    return wavFile(this.frames, sampleRate, name);
   }
 
   private releaseMicrophone(): void {
@@ -140,7 +152,10 @@ export class Recorder {
   private release(): void {
     this.releaseMicrophone();
     if (this.context?.state !== "closed") this.context?.close();
-    if (this.socket) this.socket.onclose = null;
+    if (this.socket) {
+      this.socket.onclose = null;
+      this.socket.onmessage = null;
+    }
     this.socket?.close();
     this.socket = null;
   }

@@ -13,6 +13,12 @@ export interface Spoken {
 
 export const useRespeaks = create<Record<string, Spoken>>()(() => ({}));
 
+/** Show what was spoken before, unless something later is shown already. */
+export async function showLast(id: string, last: Respeak): Promise<void> {
+  const shown = useRespeaks.getState()[id]?.respeak;
+  if (!shown || shown.created_at < last.created_at) await showRespeak(id, last);
+}
+
 /** Show what was spoken; its contours follow when the server has measured them. */
 export async function showRespeak(id: string, respeak: Respeak): Promise<void> {
   if (useRespeaks.getState()[id]?.respeak.id === respeak.id) return;

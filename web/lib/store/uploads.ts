@@ -39,6 +39,8 @@ const FOLLOW_AGAIN_MS = 2000;
 
 export const useUploads = create<{ uploads: Upload[] }>()(() => ({ uploads: [] }));
 const sources = new Map<string, Source>();
+/** Jobs that this page sent or followed, however they ended: a list that was asked for before may still name them. */
+const ours = new Set<string>();
 let finished: (transcriptId: string, wasOnlyOne: boolean) => void = () => {};
 let sending = Promise.resolve();
 
@@ -89,9 +91,9 @@ export function resumeJobs(): void {
 
 async function resume(): Promise<void> {
   const jobs = await getJobs().catch((): Job[] => []);
-  const known = new Set([...sources.values()].map(({ jobId }) => jobId));
   for (const job of jobs) {
-    if (known.has(job.id) || !["queued", "running"].includes(job.state)) continue;
+    if (ours.has(job.id) || !["queued", "running"].includes(job.state)) continue;
+    ours.add(job.id);
     const source = { file: null, jobId: job.id, choices: {}, isAlone: false, running: new AbortController() };
     const key = begin(job.name, source, { step: "listening", sent: 1, doneS: job.done_s, totalS: job.total_s });
     follow(key, job.id);
@@ -144,6 +146,7 @@ async function send(key: string, source: Source, file: File): Promise<void> {
     const onSent = (sent: number) => change(key, { sent });
     const job = await postJob(file, source.choices, onSent, source.running.signal);
     source.jobId = job.id;
+    ours.add(job.id);
     change(key, { step: "listening", sent: 1 });
     follow(key, job.id); // not awaited: the next file is sent meanwhile
   } catch (error) {

@@ -12,6 +12,7 @@ from evoxtral.server.routers import (
     openai,
     openai_realtime,
     respeaks,
+    session,
     speak,
     stream,
     transcribe,
@@ -21,6 +22,7 @@ from evoxtral.server.routers import (
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     capabilities.router,
+    session.router,
     transcribe.router,
     jobs.router,
     transcripts.router,

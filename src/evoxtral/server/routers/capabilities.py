@@ -51,11 +51,13 @@ class KnownTag:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """`store` tells whether transcripts and jobs are kept; `diarization` whether speakers are told apart."""
+    """`store` tells whether transcripts and jobs are kept; `diarization` whether speakers are told apart;
+    `asks_for_key` whether requests need a key or a session."""
 
     version: str
     model: str
     store: bool
+    asks_for_key: bool
     max_upload_bytes: int
     max_duration_s: float
     diarization: bool
@@ -73,6 +75,7 @@ async def capabilities(request: Request) -> Capabilities:
         version=evoxtral.__version__,
         model=state.transcriber.engine.model,
         store=state.store is not None,
+        asks_for_key=bool(settings.api_keys),
         max_upload_bytes=settings.max_upload_bytes,
         max_duration_s=settings.max_duration_s,
         diarization=True,  # the embedded way is part of every installation

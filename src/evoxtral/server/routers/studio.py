@@ -56,6 +56,12 @@ class StudioFiles(StaticFiles):
         return response
 
 
+def paths(folder: Path) -> frozenset[str]:
+    """The paths of the page and its files; `/` also where it was not built. They are the same for everybody."""
+    files = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    return frozenset({"/", *(f"/{file}" for file in files)})
+
+
 def mount(app: FastAPI, folder: Path) -> None:
     """Answer every path that no router took: from `folder`, or where that was not built with what to do."""
     if (folder / "index.html").is_file():
