@@ -50,6 +50,7 @@ SOUND_WEIGHTS = {
     "baby_cry": 0.4,
 }
 
+_DRAWS = 8
 # Of the augmentation: the transform holds a window and its room; noise repeats; a room rings for half a second.
 _FFT_SAMPLES, _NOISE_SAMPLES, _ROOM_SAMPLES = 1 << 19, 1 << 16, RATE_HZ // 2
 
@@ -235,7 +236,7 @@ class Bank:
         self.silence = total
 
     def gather(self, index: Tensor, gain: Tensor) -> Tensor:
-        """Samples, shape (windows, 480000), of hop numbers (windows, 1500) and a gain for each."""
+        """Samples, shape (windows, 320 a hop), of hop numbers (windows, hops) and a gain for each."""
         return (self.audio[index].float() * (gain[..., None] / 32767)).flatten(1)
 
 
@@ -272,17 +273,18 @@ class Composer:
             return self.rng.choice(self.by_sound[sound])
         return self.rng.choice(self.by_kind[kind])
 
-    def compose(self, windows: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Hop numbers (windows, 1500), gains, hop numbers and gains of speech under it, and lengths in hops."""
+    def compose(self, windows: int, hops: int = WINDOW) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Hop numbers (windows, hops), gains, hop numbers and gains of speech under it, and lengths in hops."""
         rng, silence = self.rng, self.bank.silence
-        index = np.full((windows, WINDOW), silence, np.int64)
-        gain = np.ones((windows, WINDOW), np.float32)
-        under = np.full((windows, WINDOW), silence, np.int64)
-        under_gain = np.zeros((windows, WINDOW), np.float32)
-        lengths = np.full(windows, WINDOW, np.int64)
+        index = np.full((windows, hops), silence, np.int64)
+        gain = np.ones((windows, hops), np.float32)
+        under = np.full((windows, hops), silence, np.int64)
+        under_gain = np.zeros((windows, hops), np.float32)
+        lengths = np.full(windows, hops, np.int64)
         for window in range(windows):
             most = rng.choice((1, 1, 3, 6, 12, 12))
-            first = self._draw()
+            # In a short window few clips have room.
+            first = next((clip for clip in (self._draw() for _ in range(_DRAWS)) if clip.hops <= hops), self._draw())
             kin = self.by_speaker[(first.row["kind"], first.row["speaker"])]
             same = rng.random() < 0.6 and first.row["kind"] != "burst"
             at = rng.choice((0, 0, rng.randint(0, 40)))
@@ -293,16 +295,16 @@ class Composer:
                     clip = self._draw("burst")
                 else:
                     clip = rng.choice(kin) if same else self._draw()
-                if at + clip.hops > WINDOW:
+                if at + clip.hops > hops:
                     break
                 index[window, at : at + clip.hops] = np.arange(clip.start, clip.start + clip.hops)
                 gain[window, at : at + clip.hops] = 10 ** (rng.uniform(-6, 6) / 20)
                 at += clip.hops + rng.choice((0, rng.randint(2, 20), rng.randint(10, 60)))
-            lengths[window] = WINDOW if rng.random() < 0.3 else min(WINDOW, max(at, 25))
+            lengths[window] = hops if rng.random() < 0.3 else min(hops, max(at, 25))
             if rng.random() < 0.08:
                 other = self._draw("plain")
                 start = rng.randint(0, max(0, int(lengths[window]) - other.hops))
-                n = min(other.hops, WINDOW - start)
+                n = min(other.hops, hops - start)
                 under[window, start : start + n] = np.arange(other.start, other.start + n)
                 under_gain[window] = 10 ** (rng.uniform(-22, -8) / 20)
         index_t, gain_t, under_t, under_gain_t, lengths_t = (

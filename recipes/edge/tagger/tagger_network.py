@@ -54,11 +54,11 @@ class FrameTagger(nn.Module):
         )
 
     def forward(self, middle: Tensor, inside: Tensor) -> dict[str, Tensor]:
-        """Logits of each head, shape (n, 1500, classes).
+        """Logits of each head, shape (n, frames, classes).
 
         Args:
-            middle: layers 2 to 4, shape (n, 3, 1500, 512).
-            inside: whether a frame is part of the recording, shape (n, 1500).
+            middle: layers 2 to 4, shape (n, 3, frames, 512).
+            inside: whether a frame is part of the recording, shape (n, frames).
         """
         x = functional.layer_norm(middle, (_LAYER_WIDTH,)).transpose(1, 2).flatten(2)
         x = self.project(self.dropout(x))

@@ -4,8 +4,10 @@
 
 Events, whispering and shouting are judged frame by frame; emotion and stammering by stretch (mean and maximum of its
 frames); stress by word. PACK is what `pack_recordings.py` wrote, its archives unpacked in it; encoder4.pt is written by
-`whisper_middle.py`. Writes OUT/NAME-SEED.pt and OUT/log.txt. Runs on one GPU in minutes, on a CPU for a dry run
-(`--steps 2 --batch 2 --most 60`). Knows nothing of the bench, nor of how tags are decided.
+`whisper_middle.py`. Writes OUT/NAME-SEED.pt (also every minute while it trains) and OUT/log.txt. `--short` takes half
+of the steps on shorter encoder contexts; `--no-plain-emotion` leaves plain English out of the emotion loss. Runs on one
+GPU in minutes, on a CPU for a dry run (`--steps 2 --batch 2 --most 60`). Knows nothing of the bench, nor of how tags
+are decided.
 """
 
 import argparse
@@ -32,6 +34,9 @@ _LEARNING_RATE, _WARM_UP_STEPS, _WEIGHT_DECAY = 1.5e-3, 200, 0.02
 # Half of the batches are played so much faster, 1 being as they are.
 _RATES = (0.88, 1.13)
 _MOST_PLAIN_CLIPS = 700
+# Shorter encoder contexts, in hops: 6 to 30 s.
+_SHORT_HOPS = (300, WINDOW)
+_SAVE_EVERY_S = 60.0
 # A clip whose surest sound is below this holds none.
 _LEAST_SURE_OF_A_SOUND = 0.35
 _SMOOTH_FRAMES = 15
@@ -104,12 +109,13 @@ def losses(out: Outputs, bank: Bank, index: Tensor, inside: Tensor) -> dict[str,
 def resample_windows(samples: Tensor, maps: Tensor, factor: float) -> tuple[Tensor, Tensor]:
     """Play windows faster or slower (pitch and rate together); hop numbers follow."""
     n = int(samples.shape[1] / factor)
+    hops = maps.shape[1]
     samples = functional.interpolate(samples[:, None], size=n, mode="linear", align_corners=False)[:, 0][
-        :, : WINDOW * HOP
+        :, : hops * HOP
     ]
-    samples = functional.pad(samples, (0, WINDOW * HOP - samples.shape[1]))
-    at = (torch.arange(WINDOW, device=maps.device) * factor).round().long()
-    return samples, torch.where(at < WINDOW, maps[:, at.clamp(max=WINDOW - 1)], -2)
+    samples = functional.pad(samples, (0, hops * HOP - samples.shape[1]))
+    at = (torch.arange(hops, device=maps.device) * factor).round().long()
+    return samples, torch.where(at < hops, maps[:, at.clamp(max=hops - 1)], -2)
 
 
 def half_precision(device: str) -> AbstractContextManager[None]:
@@ -118,9 +124,12 @@ def half_precision(device: str) -> AbstractContextManager[None]:
 
 
 def train(
-    bank: Bank, encoder: MiddleEncoder, options: argparse.Namespace, log: Log, seed: int, width: int
+    bank: Bank, encoder: MiddleEncoder, options: argparse.Namespace, log: Log, seed: int, width: int, path: Path
 ) -> FrameTagger:
-    """A network of that width, until `--steps` or `--seconds` are over; windows are composed anew at each step."""
+    """A network of that width, until `--steps` or `--seconds` are over; windows are composed anew at each step.
+
+    It is written to `path` in the end, and now and then before.
+    """
     device = bank.device
     torch.manual_seed(seed)
     network = FrameTagger(width=width).to(device)
@@ -129,6 +138,7 @@ def train(
     optimiser = torch.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
     half = half_precision(device)
     began, step = time.monotonic(), 0
+    saved = began
     running: dict[str, float] = {}
     progress = 0.0
     while progress < 1.0:
@@ -136,15 +146,17 @@ def train(
         warm_up = min(1.0, step / _WARM_UP_STEPS + 0.02)
         for group in optimiser.param_groups:
             group["lr"] = _LEARNING_RATE * warm_up * (0.5 * (1 + np.cos(np.pi * min(progress, 1.0))) + 0.01)
-        index, gain, under, under_gain, lengths = composer.compose(options.batch)
+        drawn = random.Random(seed * 31 + step)
+        hops = drawn.randint(*_SHORT_HOPS) if options.short and drawn.random() < 0.5 else WINDOW
+        index, gain, under, under_gain, lengths = composer.compose(options.batch, hops)
         samples = bank.gather(index, gain) + bank.gather(under, under_gain)
         if random.Random(seed * 100_003 + step).random() < 0.5:
             factor = random.Random(seed * 7 + step).uniform(*_RATES)
             samples, index = resample_windows(samples, index, factor)
-            lengths = (lengths / factor).long().clamp(max=WINDOW)
+            lengths = (lengths / factor).long().clamp(max=hops)
             index = torch.where(index == -2, bank.silence, index)
         samples = augment(samples, lengths, generator)
-        inside = torch.arange(WINDOW, device=device)[None] < lengths[:, None]
+        inside = torch.arange(hops, device=device)[None] < lengths[:, None]
         with half:
             middle = encoder(samples)
         with half:
@@ -166,8 +178,19 @@ def train(
                 + " ".join(f"{k} {v:.3f}" for k, v in running.items())
             )
         step += 1
+        if time.monotonic() - saved > _SAVE_EVERY_S:
+            save(network, path)
+            saved = time.monotonic()
     log(f"seed {seed} width {width}: {step} steps in {time.monotonic() - began:.0f} s")
+    save(network, path)
     return network.eval()
+
+
+def save(network: FrameTagger, path: Path) -> None:
+    """As float16, whole or not at all."""
+    unfinished = path.with_suffix(".new")
+    torch.save({name: value.half() for name, value in network.state_dict().items()}, unfinished)
+    unfinished.replace(path)
 
 
 @torch.no_grad()
@@ -296,6 +319,8 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--most", type=int)
     parser.add_argument("--variants", nargs="*", default=["w256:1"], help="NAME:SEED; NAME begins with w and the width")
+    parser.add_argument("--short", action="store_true", help="half of the steps on shorter encoder contexts")
+    parser.add_argument("--no-plain-emotion", action="store_true", help="plain English teaches no emotion")
     parser.add_argument("--extra", type=Path, nargs="*", default=[], help="folders of speak_training_texts.py")
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -312,6 +337,9 @@ def main() -> None:
         for row in synthetic_rows(folder):
             row["id"] = f"{folder.resolve()}/{row['id'].split('/', 1)[1]}"
             rows.append(row)
+    if options.no_plain_emotion:
+        for row in rows:
+            row.pop("neutral", None)
     if options.most:
         random.Random(0).shuffle(rows)
         rows = rows[: options.most]
@@ -320,8 +348,8 @@ def main() -> None:
     encoder = MiddleEncoder(options.encoder).to(device)
     for variant in options.variants:
         name, seed = variant.split(":")
-        network = train(bank, encoder, options, log, int(seed), int(name[1:].split("-")[0]))
-        torch.save({k: v.half() for k, v in network.state_dict().items()}, options.output / f"{name}-{seed}.pt")
+        path = options.output / f"{name}-{seed}.pt"
+        network = train(bank, encoder, options, log, int(seed), int(name[1:].split("-")[0]), path)
         evaluate(bank, encoder, network, log, name)
     log(f"all after {time.monotonic() - began:.0f} s")
 

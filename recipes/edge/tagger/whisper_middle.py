@@ -20,29 +20,32 @@ _FFT_SAMPLES, _MEL_FRAME_SAMPLES = 400, 160
 _PREFIX = "model.encoder."
 
 
+def log_mel(samples: Tensor, filters: Tensor) -> Tensor:
+    """Whisper's features: (n, samples) and filters (201, bands) to (n, bands, 100 a second)."""
+    window = torch.hann_window(_FFT_SAMPLES, device=samples.device)
+    with torch.autocast(samples.device.type, enabled=False):
+        spectrum = torch.stft(samples.float(), _FFT_SAMPLES, _MEL_FRAME_SAMPLES, window=window, return_complex=True)
+        log = torch.clamp(filters.T @ spectrum[..., :-1].abs() ** 2, min=1e-10).log10()
+        return (torch.maximum(log, log.amax((1, 2), keepdim=True) - 8.0) + 4.0) / 4.0
+
+
 class MiddleEncoder(torch.nn.Module):
-    """Outputs of layers 2, 3 and 4 (after so many blocks) for windows of 30 s. Frozen."""
+    """Outputs of layers 2, 3 and 4 (after so many blocks) for windows of up to 30 s. Frozen."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         for name, value in torch.load(path, map_location="cpu").items():
             self.register_buffer(name.replace(".", "_"), value.float())
 
-    def mel(self, samples: Tensor) -> Tensor:
-        """(n, 480000) to (n, 80, 3000)."""
-        window = torch.hann_window(_FFT_SAMPLES, device=samples.device)
-        spectrum = torch.stft(samples, _FFT_SAMPLES, _MEL_FRAME_SAMPLES, window=window, return_complex=True)
-        power = spectrum[..., :-1].abs() ** 2
-        log = torch.clamp(self.mel_filters.T @ power, min=1e-10).log10()
-        log = torch.maximum(log, log.amax((1, 2), keepdim=True) - 8.0)
-        return (log + 4.0) / 4.0
-
     @torch.no_grad()
     def forward(self, samples: Tensor) -> Tensor:
-        """(n, 480000) to (n, 3, 1500, 512)."""
-        x = functional.gelu(functional.conv1d(self.mel(samples), self.conv1_weight, self.conv1_bias, padding=1))
+        """Samples (n, 320 a frame) to (n, 3, frames, 512); 30 s are 1500 frames."""
+        x = functional.gelu(
+            functional.conv1d(log_mel(samples, self.mel_filters), self.conv1_weight, self.conv1_bias, padding=1)
+        )
         x = functional.conv1d(x, self.conv2_weight, self.conv2_bias, stride=2, padding=1)
-        x = functional.gelu(x).transpose(1, 2) + self.embed_positions_weight
+        x = functional.gelu(x).transpose(1, 2)
+        x = x + self.embed_positions_weight[: x.shape[1]]
         seen = []
         for layer in range(LAYERS):
             prefix = f"layers_{layer}_"
