@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from evoxtral.audio import Hole
 from evoxtral.inference.chunking import Window, cut_windows
+from evoxtral.inference.early_ends import is_sparse, with_rests
 from evoxtral.inference.engines.protocol import (
-    AlignedToken,
     Aligner,
     Hypothesis,
     KeywordListener,
@@ -63,6 +63,8 @@ def hear_windows(
         (text,) = judge([window], engine.transcribe_windows([window.samples], language=language))
         return text
 
+    align = partial(align_some, aligner, language=language)
+
     while transcribed := list(islice(windows, engine.batch_size)):
         samples = [window.samples for window in transcribed]
         hypotheses = engine.transcribe_windows(samples, language=language)
@@ -71,18 +73,20 @@ def hear_windows(
         for first in range(0, len(transcribed), at_once):
             whole = transcribed[first : first + at_once]
             texts = judge(whole, hypotheses[first : first + at_once])
-            batch, texts = without_loops(whole, texts, read, partial(align_some, aligner, language=language))
+            batch, texts = without_loops(whole, texts, read, align)
             at_holes = [are_near(holes, window) for window in batch]
-            aligned: list[list[AlignedToken] | None] = [None] * len(batch)
-            needed = [index for index, text in enumerate(texts) if text and (times or at_holes[index])]
-            for index, tokens in zip(needed, align_some(aligner, batch, texts, needed, language), strict=True):
-                aligned[index] = tokens
-            for window, text, tokens, near in zip(batch, texts, aligned, at_holes, strict=True):
-                heard = place_words(window, text, tokens)
-                if near and (left := text_at_holes(holes, heard)) != text:
-                    text = left
-                    again = align_some(aligner, [window], [text], [0], language)[0] if text else None
-                    heard = place_words(window, text, again)
-                if text:
-                    yield heard if times else heard.without_times()
-                on_window(window)
+            needed = [
+                index
+                for index, (window, text) in enumerate(zip(batch, texts, strict=True))
+                if text and (times or at_holes[index] or is_sparse(window, text))
+            ]
+            aligned = dict(zip(needed, align(batch, texts, needed), strict=True))
+            for index, near in enumerate(at_holes):
+                for window, text, tokens in with_rests(batch[index], texts[index], aligned.get(index), read, align):
+                    heard = place_words(window, text, tokens)
+                    if near and (left := text_at_holes(holes, heard)) != text:
+                        again = align([window], [left], [0])[0] if left else None
+                        heard = place_words(window, left, again)
+                    if heard.text:
+                        yield heard if times else heard.without_times()
+                    on_window(window)

@@ -21,7 +21,7 @@ _MIN_REST_S = 1.0
 _LONGEST_WORD_S = 1.2
 
 
-class _Align(Protocol):
+class Align(Protocol):
     def __call__(
         self, batch: Sequence[Window], texts: Sequence[str], chosen: Sequence[int]
     ) -> list[list[AlignedToken] | None]:
@@ -30,7 +30,7 @@ class _Align(Protocol):
 
 
 def without_loops(
-    batch: Sequence[Window], texts: Sequence[str], read: Callable[[Window], str], align: _Align
+    batch: Sequence[Window], texts: Sequence[str], read: Callable[[Window], str], align: Align
 ) -> tuple[list[Window], list[str]]:
     """Windows and texts without repetitions that are not heard, and without text that is too fast to have been said.
 
@@ -57,7 +57,7 @@ def _mended(
     text: str,
     tokens: list[AlignedToken] | None,
     read: Callable[[Window], str],
-    align: _Align,
+    align: Align,
     searches: int,
 ) -> list[tuple[Window, str]]:
     """The parts of a window whose text has runs: up to the first loop, and what is heard behind it."""
@@ -67,7 +67,7 @@ def _mended(
     # The first run that was cut, said once.
     run = next(run for run in repeated_runs(text) if not cut.startswith(text[: run.starts[-1]].rstrip()))
     kept = text[: run.starts[1]].rstrip()
-    end_s = _end_of(kept, align([window], [kept], [0])[0])
+    end_s = end_of(kept, align([window], [kept], [0])[0])
     both = None if end_s is None else window.split(end_s)
     if both is None or both[1].speech_s < _MIN_REST_S:
         return [(window, cut)]
@@ -80,7 +80,7 @@ def _mended(
     return [(before, kept), *_mended(rest, heard, align([rest], [heard], [0])[0], read, align, searches - 1)]
 
 
-def _end_of(text: str, tokens: Sequence[AlignedToken] | None) -> float | None:
+def end_of(text: str, tokens: Sequence[AlignedToken] | None) -> float | None:
     """Where the last word of an aligned text ends, in seconds; None where that is not known."""
     if not tokens or tokens[-1].end < len(text):
         return None
