@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _RATE_HZ: Final = 16_000
-# The encoder's memory grows with its batch, and beyond this its speed no longer does.
-_ENCODER_BATCH: Final = 16
 
 
 class VoxtralModel:
@@ -153,17 +151,23 @@ class VoxtralModel:
         audio_token = self.model.config.audio_token_id
         first, count = prompt.index(audio_token), prompt.count(audio_token)
         model = self.model.model
-        parts = []
-        for batch in torch.split(features, _ENCODER_BATCH):
-            encoded = model.audio_tower(batch).last_hidden_state
-            joined = encoded.reshape(-1, model.config.audio_config.intermediate_size)
-            parts.append(model.multi_modal_projector(joined).view(len(batch), count, -1))
-        audio = torch.cat(parts)
-        before, after = (
-            self.decoder.embed_tokens(torch.tensor(tokens, device=audio.device)).expand(len(features), -1, -1)
-            for tokens in (prompt[:first], prompt[first + count :])
-        )
+        before, after = (self._embed(tokens) for tokens in (prompt[:first], prompt[first + count :]))
+        # Windows are 30 s, filled up with silence: the model was trained on nothing shorter, its positions are those of
+        # 30 s, and no mask tells it where the silence begins. So the attention has no padding to leave out.
+        encoded = model.audio_tower(features).last_hidden_state
+        joined = encoded.reshape(-1, model.config.audio_config.intermediate_size)
+        audio = model.multi_modal_projector(joined).view(len(features), count, -1)
+        before, after = (part.expand(len(features), -1, -1) for part in (before, after))
         return torch.cat([before, audio, after], dim=1)
+
+    def _embed(self, tokens: Sequence[int]) -> "Tensor":
+        import torch
+
+        device = self.model.device
+        # From memory that is not pinned, a copy waits for all that the GPU was given to do.
+        ids = torch.tensor(tokens, pin_memory=device.type == "cuda").to(device, non_blocking=True)
+        embedded: Tensor = self.decoder.embed_tokens(ids)
+        return embedded
 
     def save_processor(self, folder: Path) -> None:
         self._processor.save_pretrained(folder)

@@ -54,41 +54,49 @@ def follow(llama: Any, head: torch.nn.Linear, prompt: torch.Tensor, count: int) 
 def test_a_decoder_with_kernels_writes_what_the_model_says(
     llama: Any, head: torch.nn.Linear, rows: int, length: int
 ) -> None:
-    prompts = torch.randn(rows, length, HIDDEN, generator=torch.Generator().manual_seed(rows)) * 0.3
+    # One more than there are places.
+    prompts = torch.randn(rows + 1, length, HIDDEN, generator=torch.Generator().manual_seed(rows)) * 0.3
     decoder = GreedyDecoder(llama, head, end_token=END, positions=POSITIONS)
-    state = decoder._state(rows, prompts)
+    state = decoder._take_state(rows)
     decoder._add_kernels(state)
+    decoder._states[rows] = state
     assert (state.one_row is not None) == (rows == 1)
-    heard = decoder.decode(prompts, 12)
-    assert [row.tokens for row in heard] == [follow(llama, head, prompt, 12) for prompt in prompts]
-    assert len({tuple(row.tokens) for row in heard}) == rows
+    texts = dict(decoder.decode([prompts], 7, rows=rows))
+    heard = [texts[row] for row in range(rows + 1)]
+    assert [row.tokens for row in heard] == [follow(llama, head, prompt, 7) for prompt in prompts]
+    assert len({tuple(row.tokens) for row in heard}) == rows + 1
 
 
-@pytest.mark.parametrize("filled", [0, 1, 63, 64, 65, 128, 159])
-def test_attention_hears_what_is_filled_and_itself(filled: int) -> None:
+@pytest.mark.parametrize("filled", [(0, 159), (63, 1), (64, 65), (128, 128)])
+def test_attention_hears_what_is_filled_in_each_row_and_itself(filled: tuple[int, int]) -> None:
     rows, heads, kv_heads, head_dim = 2, 6, 2, 16
-    random = torch.Generator().manual_seed(filled)
+    random = torch.Generator().manual_seed(filled[0])
     keys, values = torch.randn(2, rows, kv_heads, POSITIONS, head_dim, generator=random)
     qkv = torch.randn(rows, (heads + 2 * kv_heads) * head_dim, generator=random)
     angles = torch.rand(POSITIONS, head_dim // 2, generator=random).repeat(1, 2)
     cosine, sine = angles.cos(), angles.sin()
     # What stands behind the filled positions must not be heard, whatever it is.
-    keys[:, :, filled:] = values[:, :, filled:] = float("nan")
+    for row, at in enumerate(filled):
+        keys[row, :, at:] = values[row, :, at:] = float("nan")
 
-    def turned(vectors: torch.Tensor) -> torch.Tensor:
+    def turned(vectors: torch.Tensor, at: int) -> torch.Tensor:
         first, second = vectors.chunk(2, dim=-1)
-        return vectors * cosine[filled] + torch.cat([-second, first], dim=-1) * sine[filled]
+        return vectors * cosine[at] + torch.cat([-second, first], dim=-1) * sine[at]
 
-    query, key, value = qkv.view(rows, -1, head_dim).split([heads, kv_heads, kv_heads], dim=1)
-    all_keys = torch.cat([keys[:, :, :filled], turned(key)[:, :, None]], dim=2)
-    all_values = torch.cat([values[:, :, :filled], value[:, :, None]], dim=2)
-    expected = functional.scaled_dot_product_attention(
-        turned(query)[:, :, None], all_keys, all_values, enable_gqa=True
-    ).reshape(rows, -1)
+    expected, all_keys, all_values = [], [], []
+    for row, at in enumerate(filled):
+        query, key, value = qkv[row].view(-1, head_dim).split([heads, kv_heads, kv_heads])
+        all_keys.append(torch.cat([keys[row, :, :at], turned(key, at)[:, None]], dim=1))
+        all_values.append(torch.cat([values[row, :, :at], value[:, None]], dim=1))
+        heard = functional.scaled_dot_product_attention(
+            turned(query, at)[None, :, None], all_keys[-1][None], all_values[-1][None], enable_gqa=True
+        )
+        expected.append(heard.reshape(-1))
 
     attention = Attention(rows, heads=heads, kv_heads=kv_heads, head_dim=head_dim, positions=POSITIONS, like=qkv)
     for _ in range(2):  # what joins the chunks counts them anew each time
-        heard = attention(qkv, cosine, sine, torch.tensor([filled]), keys, values)
-        torch.testing.assert_close(heard, expected, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(keys[:, :, : filled + 1], all_keys)
-    torch.testing.assert_close(values[:, :, : filled + 1], all_values)
+        heard = attention(qkv, cosine, sine, torch.tensor(filled), keys, values)
+        torch.testing.assert_close(heard, torch.stack(expected), atol=1e-5, rtol=1e-4)
+    for row, at in enumerate(filled):
+        torch.testing.assert_close(keys[row, :, : at + 1], all_keys[row])
+        torch.testing.assert_close(values[row, :, : at + 1], all_values[row])

@@ -18,6 +18,7 @@ from evoxtral.inference import load_engine
 from evoxtral.inference.engines.edge import EdgeEngine
 from evoxtral.inference.engines.protocol import LanguageDetector, TokenStreamer
 from evoxtral.inference.engines.torch.greedy_decoder import GreedyDecoder
+from evoxtral.inference.engines.torch.kv_cache import DecodedRow, DecodeState
 from evoxtral.inference.engines.torch.torch_engine import TorchEngine
 from tiny_edge import save_tiny_edge
 from tiny_models import save_tiny_voxtral, save_tiny_whisper
@@ -44,6 +45,12 @@ def whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def voxtral(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_voxtral(tmp_path_factory.mktemp("voxtral"))
+
+
+def decode(decoder: GreedyDecoder, prompts: torch.Tensor, max_new_tokens: int) -> list[DecodedRow]:
+    """All texts at a time, after prompts of one length."""
+    texts = dict(decoder.decode([prompts], max_new_tokens, rows=len(prompts)))
+    return [texts[number] for number in range(len(prompts))]
 
 
 def generate(folder: Path, windows: list[NDArray[np.float32]], *, adapter: Path | None = None) -> list[str]:
@@ -186,7 +193,7 @@ def test_a_stream_is_left_at_any_time_and_ends_with_the_end_token(voxtral: Path)
     torch.manual_seed(0)
     prompt = 0.2 * torch.randn(1, 9, 64)
     decoder = GreedyDecoder(model.model.language_model, model.lm_head, end_token=-1, positions=64)
-    free = decoder.decode(prompt, 30)[0].tokens
+    free = decode(decoder, prompt, 30)[0].tokens
     end = free[6]
     decoder = GreedyDecoder(model.model.language_model, model.lm_head, end_token=end, positions=64)
     stream = decoder.stream(prompt, 30)
@@ -212,7 +219,7 @@ def test_rows_end_by_themselves_and_their_probabilities_are_those_of_their_token
     # An end token that one row writes early, another late or never.
     end = free[0][6]
     decoder = GreedyDecoder(model.model.language_model, model.lm_head, end_token=end, positions=64)
-    for written, tokens, prompt in zip(decoder.decode(prompts, 30), free, prompts, strict=True):
+    for written, tokens, prompt in zip(decode(decoder, prompts, 30), free, prompts, strict=True):
         expected = tokens[: tokens.index(end)] if end in tokens else tokens
         assert written.tokens == expected
         counted = tokens[: len(expected) + 1]
@@ -230,13 +237,70 @@ def test_a_decoder_is_used_again_for_other_batches(voxtral: Path) -> None:
     decoder = GreedyDecoder(model.model.language_model, model.lm_head, end_token=2, positions=64)
     torch.manual_seed(0)
     prompts = 0.2 * torch.randn(4, 9, 64)
-    together = decoder.decode(prompts, 20)
-    assert [decoder.decode(prompts[row : row + 1], 20)[0].tokens for row in range(4)] == [
+    together = decode(decoder, prompts, 20)
+    assert [decode(decoder, prompts[row : row + 1], 20)[0].tokens for row in range(4)] == [
         row.tokens for row in together
     ]
-    assert decoder.decode(prompts, 20) == together
+    assert decode(decoder, prompts, 20) == together
+    # Texts that nobody waits for any more leave nothing behind.
+    next(decoder.decode([prompts[2:], prompts[:2]], 20, rows=4))
+    assert decode(decoder, prompts, 20) == together
     with pytest.raises(ValueError, match="more than 64"):
-        decoder.decode(prompts, 60)
+        decode(decoder, prompts, 60)
+
+
+def test_texts_take_the_places_of_those_that_end_and_are_as_if_each_were_alone(
+    voxtral: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import VoxtralForConditionalGeneration
+
+    model = VoxtralForConditionalGeneration.from_pretrained(voxtral, dtype=torch.float32).eval()
+    random = torch.Generator().manual_seed(5)
+    # Prompts of three lengths, one of them in several groups.
+    groups = [
+        0.2 * torch.randn(rows, length, 64, generator=random) for rows, length in ((3, 9), (1, 14), (4, 5), (3, 9))
+    ]
+    prompts = [row for group in groups for row in group]
+
+    def alone(end: int | None) -> list[list[int]]:
+        with torch.no_grad():
+            return [
+                model.generate(inputs_embeds=row[None], max_new_tokens=30, do_sample=False, eos_token_id=end)[
+                    0
+                ].tolist()
+                for row in prompts
+            ]
+
+    # An end that some write at once, others in the middle, and others never.
+    free = alone(None)
+    written = {token for row in free for token in row}
+    end = max(sorted(written), key=lambda token: len({row.index(token) for row in free if token in row}))
+    ends = [row.index(end) if end in row else None for row in free]
+    assert len(set(ends)) > 3
+    assert None in ends
+    expected = [row[:place] for row, place in zip(free, ends, strict=True)]
+    decoder = GreedyDecoder(model.model.language_model, model.lm_head, end_token=end, positions=64)
+    steps: list[int] = []
+    advance = decoder._advance
+
+    def count(state: DecodeState, attended: int) -> None:
+        steps.append(state.rows)
+        advance(state, attended)
+
+    monkeypatch.setattr(decoder, "_advance", count)
+    for rows in (1, 2, 5, 16):
+        order = []
+        texts = {}
+        for number, text in decoder.decode(iter(groups), 30, rows=rows):
+            order.append(number)
+            texts[number] = text.tokens
+        assert [texts[number] for number in range(len(prompts))] == expected
+        assert sorted(order) == list(range(len(prompts)))
+        assert rows == 1 or order != sorted(order)
+    # Nothing waits for the longest text: with two places there are half as many steps as tokens, nearly.
+    tokens = sum(min(29, 30 if place is None else place) for place in ends)
+    assert steps.count(1) == tokens
+    assert steps.count(2) <= tokens / 2 + 30
 
 
 def test_a_batch_that_does_not_fit_is_halved_and_said(
@@ -248,22 +312,25 @@ def test_a_batch_that_does_not_fit_is_halved_and_said(
     expected = engine.transcribe_windows(windows)
     whole = engine._writer.transcribe
 
-    def cramped(batch: list[NDArray[np.float32]], language: str) -> Any:
-        if len(batch) > 1:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return whole(batch, language)
+    def cramped(batch: list[NDArray[np.float32]], language: str, *, rows: int) -> Any:
+        # One text is there before memory runs out.
+        for number, hypothesis in whole(batch, language, rows=rows):
+            yield number, hypothesis
+            if rows > 1:
+                raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(engine._writer, "transcribe", cramped)
-    engine.batch_size = 4
+    engine._set_rows(4)
     with caplog.at_level(logging.WARNING):
         again = engine.transcribe_windows(windows)
     assert [hypothesis.text for hypothesis in again] == [hypothesis.text for hypothesis in expected]
+    assert engine.batch_size == 2
     assert [record.getMessage() for record in caplog.records] == [
         "out of GPU memory with 4 windows at a time; going on with 2",
         "out of GPU memory with 2 windows at a time; going on with 1",
     ]
 
-    def full(batch: list[NDArray[np.float32]], language: str) -> Any:
+    def full(batch: list[NDArray[np.float32]], language: str, *, rows: int) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(engine._writer, "transcribe", full)

@@ -53,7 +53,7 @@ class Attention:
             qkv: queries, keys and values of the new tokens, before rotation, shape
                 (rows, (heads + 2 kv_heads) * head_dim).
             cosine, sine: of the rotary embedding, shape (positions, head_dim).
-            position: where the tokens stand, shape (1,); so many positions of the buffers are filled.
+            position: where the token of each row stands, shape (rows,); so many positions of its buffers are filled.
             keys, values: the kv cache, shape (rows, kv_heads, positions, head_dim).
 
         Returns:
@@ -285,7 +285,7 @@ def _attend(
     chunks, as in Flash-Decoding. The new token's own key is never read from the buffer: no program waits for another.
     """
     row, kv_head, split = tl.program_id(0) // KV_HEADS, tl.program_id(0) % KV_HEADS, tl.program_id(1)
-    at = tl.load(position)
+    at = tl.load(position + row)
     active = at // CHUNK + 1
     lane = tl.arange(0, HEAD_DIM)
     place = split * CHUNK + tl.arange(0, CHUNK)

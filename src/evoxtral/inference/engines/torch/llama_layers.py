@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from evoxtral.inference.engines.torch.kv_cache import DecodeState
+from evoxtral.inference.engines.torch.kv_cache import DecodeState, Prefilled
 
 LayerWeights = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 """(norm, query-key-value, output, norm, gate-up, down); matrices as `torch.nn.Linear` has them, (out, in)."""
@@ -25,7 +25,7 @@ class LlamaLayers:
     Args:
         llama: `LlamaModel`, in evaluation; its projection weights become views of joined ones.
         output_layer: over the vocabulary.
-        compiled: also compile what stands around the attention of a decode step, once for each size of batch.
+        compiled: also compile what stands around the attention.
 
     Attributes:
         heads, kv_heads, head_dim: of the attention.
@@ -57,8 +57,11 @@ class LlamaLayers:
             for layer in llama.layers
         ]
         self._project_step, self._finish_step = self._project, self._finish
+        self._project_prompts, self._finish_prompts = self._project, self._finish
         if compiled:
-            # All layers share what is compiled of one; each size of batch has its own.
+            # All layers share what is compiled of one. Prompts have any sizes; each number of places has its own step.
+            self._project_prompts = torch.compile(self._project, dynamic=True, fullgraph=True)
+            self._finish_prompts = torch.compile(self._finish, dynamic=True, fullgraph=True)
             dynamo: Any = torch._dynamo
             dynamo.config.recompile_limit = max(dynamo.config.recompile_limit, _MOST_COMPILED)
             self._project_step = torch.compile(self._project, dynamic=False, fullgraph=True)
@@ -78,13 +81,20 @@ class LlamaLayers:
     def output_weight(self) -> Tensor:
         return self._output_layer.weight
 
-    def prefill(self, state: DecodeState, hidden: Tensor) -> Tensor:
-        """Fill the cache with embedded prompts, shape (rows, length, width); gives the logits after each prompt."""
-        length = hidden.shape[1]
-        cosine, sine = state.cosine[:length], state.sine[:length]
-        for keys, values, weights in zip(state.keys, state.values, self.weights, strict=True):
-            hidden = self._prefill_layer(hidden, cosine, sine, keys[:, :, :length], values[:, :, :length], *weights)
-        return self._logits(hidden[:, -1])
+    def prefill(self, hidden: Tensor, cosine: Tensor, sine: Tensor) -> Prefilled:
+        """Read embedded prompts.
+
+        Args:
+            hidden: shape (rows, length, width).
+            cosine, sine: see `rotary`; of at least `length` positions.
+        """
+        rows, length, _ = hidden.shape
+        shape = (len(self.weights), rows, self.kv_heads, length, self.head_dim)
+        all_keys, all_values = hidden.new_empty(shape), hidden.new_empty(shape)
+        cosine, sine = cosine[:length], sine[:length]
+        for keys, values, weights in zip(all_keys, all_values, self.weights, strict=True):
+            hidden = self._prefill_layer(hidden, cosine, sine, keys, values, *weights)
+        return Prefilled(all_keys, all_values, self._logits(hidden[:, -1]))
 
     def decode_step(self, state: DecodeState, attended: int) -> Tensor:
         """Read the last token of each row; gives the logits after it, (rows, vocabulary).
@@ -108,8 +118,9 @@ class LlamaLayers:
                 hidden = self._finish_step(hidden, heard, *others)
             return self._logits(hidden)
         hidden = hidden[:, None]
-        cosine, sine = state.cosine[position], state.sine[position]
-        is_empty = torch.arange(attended, device=position.device) > position
+        # Of shapes that go with (rows, heads, 1, head_dim) and (rows, heads, 1, attended).
+        cosine, sine = state.cosine[position][:, None, None], state.sine[position][:, None, None]
+        is_empty = (torch.arange(attended, device=position.device) > position[:, None])[:, None, None]
         for keys, values, weights in zip(state.keys, state.values, self.weights, strict=True):
             hidden = self._decode_layer(
                 hidden, cosine, sine, position, is_empty, keys[:, :, :attended], values[:, :, :attended], *weights
@@ -119,7 +130,7 @@ class LlamaLayers:
     def _prefill_layer(
         self, hidden: Tensor, cosine: Tensor, sine: Tensor, keys: Tensor, values: Tensor, *weights: Tensor
     ) -> Tensor:
-        """A layer over the prompts; `keys` and `values` are the part of the cache that they fill."""
+        """A layer over the prompts, which fills `keys` and `values`."""
 
         def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             keys.copy_(key)
@@ -141,10 +152,11 @@ class LlamaLayers:
     ) -> Tensor:
         """A layer over one new token of each row; `is_empty` says which of the `keys` hold nothing yet."""
         rows = hidden.shape[0]
+        row = torch.arange(rows, device=position.device)
 
         def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-            keys.index_copy_(2, position, key)
-            values.index_copy_(2, position, value)
+            keys[row, :, position] = key[:, :, 0]
+            values[row, :, position] = value[:, :, 0]
             # The heads that share a kv head are rows of one product: keys and values are read once and not repeated.
             shared = query.reshape(rows, self.kv_heads, -1, self.head_dim)
             scores = shared @ keys.transpose(2, 3) * self.head_dim**-0.5
@@ -167,13 +179,14 @@ class LlamaLayers:
         """`hidden` has shape (rows, positions, width)."""
         rows, length, _ = hidden.shape
         sizes = [heads * self.head_dim for heads in (self.heads, self.kv_heads, self.kv_heads)]
-        projected = self._project(hidden, norm, qkv)
+        project, finish = self._project_prompts, self._finish_prompts
+        projected = project(hidden, norm, qkv)
         query, key, value = (
             part.view(rows, length, -1, self.head_dim).transpose(1, 2) for part in torch.split(projected, sizes, -1)
         )
         query, key = _rotated(query, cosine, sine), _rotated(key, cosine, sine)
         heard = attend(query, key, value).transpose(1, 2).reshape(rows, length, -1)
-        return self._finish(hidden, heard, *others)
+        return finish(hidden, heard, *others)
 
     def _project(self, hidden: Tensor, norm: Tensor, qkv: Tensor) -> Tensor:
         return functional.linear(self._normed(hidden, norm), qkv)

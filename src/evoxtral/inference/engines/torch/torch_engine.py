@@ -1,4 +1,4 @@
-"""Batches of windows through a model of transformers: as many at a time as the memory holds.
+"""Windows through a model of transformers: as many at a time as the memory holds.
 
 Knows windows, devices and memory; how a text is written is known by `writers`, what differs between models by their
 families (`evoxtral.models.families`).
@@ -24,9 +24,11 @@ from evoxtral.models.log_mel import to_rows
 _LOG = logging.getLogger(__name__)
 
 WINDOW_S = 30.0
-# Windows at a time: what fills an 80 GB GPU's time (it halves where memory is short), and what helps a processor.
-_BATCH_ON_GPU = 64
-_BATCH_ON_CPU = 2
+# Texts at a time: what fills an 80 GB GPU's time (it halves where memory is short), and what helps a processor.
+_ROWS_ON_GPU = 64
+_ROWS_ON_CPU = 2
+# Windows of a call for each of them: as texts end, others take their places. With more, live speech would wait longer.
+_WINDOWS_A_ROW = 2
 
 
 class TorchEngine:
@@ -46,7 +48,7 @@ class TorchEngine:
     def __init__(self, weights: Weights, *, model: str, compiled: bool = False) -> None:
         self.model = model
         on_gpu = torch.cuda.is_available()
-        self.batch_size = _BATCH_ON_GPU if on_gpu else _BATCH_ON_CPU
+        self._set_rows(_ROWS_ON_GPU if on_gpu else _ROWS_ON_CPU)
         speech = load_checkpoint(weights.folder, dtype=torch.bfloat16 if on_gpu else torch.float32)
         # An adapter that was trained on one language answers that, whatever it hears; its base does not.
         self._base_weights: dict[str, torch.Tensor] = {}
@@ -61,21 +63,19 @@ class TorchEngine:
 
     def transcribe_windows(self, windows: Sequence[NDArray[np.float32]], *, language: str = "en") -> list[Hypothesis]:
         """See `TranscriptionEngine`. Raises ModelError if one window alone does not fit into memory."""
-        # Windows of like length end together; a batch is as slow as its longest text.
-        order = sorted(range(len(windows)), key=lambda index: len(windows[index]))
-        hypotheses: list[Hypothesis | None] = [None] * len(windows)
-        first = 0
-        while first < len(order):
-            batch = order[first : first + self.batch_size]
+        # Windows of like length end together, and no long one is left for the end.
+        left = sorted(range(len(windows)), key=lambda index: -len(windows[index]))
+        hypotheses: dict[int, Hypothesis] = {}
+        while left:
+            rows = min(self._rows, len(left))
+            asked = [windows[index] for index in left]
             try:
-                heard = self._writer.transcribe([windows[index] for index in batch], language)
+                for number, hypothesis in self._writer.transcribe(asked, language, rows=rows):
+                    hypotheses[left[number]] = hypothesis
             except torch.OutOfMemoryError as error:
-                self._halve(len(batch), error)
-                continue
-            for index, hypothesis in zip(batch, heard, strict=True):
-                hypotheses[index] = hypothesis
-            first += len(batch)
-        return [hypothesis for hypothesis in hypotheses if hypothesis is not None]
+                self._halve(rows, error)
+            left = [index for index in left if index not in hypotheses]
+        return [hypotheses[index] for index in range(len(windows))]
 
     @property
     def takes_keywords(self) -> bool:
@@ -88,8 +88,9 @@ class TorchEngine:
         """See `KeywordListener`. Raises ModelError if a window does not fit into memory."""
         try:
             return [
-                self._writer.transcribe([window], language, asked)[0]
+                hypothesis
                 for window, asked in zip(windows, keywords, strict=True)
+                for _, hypothesis in self._writer.transcribe([window], language, rows=1, keywords=asked)
             ]
         except torch.OutOfMemoryError as error:
             raise self._too_large() from error
@@ -112,7 +113,7 @@ class TorchEngine:
             return [None] * len(windows)
         found: list[Mapping[str, float] | None] = []
         while len(found) < len(windows):
-            batch = windows[len(found) : len(found) + self.batch_size]
+            batch = windows[len(found) : len(found) + self._rows]
             try:
                 found += self._detect(self._speech, batch)
             except torch.OutOfMemoryError as error:
@@ -132,13 +133,17 @@ class TorchEngine:
             for name, weight in adapted.items():
                 model.get_parameter(name).data = weight
 
+    def _set_rows(self, rows: int) -> None:
+        self._rows = rows
+        self.batch_size = _WINDOWS_A_ROW * rows
+
     def _halve(self, windows: int, error: Exception) -> None:
         if windows == 1:
             raise self._too_large() from error
-        self.batch_size = windows // 2
+        self._set_rows(windows // 2)
         self._writer.forget_buffers()
         torch.cuda.empty_cache()
-        _LOG.warning("out of GPU memory with %d windows at a time; going on with %d", windows, self.batch_size)
+        _LOG.warning("out of GPU memory with %d windows at a time; going on with %d", windows, self._rows)
 
     def _too_large(self) -> ModelError:
         return ModelError(

@@ -21,6 +21,8 @@ from evoxtral.models.log_mel import to_rows
 
 # Nobody says more in thirty seconds, tags included.
 _MAX_NEW_TOKENS = 400
+# Prompts that are made and read at a time. On a GPU more are no faster, and take memory; a processor does one by one.
+_GROUP_ON_GPU, _GROUP_ON_CPU = 16, 1
 # Prompts of other languages are a few tokens longer than that for English.
 _SPARE_POSITIONS = 8
 
@@ -35,9 +37,14 @@ class Writer(Protocol):
     takes_keywords: bool
 
     def transcribe(
-        self, windows: Sequence[NDArray[np.float32]], language: str, keywords: Sequence[str] = ()
-    ) -> list[Hypothesis]:
-        """One hypothesis a window; keywords are for all of them."""
+        self, windows: Sequence[NDArray[np.float32]], language: str, *, rows: int, keywords: Sequence[str] = ()
+    ) -> Iterator[tuple[int, Hypothesis]]:
+        """One hypothesis a window, with the window's number, as texts end.
+
+        Args:
+            rows: how many texts are written at a time.
+            keywords: for all windows.
+        """
         ...
 
     def stream(self, window: NDArray[np.float32], language: str) -> Iterator[str]:
@@ -76,15 +83,20 @@ class LlamaWriter:
             for layer in speech.encoder.layers:
                 layer.compile()
         positions = len(speech.prompt(1, "en")) + _SPARE_POSITIONS + _MAX_NEW_TOKENS
+        self._group = _GROUP_ON_GPU if speech.model.device.type == "cuda" else _GROUP_ON_CPU
         self._decoder = GreedyDecoder(
             speech.decoder, speech.output_layer, end_token=speech.end_token, positions=positions, compiled=compiled
         )
 
-    @torch.inference_mode()
     def transcribe(
-        self, windows: Sequence[NDArray[np.float32]], language: str, keywords: Sequence[str] = ()
-    ) -> list[Hypothesis]:
-        return _hypotheses(self._speech, self._decoder.decode(self._prompts(windows, language), _MAX_NEW_TOKENS))
+        self, windows: Sequence[NDArray[np.float32]], language: str, *, rows: int, keywords: Sequence[str] = ()
+    ) -> Iterator[tuple[int, Hypothesis]]:
+        groups = (
+            self._prompts(windows[first : first + self._group], language)
+            for first in range(0, len(windows), self._group)
+        )
+        for number, row in self._decoder.decode(groups, _MAX_NEW_TOKENS, rows=min(rows, len(windows))):
+            yield number, _hypotheses(self._speech, [row])[0]
 
     def stream(self, window: NDArray[np.float32], language: str) -> Iterator[str]:
         tokens = self._decoder.stream(self._prompts([window], language), _MAX_NEW_TOKENS)
@@ -108,16 +120,22 @@ class StepWriter:
         self._speech = speech
         self.takes_keywords = isinstance(speech, KeywordPrompter)
 
-    @torch.inference_mode()
     def transcribe(
-        self, windows: Sequence[NDArray[np.float32]], language: str, keywords: Sequence[str] = ()
-    ) -> list[Hypothesis]:
+        self, windows: Sequence[NDArray[np.float32]], language: str, *, rows: int, keywords: Sequence[str] = ()
+    ) -> Iterator[tuple[int, Hypothesis]]:
+        """See `Writer`: batch by batch, each as slow as its longest text."""
         prompt = self._speech.prompt(1, language)
         if keywords and self.takes_keywords:
             prompt = [*self._speech.keyword_tokens(keywords), *prompt]
+        for first in range(0, len(windows), rows):
+            yield from enumerate(self._write_batch(windows[first : first + rows], prompt), first)
+
+    @torch.inference_mode()
+    def _write_batch(self, windows: Sequence[NDArray[np.float32]], prompt: list[int]) -> list[Hypothesis]:
         read = self._speech.reader(_features(self._speech, windows))
-        rows = decode_by_steps(read, [prompt] * len(windows), self._speech, self._limit(prompt))
-        return _hypotheses(self._speech, rows)
+        return _hypotheses(
+            self._speech, decode_by_steps(read, [prompt] * len(windows), self._speech, self._limit(prompt))
+        )
 
     def stream(self, window: NDArray[np.float32], language: str) -> Iterator[str]:
         return _detokenized(self._speech, self._stream_tokens(window, self._speech.prompt(1, language)))
