@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 
 from evoxtral.errors import RecipeError
 from evoxtral.models.checkpoints import fetch_checkpoint, load_checkpoint
@@ -117,16 +118,24 @@ class Trainee:
         return self.speech.features(audio, batch["audio_windows"], change)
 
 
-def load_trainee(recipe: Recipe) -> Trainee:
+def load_trainee(recipe: Recipe, *, whole: bool = False) -> Trainee:
     """Load the recipe's pretrained model and processor.
 
+    Args:
+        whole: load a base in full precision that the recipe trains on in 4 bits.
+
     Raises:
-        ModelError: the base is missing or damaged; RecipeError: it is of another family.
+        ModelError: the base or a needed package is missing or damaged; RecipeError: it is of another family.
     """
     family = check_base(recipe)
     in_half = recipe.optimisation.precision == "bf16" and family.frozen_in_half
     folder = fetch_checkpoint(recipe.base_source)
-    speech = load_checkpoint(folder, dtype=torch.bfloat16 if in_half else torch.float32)
+    four_bit_on = None
+    if recipe.lora.four_bit_base and not whole:
+        # Of several processes each has a device of its own.
+        four_bit_on = PartialState(cpu=not torch.cuda.is_available()).device
+    dtype = torch.bfloat16 if in_half else torch.float32
+    speech = load_checkpoint(folder, dtype=dtype, four_bit_on=four_bit_on)
     return Trainee(speech, language=recipe.language)
 
 
