@@ -8,8 +8,11 @@ model and the projector, one after the other in one process:
 
     plain         what public scripts do: the processor's features, `model(**batch).loss` with logits everywhere, AdamW
     ours          `SpeechTrainer` as a recipe runs it, from int16 samples, at several batch sizes, compiled or not
+    heard         ours in its third and fourth epoch over 128 clips, what the encoder made of them being read from disk
     curves        30 steps of both from the same weights on the same batches, without dropout and noise
     fits_24_gb    checkpointing, with the allocator held to 22 GB
+    qlora         checkpointing on a base in 4 bits, loaded as recipes load it, the allocator held to 7.5 GB (with what
+                  CUDA itself takes, 8); needs bitsandbytes, and 10 GB in the temporary folder
 
 Steps are timed between device synchronisations, after warm-up (which includes compilation).
 """
@@ -37,6 +40,7 @@ from transformers import (
 )
 
 from evoxtral.models.families.voxtral import FAMILY, VoxtralModel
+from evoxtral.models.four_bit import keep_layout, loading_options
 from evoxtral.training.adapters import add_adapter
 from evoxtral.training.batches import IGNORED
 from evoxtral.training.clips import SAMPLE_RATE_HZ, TrainingClip
@@ -99,6 +103,24 @@ def make_model(full: bool) -> Any:
     return model
 
 
+def in_four_bits(model: Any, result: dict[str, Any]) -> Any:
+    """The same weights loaded anew, the language model's layers in 4 bits; those of `model` leave the device."""
+    with tempfile.TemporaryDirectory() as folder:
+        model.cpu().save_pretrained(folder)
+        started = wait()
+        with memory_measured(result):
+            options = loading_options(FAMILY, dtype=torch.bfloat16, device=DEVICE)
+            loaded = VoxtralForConditionalGeneration.from_pretrained(folder, dtype=torch.bfloat16, **options)
+        result["loading_s"] = round(wait() - started, 1)
+    keep_layout(loaded)
+    return loaded
+
+
+def hold_memory(limit_gb: float) -> None:
+    if DEVICE == "cuda":
+        torch.cuda.set_per_process_memory_fraction(limit_gb * 1e9 / torch.cuda.get_device_properties(0).total_memory)
+
+
 def make_clips(count: int) -> list[TrainingClip]:
     random = np.random.default_rng(0)
     clips = []
@@ -128,7 +150,7 @@ def memory_measured(result: dict[str, Any]) -> Iterator[None]:
     except torch.OutOfMemoryError:
         result["out_of_memory"] = True
     if DEVICE == "cuda":
-        result["peak_gb"] = round(torch.cuda.max_memory_allocated() / 1e9, 1)
+        result["peak_gb"] = round(torch.cuda.max_memory_allocated() / 1e9, 2)
 
 
 def speed(result: dict[str, Any], batch: int, seconds: float, steps: int) -> None:
@@ -217,9 +239,12 @@ def ours(
     steps: int = TIMED_STEPS,
     warmup: int = WARMUP_STEPS,
     every_loss: bool = False,
+    keep_heard: bool = False,
 ) -> dict[str, Any]:
     """The library's own trainer, as a recipe sets it up."""
     result: dict[str, Any] = {"batch": batch, "compiled": compiled, "checkpointing": checkpointing}
+    if keep_heard:
+        result["kept"] = True
     processor = SimpleNamespace(
         tokenizer=Numbers(),
         feature_extractor=WhisperFeatureExtractor(feature_size=128),
@@ -237,6 +262,8 @@ def ours(
         plan._members = [(index % len(clips),) for index in range(len(plan))]  # the plain script's order
     timer = Timer(warmup)
     with tempfile.TemporaryDirectory() as folder, memory_measured(result):
+        if keep_heard:
+            trainee.keep_heard(Path(folder) / "heard")
         trainer = SpeechTrainer(
             model=adapted,
             args=TrainingArguments(
@@ -293,11 +320,11 @@ def constant_rate(trainer: SpeechTrainer) -> Callable[..., Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, help="JSON file for the results")
-    parser.add_argument("--only", choices=["plain", "ours", "curves", "fits_24_gb"], action="append")
+    parser.add_argument("--only", choices=PARTS, action="append")
     parser.add_argument("--batches", type=int, nargs="+", default=[8, 16, 24], help="batch sizes for ours")
     parser.add_argument("--toy", action="store_true", help="a tiny model, to try the script itself on a CPU")
     options = parser.parse_args()
-    parts = options.only or ["plain", "ours", "curves", "fits_24_gb"]
+    parts = options.only or PARTS
     torch.set_float32_matmul_precision("high")
     clips = make_clips(8 if options.toy else 128)
     model = make_model(full=not options.toy)
@@ -323,6 +350,15 @@ def main() -> None:
         for batch in batches:
             for compiled in (False, True):
                 note("ours", ours(model, clips, batch, compiled=compiled, steps=steps, warmup=warmup))
+    if "heard" in parts:
+        # The loaders' processes read ahead: in the second epoch they still miss what the first is about to keep.
+        two_epochs = 2 * len(clips) // batches[0]
+        for compiled in (False,) if options.toy else (False, True):
+            for keep in (False, True):
+                found = ours(
+                    model, clips, batches[0], compiled=compiled, steps=two_epochs, warmup=two_epochs, keep_heard=keep
+                )
+                note("heard", found)
     if "curves" in parts:
         batch, count = (2, 3) if options.toy else (8, 30)
         few = clips[: 4 * batch]
@@ -333,14 +369,22 @@ def main() -> None:
         gap = max(abs(a - b) / a for a, b in zip(once["losses"], again["losses"], strict=True))
         note("curves", {"plain": once["losses"], "ours": again["losses"], "largest_relative_gap": round(gap, 4)})
     if "fits_24_gb" in parts:
-        if DEVICE == "cuda":
-            torch.cuda.set_per_process_memory_fraction(22e9 / torch.cuda.get_device_properties(0).total_memory)
+        hold_memory(22)
         for batch in (1, 2, 4):
             note(
                 "fits_24_gb", ours(model, clips, batch, compiled=False, checkpointing=True, steps=steps, warmup=warmup)
             )
+    if "qlora" in parts:
+        loading: dict[str, Any] = {}
+        model.cpu()
+        hold_memory(7.5)
+        model = in_four_bits(model, loading)
+        note("qlora_loading", loading)
+        for batch in (1, 2) if options.toy else (1, 2, 4, 8):
+            note("qlora", ours(model, clips, batch, compiled=False, checkpointing=True, steps=steps, warmup=warmup))
 
 
+PARTS = ["plain", "ours", "heard", "curves", "fits_24_gb", "qlora"]
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 LEARNING_RATE = 1e-4
 

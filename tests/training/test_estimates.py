@@ -38,7 +38,7 @@ def test_shapes_are_those_of_the_models(voxtral: Shape, whisper: Shape) -> None:
     # q and o: 3072 x 4096; k and v: 3072 x 1024; three of 3072 x 8192, in each of 30 layers
     assert voxtral.decoder_parameters == 30 * 3072 * (2 * 4096 + 2 * 1024 + 3 * 8192)
     assert voxtral.encoder_parameters == 32 * 1280 * (4 * 1280 + 2 * 5120)
-    assert (voxtral.cross_parameters, voxtral.weight_bytes) == (0, 2)
+    assert (voxtral.cross_parameters, voxtral.base_bytes) == (0, 2 * voxtral.total_parameters)
     # edge_training_run_f2.log: 8,650,752 of 81,244,672 parameters are trained
     assert whisper.trained_parameters == 8_650_752
     assert whisper.total_parameters == 81_244_672 - 8_650_752
@@ -93,7 +93,7 @@ def test_work_of_a_hand_worked_model() -> None:
         ),
         total_parameters=1000,
         trained_parameters=10,
-        weight_bytes=4,
+        base_bytes=4000,
         encoder_parameters=300,
         decoder_parameters=200,
         cross_parameters=50,

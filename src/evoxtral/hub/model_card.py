@@ -286,6 +286,7 @@ def _training(record: Mapping[str, Any]) -> str:
     where = family.adapted_parts + (" and the encoder's" if lora["adapt_encoder"] else "")
     facts = {
         "Adapter": f"LoRA, rank {lora['rank']}, alpha {lora['alpha']:g}, dropout {lora['dropout']:g}, on the {where}",
+        **({"Base while training": "large layers in 4 bits (NF4)"} if lora.get("four_bit_base") else {}),
         "Share of the adapter's delta that is kept": f"{lora['merged_at']:g}",
         "Trained parameters": f"{metrics['trained_parameters']:,}",
         "Steps": f"{metrics['steps']:,} ({metrics['items']:,} windows)",

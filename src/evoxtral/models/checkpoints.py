@@ -5,6 +5,7 @@ folders, families and PEFT's adapters; nothing of what the weights are used for.
 """
 
 import json
+import logging
 import sys
 import warnings
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from typing import Any
 from evoxtral.errors import ModelError
 from evoxtral.models.families.protocol import SpeechModel
 from evoxtral.models.families.registry import family_in
+from evoxtral.models.four_bit import keep_layout, loading_options
 from evoxtral.models.names import resolve_model
 from evoxtral.models.store import HUB_CACHE, ModelStore
 
@@ -43,11 +45,16 @@ def fetch_checkpoint(name: str, store: ModelStore = HUB_CACHE, *, with_torch: bo
     return folder if isinstance(where, Path) else store.fetch(where, with_torch=with_torch)
 
 
-def load_checkpoint(folder: Path, *, dtype: Any) -> SpeechModel:
+# PEFT imports it wherever it is installed, and it tells of a kernel that it would fetch from the hub.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+
+
+def load_checkpoint(folder: Path, *, dtype: Any, four_bit_on: Any = None) -> SpeechModel:
     """Load the weights and the processor of a folder, on the processor.
 
     Args:
         dtype: a torch dtype.
+        four_bit_on: a torch device, to load the weights onto it, those of large layers in 4 bits.
 
     Raises:
         ModelError: transformers is missing, the folder is damaged, or its model is of a type that no family has.
@@ -64,7 +71,11 @@ def load_checkpoint(folder: Path, *, dtype: Any) -> SpeechModel:
     if not sys.stderr.isatty():
         disable_progress_bar()
     with loading(folder):
-        return family.load(str(folder), dtype=dtype)
+        if four_bit_on is None:
+            return family.load(str(folder), dtype=dtype)
+        speech = family.load(str(folder), dtype=dtype, options=loading_options(family, dtype=dtype, device=four_bit_on))
+        keep_layout(speech.model)
+        return speech
 
 
 def attach_adapter(model: Any, folder: Path, *, trainable: bool = False) -> Any:

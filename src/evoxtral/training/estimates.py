@@ -14,6 +14,7 @@ from evoxtral.errors import ModelError
 from evoxtral.models.checkpoints import find_configuration, loading
 from evoxtral.models.families.protocol import Dimensions, Family, StepSpeed
 from evoxtral.models.families.registry import find_family
+from evoxtral.models.four_bit import BYTES_A_WEIGHT, in_four_bits
 from evoxtral.training.base_model import check_base
 from evoxtral.training.recipe import Recipe
 
@@ -41,14 +42,14 @@ class Shape:
 
     Attributes:
         cross_parameters: of the decoder's matrices, those that every frame of the encoder goes through.
-        weight_bytes: of one frozen parameter.
-        speed: of the family's steps; None where it was not measured.
+        base_bytes: of all frozen weights.
+        speed: of the family's steps; None where it was not measured, which steps on a base in 4 bits were not.
     """
 
     dimensions: Dimensions
     total_parameters: int
     trained_parameters: int
-    weight_bytes: int
+    base_bytes: float
     encoder_parameters: int
     decoder_parameters: int
     cross_parameters: int
@@ -99,24 +100,28 @@ def shape_of(config: Any, recipe: Recipe, torch: Any) -> Shape:
     with torch.device("meta"):
         model = family.model_class()(config)
     pattern = re.compile(family.targets(adapt_encoder=recipe.lora.adapt_encoder))
-    trained = 0
+    trained = quantised = 0
     parts = {"encoder": 0, "decoder": 0, "cross": 0}
     for name, module in model.named_modules():
         if not isinstance(module, torch.nn.Linear):
             continue
         if pattern.fullmatch(name):
             trained += recipe.lora.rank * (module.in_features + module.out_features)
+        if recipe.lora.four_bit_base and in_four_bits(family, name):
+            quantised += module.weight.numel()
         if ".layers." in name:
             parts[_part(family, name)] += module.weight.numel()
+    total = sum(weight.numel() for weight in model.parameters())
+    whole_bytes = 2 if family.frozen_in_half and recipe.optimisation.precision == "bf16" else 4
     return Shape(
         dimensions=family.dimensions(config),
-        total_parameters=sum(weight.numel() for weight in model.parameters()),
+        total_parameters=total,
         trained_parameters=trained,
-        weight_bytes=2 if family.frozen_in_half and recipe.optimisation.precision == "bf16" else 4,
+        base_bytes=(total - quantised) * whole_bytes + quantised * BYTES_A_WEIGHT,
         encoder_parameters=parts["encoder"],
         decoder_parameters=parts["decoder"],
         cross_parameters=parts["cross"],
-        speed=family.step_speed,
+        speed=None if recipe.lora.four_bit_base else family.step_speed,
     )
 
 
@@ -137,7 +142,7 @@ def memory_gb(shape: Shape, batch: Batch, settings: Settings) -> float:
 
     sizes = shape.dimensions
     frames = batch.encoder_windows * sizes.encoder_frames
-    size: float = shape.total_parameters * shape.weight_bytes + shape.trained_parameters * _TRAINED_BYTES
+    size = shape.base_bytes + shape.trained_parameters * _TRAINED_BYTES
     size += kept(batch.decoder_positions, sizes.decoder_layers, sizes.decoder_width)
     if settings.adapt_encoder:
         size += kept(frames, sizes.encoder_layers, sizes.encoder_width)

@@ -91,6 +91,8 @@ def sample(run: Run, trainee: Trainee, model: Any, clips: Sequence[TrainingClip]
         torch.manual_seed(run.recipe.seed + start)
         inputs = trainee.collate([Window(clip.samples, clip.text) for clip in batch])
         on_device = {name: value.to(device) if torch.is_tensor(value) else value for name, value in inputs.items()}
+        with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):
+            on_device = trainee.heard_once(on_device)
         texts: list[list[str]] = [[] for _ in batch]
         for _ in range(choice.candidates):
             with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):
@@ -214,7 +216,7 @@ def _task(
 
 def _collate_pairs(trainee: Trainee, pairs: Sequence[tuple[Window, Window]]) -> Batch:
     """One batch whose first half of rows is chosen and whose second half is rejected, in the same order."""
-    return trainee.collate([pair[0] for pair in pairs] + [pair[1] for pair in pairs])
+    return trainee.collate([pair[0] for pair in pairs] + [pair[1] for pair in pairs], repeats=2)
 
 
 def _without_dropout(model: Any) -> None:

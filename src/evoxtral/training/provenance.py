@@ -18,7 +18,17 @@ from evoxtral.training.recipe import Recipe
 
 FILE_NAME = "provenance.json"
 _POLL_S = 0.5
-_PACKAGES = ("accelerate", "ctranslate2", "evoxtral", "numpy", "peft", "tokenizers", "torch", "transformers")
+_PACKAGES = (
+    "accelerate",
+    "bitsandbytes",
+    "ctranslate2",
+    "evoxtral",
+    "numpy",
+    "peft",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
 
 
 class Provenance:

@@ -57,6 +57,8 @@ class Lora(_Section):
     """Low-rank adapters (arXiv 2106.09685).
 
     Attributes:
+        four_bit_base: keep the large layers of the frozen base in 4 bits (QLoRA, arXiv 2305.14314), where the family
+            allows it (Voxtral). The adapter is then merged into the base in full precision.
         adapt_encoder: also adapt the audio encoder, where the family allows it (Whisper).
         merged_at: share of the adapter's delta that is kept once the supervised stage is over: saved adapters, the
             last scores on the validation clips, the bench, the preference stage and merged weights all have it. Below 1
@@ -67,6 +69,7 @@ class Lora(_Section):
     rank: int = Field(default=64, ge=1)
     alpha: float = Field(default=128, gt=0)
     dropout: Probability = 0.05
+    four_bit_base: bool = False
     adapt_encoder: bool = False
     merged_at: float = Field(default=1.0, gt=0, le=1)
 
@@ -232,6 +235,8 @@ class Recipe(_Section):
             raise ValueError(str(error)) from error
         if self.lora.adapt_encoder and family.encoder_lora_targets is None:
             raise ValueError(f"lora.adapt_encoder: the audio encoder of {family.title} stays frozen")
+        if self.lora.four_bit_base and family.kept_whole is None:
+            raise ValueError(f"lora.four_bit_base: the base of {family.title} stays whole")
         if self.export is not None and not family.to_ctranslate2:
             raise ValueError(
                 f"export: CTranslate2 knows no {family.title}; leave the section out, and use `evoxtral hub export`"

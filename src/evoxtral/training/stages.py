@@ -27,6 +27,7 @@ from evoxtral.data.files import write_atomically
 from evoxtral.data.yaml_files import read_yaml
 from evoxtral.errors import RecipeError
 from evoxtral.models.families.registry import find_family
+from evoxtral.models.four_bit import check_four_bit
 from evoxtral.training.base_model import check_base
 from evoxtral.training.changes import describe_changes, outdated_by
 from evoxtral.training.dry_run import Plan, make_plan
@@ -105,7 +106,10 @@ def run_recipe(
     first = is_first_process()
     record = Provenance(recipe)
     if "sft" in names and "sft" not in record.stages:
-        check_base(recipe)  # before clips are read, and before anything is written
+        # Before clips are read, and before anything is written.
+        family = check_base(recipe)
+        if recipe.lora.four_bit_base:
+            check_four_bit(family)
     if first:
         _claim(recipe, resume, report)
     prepare_tracker(recipe, report)
@@ -195,7 +199,8 @@ def _merge(run: Run) -> dict[str, Any]:
     from evoxtral.training.trainee import load_trainee
 
     recipe = run.recipe
-    merge_adapter(load_trainee(recipe), run.final_adapter, recipe.output / "merged", alpha=recipe.lora.released_alpha)
+    base = load_trainee(recipe, whole=True)
+    merge_adapter(base, run.final_adapter, recipe.output / "merged", alpha=recipe.lora.released_alpha)
     return {"adapter": run.final_adapter.name}
 
 

@@ -4,12 +4,13 @@ Knows batches and autocast; what differs between models is known by their famili
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 
 from evoxtral.errors import RecipeError
 from evoxtral.models.checkpoints import fetch_checkpoint, load_checkpoint
@@ -17,6 +18,7 @@ from evoxtral.models.families.protocol import SpeechModel
 from evoxtral.training.augment import augment
 from evoxtral.training.base_model import check_base
 from evoxtral.training.batches import Batch, TokenLogits, make_batch
+from evoxtral.training.hearing import Hearing, KeptHearing
 from evoxtral.training.packing import Window
 from evoxtral.training.recipe import Augmentation, Recipe
 
@@ -43,17 +45,35 @@ class Trainee:
         self.tokenizer: Any = speech.tokenizer
         self.max_window_s = speech.max_window_s
         self._language = language
-        if speech.family.encoder_lora_targets is None:
-            encoder = speech.encoder
-            encoder.requires_grad_(False)
-            encoder.forward = _outside_autocast(encoder.forward)
+        self._kept: KeptHearing | None = None
+        frozen = speech.family.encoder_lora_targets is None
+        if frozen:
+            speech.encoder.requires_grad_(False)
+        self._hearing = Hearing(speech.encoder, frozen=frozen)
+
+    @property
+    def heard_bytes(self) -> int | None:
+        """What a window of the encoder takes once it is heard; None where the encoder may be trained."""
+        if not self._hearing.frozen:
+            return None
+        sizes = self.speech.family.dimensions(self.model.config)
+        value_bytes: int = next(self.speech.encoder.parameters()).element_size()
+        return sizes.encoder_frames * sizes.encoder_width * value_bytes
+
+    def keep_heard(self, folder: Path) -> None:
+        """From now on keep what the frozen encoder makes of each sound that is not augmented, and ask it once."""
+        assert self._hearing.frozen
+        self._kept = KeptHearing(folder, self.speech.encoder)
 
     def prompt(self, windows: int = 1) -> list[int]:
         """Token ids before the text of a recording of so many windows of the encoder."""
         return self.speech.prompt(windows, self._language)
 
-    def collate(self, windows: Sequence[Window]) -> Batch:
+    def collate(self, windows: Sequence[Window], *, repeats: int = 1) -> Batch:
         """Make a batch on the CPU.
+
+        Args:
+            repeats: the windows have the same sounds in the same order so many times over, which are then heard once.
 
         Raises:
             RecipeError: a text is longer than the model's decoder.
@@ -68,21 +88,40 @@ class Trainee:
                     f"a target of more than {limit} tokens: {window.text[:60]!r}...",
                     "leave the clip out or lower packing.probability",
                 )
-        return make_batch(windows, prompts, targets, audio_windows=counts, padding_token=self.speech.padding_token)
+        return make_batch(
+            windows,
+            prompts,
+            targets,
+            audio_windows=counts,
+            padding_token=self.speech.padding_token,
+            repeats=repeats,
+            kept=self._kept,
+        )
 
     def token_logits(
         self, model: Any, batch: Batch, augmentation: Augmentation | None, *, with_base: bool = False
     ) -> TokenLogits:
         """Run `model`, which wraps this one's, on a batch on its device; `with_base` asks for `base_logits`."""
         ids, first = batch["input_ids"], batch["first_target"]
-        features = self._features(batch, augmentation)
         plain, base_logits = batch["plain"], None
-        if with_base and plain.any():
-            rows = plain.repeat_interleave(torch.tensor(batch["audio_windows"], device=plain.device))
-            with _without_adapter(model) as base:
-                base_logits = self.speech.logits(base, ids[plain], features[rows], first)
-        logits = self.speech.logits(model, ids, features, first)
+        asks_base = bool(with_base and plain.any())
+        repeats = batch["repeats"]
+        sound, given = self._sound(batch, augmentation)
+        if repeats > 1 and (asks_base or self._hearing.frozen):
+            sound = sound.repeat(repeats, 1, 1)
+            repeats = 1
+        with given, self._hearing.repeated(repeats):
+            if asks_base:
+                rows = plain.repeat_interleave(torch.tensor(batch["audio_windows"], device=plain.device))
+                with _without_adapter(model) as base:
+                    base_logits = self.speech.logits(base, ids[plain], sound[rows], first)
+            logits = self.speech.logits(model, ids, sound, first)
         return TokenLogits(logits, batch["labels"][:, first:], base_logits)
+
+    @torch.no_grad()
+    def heard_once(self, batch: Batch) -> Batch:
+        """The batch with what a frozen encoder makes of it, for those who use it again; any other as it is."""
+        return batch | {"heard": self._heard(batch, None)} if self._hearing.frozen else batch
 
     @torch.no_grad()
     def transcribe(self, model: Any, batch: Batch, max_new_tokens: int, temperature: float = 0.0) -> list[str]:
@@ -90,7 +129,9 @@ class Trainee:
         # At a temperature, from the whole distribution.
         decoding = {"do_sample": True, "temperature": temperature, "top_k": 0} if temperature else {"do_sample": False}
         prompts = [self.prompt(count) for count in batch["audio_windows"]]
-        written = self.speech.generate(model, prompts, self._features(batch, None), max_new_tokens, decoding)
+        sound, given = self._sound(batch, None)
+        with given:
+            written = self.speech.generate(model, prompts, sound, max_new_tokens, decoding)
         texts: list[str] = self.tokenizer.batch_decode(written, skip_special_tokens=True)
         return [text.strip() for text in texts]
 
@@ -111,22 +152,48 @@ class Trainee:
         """Write tokenizer and feature extractor beside saved weights."""
         self.speech.save_processor(folder)
 
+    def _sound(
+        self, batch: Batch, augmentation: Augmentation | None
+    ) -> tuple[torch.Tensor, AbstractContextManager[None]]:
+        """What the model is given of a batch's sounds, and in which context."""
+        if self._hearing.frozen:
+            return self._heard(batch, augmentation), self._hearing.heard()
+        return self._features(batch, augmentation), nullcontext()
+
+    def _heard(self, batch: Batch, augmentation: Augmentation | None) -> torch.Tensor:
+        """What the frozen encoder makes of a batch's sounds: found in it, or made, and kept where that is wanted."""
+        if "heard" in batch:
+            found: torch.Tensor = batch["heard"]
+            return found
+        heard = self._hearing.hear(self._features(batch, augmentation))
+        if self._kept is not None and augmentation is None and "keys" in batch:
+            self._kept.write(batch["keys"], heard)
+        return heard
+
     def _features(self, batch: Batch, augmentation: Augmentation | None) -> torch.Tensor:
         audio = batch["samples"].float() / _FULL_SCALE
         change = None if augmentation is None else partial(augment, settings=augmentation)
-        return self.speech.features(audio, batch["audio_windows"], change)
+        return self.speech.features(audio, batch["audio_windows"][: len(audio)], change)
 
 
-def load_trainee(recipe: Recipe) -> Trainee:
+def load_trainee(recipe: Recipe, *, whole: bool = False) -> Trainee:
     """Load the recipe's pretrained model and processor.
 
+    Args:
+        whole: load a base in full precision that the recipe trains on in 4 bits.
+
     Raises:
-        ModelError: the base is missing or damaged; RecipeError: it is of another family.
+        ModelError: the base or a needed package is missing or damaged; RecipeError: it is of another family.
     """
     family = check_base(recipe)
     in_half = recipe.optimisation.precision == "bf16" and family.frozen_in_half
     folder = fetch_checkpoint(recipe.base_source)
-    speech = load_checkpoint(folder, dtype=torch.bfloat16 if in_half else torch.float32)
+    four_bit_on = None
+    if recipe.lora.four_bit_base and not whole:
+        # Of several processes each has a device of its own.
+        four_bit_on = PartialState(cpu=not torch.cuda.is_available()).device
+    dtype = torch.bfloat16 if in_half else torch.float32
+    speech = load_checkpoint(folder, dtype=dtype, four_bit_on=four_bit_on)
     return Trainee(speech, language=recipe.language)
 
 
@@ -138,13 +205,3 @@ def _without_adapter(model: Any) -> Iterator[Any]:
     with torch.no_grad(), adapted.disable_adapter():
         yield adapted
     adapted.train()
-
-
-def _outside_autocast(forward: Any) -> Any:
-    """Run a frozen module in the precision of its weights; under autocast its norms would be made in float32."""
-
-    def run(input_features: torch.Tensor, *arguments: Any, **options: Any) -> Any:
-        with torch.autocast(input_features.device.type, enabled=False), torch.no_grad():
-            return forward(input_features, *arguments, **options)
-
-    return run

@@ -50,7 +50,8 @@ class Family:
         title: what messages call it.
         model_types: what `model_type` in a checkpoint's config.json may be.
         model_class: gives the class of transformers.
-        load: gives a `SpeechModel` of a folder or hub id, its weights in the given torch dtype.
+        load: gives a `SpeechModel` of a folder or hub id, its weights in the given torch `dtype`; `options` are for
+            `from_pretrained`, where `kept_whole` is not None.
         dimensions: reads a configuration.
         lora_targets: regular expression that whole names of adapted modules match.
         adapted_parts: the same in words, for model cards.
@@ -60,6 +61,7 @@ class Family:
         max_window_s: no window may be longer; None where any length goes.
         audio_positions: how many positions of the decoder a window of the encoder takes; 0 where the decoder hears by
             cross-attention.
+        kept_whole: modules that stay whole where the model is loaded in 4 bits; None: it never is.
         frozen_in_half: whether training may keep the frozen base in bfloat16; else it stays float32 under autocast.
         step_speed: None where it was not measured.
         alignment_heads: cross-attention heads, as (layer, head), whose attention follows the words in time, by the name
@@ -80,6 +82,7 @@ class Family:
     cross_modules: tuple[str, ...] = ()
     max_window_s: float | None = None
     audio_positions: int = 0
+    kept_whole: tuple[str, ...] | None = None
     frozen_in_half: bool = False
     step_speed: StepSpeed | None = None
     alignment_heads: Mapping[str, AlignmentHeads] = field(default_factory=dict)
