@@ -4,11 +4,13 @@ STUDIO := src/evoxtral/server/studio
 STUDIO_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/.next/*' -not -path '*/out/*' \
 	-not -name '*.test.ts' -not -name next-env.d.ts -not -name '*.tsbuildinfo' -not -name '*.py' -not -name '*.mk' | LC_ALL=C sort)
 STUDIO_TYPES := web/lib/api/schema.ts
-# One line that says which sources the page was built from; kept beside the page.
+# Lines that say which sources the page was built from, and what came of them; kept beside the page.
 STUDIO_STAMP := sha256sum $(STUDIO_SOURCES) | sha256sum | cut -c -64
+STUDIO_FILES := (cd $(STUDIO) && find . -type f -not -name '*.sha256' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum) \
+	| sha256sum | cut -c -64
 export NEXT_TELEMETRY_DISABLED := 1
 
-.PHONY: studio studio-check studio-types studio-images studio-walk
+.PHONY: studio studio-check studio-built studio-types studio-images studio-walk
 
 # The static page that the server serves and the wheel holds; built only when its sources are newer.
 studio: $(STUDIO)/index.html
@@ -18,6 +20,7 @@ $(STUDIO)/index.html: $(STUDIO_SOURCES) web/node_modules/.package-lock.json
 	rm -rf $(STUDIO)
 	cp -R web/out $(STUDIO)
 	@$(STUDIO_STAMP) > $(STUDIO)/sources.sha256
+	@$(STUDIO_FILES) > $(STUDIO)/files.sha256
 
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json web/.npmrc
 	cd web && npm ci
@@ -32,13 +35,19 @@ $(STUDIO_TYPES).new: $(VENV)/dev.done web/node_modules/.package-lock.json
 	$(BIN)/python web/openapi.py > web/node_modules/.openapi.json
 	cd web && npx openapi-typescript node_modules/.openapi.json --output $(@:web/%=%) >/dev/null
 
+# The built page is that of these sources, and whole.
+studio-built:
+	@test -e $(STUDIO)/index.html || { echo "the page is not built: make studio" >&2; exit 1; }
+	@test "$$($(STUDIO_STAMP))" = "$$(cat $(STUDIO)/sources.sha256)" \
+		|| { echo "the built page is not that of web/: make studio" >&2; exit 1; }
+	@test "$$( $(STUDIO_FILES) )" = "$$(cat $(STUDIO)/files.sha256)" \
+		|| { echo "files of the built page were changed: rm -r $(STUDIO) && make studio" >&2; exit 1; }
+
 # Lint, formatting, types and unit tests of the page; that its types are those of the server, and the built page that of
 # these sources.
-studio-check: web/node_modules/.package-lock.json $(STUDIO_TYPES).new
+studio-check: studio-built web/node_modules/.package-lock.json $(STUDIO_TYPES).new
 	@cmp --silent $(STUDIO_TYPES).new $(STUDIO_TYPES); in_step=$$?; rm $(STUDIO_TYPES).new; test $$in_step = 0 \
 		|| { echo "$(STUDIO_TYPES) is out of step with the server: make studio-types" >&2; exit 1; }
-	@test ! -e $(STUDIO)/index.html || test "$$($(STUDIO_STAMP))" = "$$(cat $(STUDIO)/sources.sha256)" \
-		|| { echo "the built page is not that of web/: make studio" >&2; exit 1; }
 	npm --prefix web run check
 	npm --prefix web run test
 

@@ -99,7 +99,7 @@ class Film:
         box = target.bounding_box()
         assert box is not None
         self.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        self.hold(0.5)
+        self.hold(0.4)
         self.page.mouse.down()
         self.shoot(0.15)
         self.page.mouse.up()
@@ -124,7 +124,7 @@ def record(film: Film, for_s: float) -> None:
     film.hold(0.3)
     film.click(page.get_by_role("button", name="Start"))
     page.get_by_role("button", name="Stop").wait_for()
-    film.roll(for_s, speed=2.5)
+    film.roll(for_s, speed=3)
     film.click(page.get_by_role("button", name="Stop"))
     film.until(page.get_by_label("Transcript text"))
 
@@ -133,9 +133,9 @@ def read(film: Film) -> None:
     page = film.page
     film.caption("Read how it was said")
     page.locator("[role=slider] canvas").first.wait_for()
-    film.hold(1.5)
+    film.hold(1.2)
     film.click(page.get_by_role("button", name="Play"))
-    film.roll(3)
+    film.roll(2.5)
     page.get_by_role("button", name="Pause").click()
 
 
@@ -170,7 +170,7 @@ def respeak(film: Film) -> None:
     film.roll(2)
     film.click(page.get_by_role("button", name="Re-spoken"))
     film.roll(2.5)
-    film.hold(1.5)
+    film.hold(1.2)
 
 
 def main(path: Path) -> None:
