@@ -29,11 +29,17 @@ def respeak(page: Page) -> None:
     page.locator("svg[role=img] path[d^=M]").first.wait_for(state="attached", timeout=MODEL_LIMIT_MS)
 
 
+def go_on_a_second(page: Page) -> None:
+    """Move the playhead off the start, in a waveform that is there."""
+    page.get_by_role("slider", name="Position").press("ArrowRight")
+    page.locator("[role=slider] canvas").first.wait_for()
+    settle(page)
+
+
 def take_pictures(browser: Browser, address: str, folder: Path) -> None:
     page = browser.new_page(viewport=DESKTOP, device_scale_factor=1.5, color_scheme="light")
     transcript = upload(page, address)
-    page.get_by_role("slider", name="Position").press("ArrowRight")
-    settle(page)
+    go_on_a_second(page)
     page.screenshot(path=folder / "studio.png")
     respeak(page)
     settle(page)
@@ -41,8 +47,7 @@ def take_pictures(browser: Browser, address: str, folder: Path) -> None:
     phone = browser.new_page(viewport=PHONE, device_scale_factor=2, color_scheme="dark")
     phone.goto(transcript)
     phone.get_by_label("Transcript text").wait_for()
-    phone.get_by_role("slider", name="Position").press("ArrowRight")
-    settle(phone)
+    go_on_a_second(phone)
     phone.screenshot(path=folder / "studio-phone.png")
 
 

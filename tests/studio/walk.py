@@ -125,6 +125,8 @@ def record(film: Film, for_s: float) -> None:
     film.click(page.get_by_role("button", name="Start"))
     page.get_by_role("button", name="Stop").wait_for()
     film.roll(for_s, speed=3)
+    film.until(page.get_by_role("log", name="Live transcript").locator(".segment").first)
+    film.roll(0.6)
     film.click(page.get_by_role("button", name="Stop"))
     film.until(page.get_by_label("Transcript text"))
 
