@@ -288,6 +288,8 @@ def train(pair: Pair, examples: Sequence[Example], options: argparse.Namespace, 
     useful = [example for example in examples if teaches(example)]
     count = sum(value.numel() for value in weights.values())
     log(f"{len(useful)} of {len(examples)} examples teach; {count / 1e6:.1f} M weights")
+    if not useful:
+        raise SystemExit("no example teaches: every text of the teacher is a loop")
     pair.adapted.train()
     groups = list(batches(useful, options.batch))
     running = 0.0
