@@ -7,9 +7,10 @@ No labels are needed: the teacher hears each example in 30 s and writes its text
 the same weights with LoRA, hears the sound and 0.5 to 6 s of silence, sometimes all 30 s, and learns the teacher's text
 and its probabilities of every token, the language's among them. Some examples are made quiet for the student alone.
 PACK is what `pack_recordings.py` wrote, its archives unpacked in it. The second command needs no GPU: it merges the
-adapter into OUT/hf and, where CTranslate2 is installed, converts that to OUT/ct2. OUT/state.pt is written every two
-minutes, and a run that was killed goes on from it. Writes OUT/log.txt: agreement of both with the teacher and with the
-sets' transcripts on validation speakers, by context. Knows nothing of tags.
+adapter into OUT/hf and, where evoxtral and CTranslate2 are installed, converts that to OUT/ct2. WHISPER_DIR keeps the
+name of its model, such as whisper-base, by which the heads that follow the words in time are known. OUT/state.pt is
+written every two minutes, and a run that was killed goes on from it. Writes OUT/log.txt: agreement of both with the
+teacher and with the sets' transcripts on validation speakers, by context. Knows nothing of tags.
 """
 
 import argparse
@@ -287,6 +288,8 @@ def train(pair: Pair, examples: Sequence[Example], options: argparse.Namespace, 
     useful = [example for example in examples if teaches(example)]
     count = sum(value.numel() for value in weights.values())
     log(f"{len(useful)} of {len(examples)} examples teach; {count / 1e6:.1f} M weights")
+    if not useful:
+        raise SystemExit("no example teaches: every text of the teacher is a loop")
     pair.adapted.train()
     groups = list(batches(useful, options.batch))
     running = 0.0
@@ -361,7 +364,7 @@ def evaluate(pair: Pair, examples: Sequence[Example], size: int, log: Log, name:
 
 
 def merge(pair: Pair, adapter: Path, whisper: Path, output: Path, log: Log) -> None:
-    """OUT/hf: the weights with the adapter in them; OUT/ct2: the same as int8, where CTranslate2 is installed."""
+    """OUT/hf: the weights with the adapter in them; OUT/ct2: the same as int8, where evoxtral and CTranslate2 are."""
     weights = trainable(pair)
     for name, value in torch.load(adapter, map_location=pair.device, weights_only=True).items():
         weights[name].data.copy_(value)
@@ -371,12 +374,18 @@ def merge(pair: Pair, adapter: Path, whisper: Path, output: Path, log: Log) -> N
         if (whisper / name).is_file():
             shutil.copy(whisper / name, folder / name)
     try:
-        from ctranslate2.converters import TransformersConverter
-    except ImportError:
-        log("CTranslate2 is not installed: convert OUT/hf elsewhere")
+        from evoxtral.errors import ModelError
+        from evoxtral.models.families.registry import find_family
+        from evoxtral.training.export import export_ctranslate2
+    except ImportError as missing:
+        log(f"{missing}: merge elsewhere with --merge")
         return
-    copied = [name for name in ("tokenizer.json", "preprocessor_config.json") if (folder / name).is_file()]
-    TransformersConverter(str(folder), copy_files=copied).convert(str(output / "ct2"), quantization="int8", force=True)
+    heads = find_family("whisper").alignment_heads.get(whisper.resolve().name)
+    try:
+        export_ctranslate2(folder, output / "ct2", heads=heads, quantization="int8")
+    except ModelError as error:
+        log(f"{error.message}: merge elsewhere with --merge")
+        return
     log(f"wrote {output / 'ct2'}")
 
 

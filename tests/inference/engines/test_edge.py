@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from evoxtral.audio import SAMPLE_RATE_HZ
+from evoxtral.audio import SAMPLE_RATE_HZ, load_audio
 from evoxtral.errors import ModelError
 from evoxtral.inference import load_engine
 from evoxtral.inference.engines.edge import EdgeEngine
+from evoxtral.models import resolve_model
 from tiny_edge import save_tiny_edge
 
+READING = Path(__file__).parents[3] / "examples" / "reading.opus"
 TAGGED = "[excited] It WORKS! [clears throat]"
 
 
@@ -43,7 +45,8 @@ def test_writes_what_transformers_writes_with_the_same_weights(random_model: Pat
     from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperTokenizerFast
 
     engine = EdgeEngine(random_model, model="tiny", compute_type="float32")
-    windows = sounds(3)
+    windows = [np.tile(sound, 12) for sound in sounds(2)]  # 24 and 36 s: transformers' encoder takes 30 s only
+    windows[1] = windows[1][: 30 * SAMPLE_RATE_HZ]
     heard = engine.transcribe_windows(windows)
 
     source = random_model.parent / "hf"
@@ -105,6 +108,36 @@ def test_a_window_is_heard_the_same_alone_and_in_a_batch(
         assert alone.text[:8] == hypothesis.text[:8]
         (aligned_alone,) = engine.align_windows([window], [hypothesis.text])
         assert [token.start_s for token in aligned_alone] == [token.start_s for token in tokens]
+
+
+@pytest.mark.usefixtures("never_doubts")
+def test_windows_of_several_contexts_are_heard_in_one_batch_as_alone(random_model: Path) -> None:
+    engine = EdgeEngine(random_model, model="tiny", compute_type="float32")
+    lengths_s = (2, 24, 3, 21)
+    windows = [
+        np.tile(sound, 12)[: length_s * SAMPLE_RATE_HZ] for sound, length_s in zip(sounds(4), lengths_s, strict=True)
+    ]
+    together = engine.transcribe_windows(windows)
+    assert [len(output) for _, output in engine._heard] == [1000, 1500, 1000, 1500]
+    aligned = engine.align_windows(windows, [hypothesis.text for hypothesis in together])
+    for window, hypothesis, tokens in zip(windows, together, aligned, strict=True):
+        (alone,) = engine.transcribe_windows([window])
+        assert alone.text[:8] == hypothesis.text[:8]
+        (aligned_alone,) = engine.align_windows([window], [hypothesis.text])
+        assert [token.start_s for token in aligned_alone] == [token.start_s for token in tokens]
+
+
+def test_words_have_the_same_times_in_a_short_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = load_audio(READING)[: 9 * SAMPLE_RATE_HZ]
+    engine = EdgeEngine(Path(resolve_model("edge")), model="edge")
+    (heard,) = engine.transcribe_windows([sound])
+    (short,) = engine.align_windows([sound], [heard.text])
+    monkeypatch.setattr("evoxtral.inference.engines.edge._CONTEXTS_S", (30.0,))
+    (whole,) = engine.align_windows([sound.copy()], [heard.text])
+    assert len(heard.text.split()) > 12
+    differences_s = [abs(one.start_s - other.start_s) for one, other in zip(short, whole, strict=True)]
+    assert np.median(differences_s) <= 0.02
+    assert np.quantile(differences_s, 0.9) <= 0.1
 
 
 def test_tokens_are_aligned_in_order_inside_the_window_and_cover_the_text(random_model: Path) -> None:

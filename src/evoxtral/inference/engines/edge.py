@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,9 @@ from evoxtral.models.families.whisper import (
 from evoxtral.processor import usable_cores
 
 WINDOW_S = 30.0
-_WINDOW_SAMPLES = int(WINDOW_S * SAMPLE_RATE_HZ)
+# How much the encoder is given, silence included: the shortest that holds the window. At 15 s words are written twice
+# and tags are lost (docs/edge-model.md).
+_CONTEXTS_S = (20.0, WINDOW_S)
 
 # One second of Whisper's encoder output, which alignments count in.
 _ENCODED_FRAMES_PER_S = 50
@@ -163,7 +166,10 @@ class EdgeEngine:
             doubtful = [index for index, found in enumerate(results) if _is_doubtful(found)]
             if doubtful:
                 again = self._generate(
-                    encoded[doubtful], [prompt] * len(doubtful), [batch[index] for index in doubtful], beam_size=5
+                    [encoded[index] for index in doubtful],
+                    [prompt] * len(doubtful),
+                    [batch[index] for index in doubtful],
+                    beam_size=5,
                 )
                 for index, wider in zip(doubtful, again, strict=True):
                     results[index] = max(results[index], wider, key=lambda found: found.merit)
@@ -223,7 +229,7 @@ class EdgeEngine:
         found: list[Mapping[str, float] | None] = []
         for first in range(0, len(windows), self.batch_size):
             encoded = self._encode(windows[first : first + self.batch_size])
-            for ranked in self._side_by_side(partial(self._detect, encoded), len(encoded)):
+            for ranked in self._side_by_side(partial(self._detect, encoded), encoded):
                 probabilities = {token.strip("<|>"): float(chance) for token, chance in ranked}
                 # A model whose configuration lists one language gives that one, whatever it hears.
                 found.append(probabilities if len(probabilities) > 1 else None)
@@ -252,7 +258,7 @@ class EdgeEngine:
             tokens = [encoding.ids[:limit] for encoding in encodings]
             frames = [max(1, len(windows[index]) * _FEATURE_FRAMES_PER_S // SAMPLE_RATE_HZ) for index in batch]
             results = self._side_by_side(
-                partial(self._align, encoded, tokens, frames, self._start_sequence(language)), len(batch)
+                partial(self._align, encoded, tokens, frames, self._start_sequence(language)), encoded
             )
             for index, encoding, result in zip(batch, encodings, results, strict=True):
                 aligned[index] = _tokens(texts[index], encoding.offsets[:limit], result)
@@ -275,25 +281,25 @@ class EdgeEngine:
 
     def _align(
         self,
-        encoded: NDArray[np.float32],
+        encoded: Sequence[NDArray[np.float32]],
         tokens: Sequence[list[int]],
         frames: Sequence[int],
         start: list[int],
         part: list[int],
     ) -> list[Any]:
-        """CTranslate2's alignments of some of the windows."""
+        """CTranslate2's alignments of some of the windows, all of one context."""
         aligned: list[Any] = self._model(len(encoded)).align(
-            self._view(encoded[part]), start, [tokens[index] for index in part], [frames[index] for index in part]
+            self._view_of(encoded, part), start, [tokens[index] for index in part], [frames[index] for index in part]
         )
         return aligned
 
-    def _detect(self, encoded: NDArray[np.float32], part: list[int]) -> list[Any]:
-        """CTranslate2's languages of some of the windows, each with its probability."""
-        found: list[Any] = self._model(len(encoded)).detect_language(self._view(encoded[part]))
+    def _detect(self, encoded: Sequence[NDArray[np.float32]], part: list[int]) -> list[Any]:
+        """CTranslate2's languages of some of the windows, all of one context, each with its probability."""
+        found: list[Any] = self._model(len(encoded)).detect_language(self._view_of(encoded, part))
         return found
 
-    def _encode(self, windows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Encoder outputs, shape (windows, 1500, width)."""
+    def _encode(self, windows: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """Encoder outputs, each of shape (50 a second of its context, width)."""
         known = self._heard
         encode = self._model(len(windows)).encode
 
@@ -301,13 +307,13 @@ class EdgeEngine:
             for samples, output in known:
                 if samples is window:
                     return output
-            features = self._features(window, WINDOW_S)
+            features = self._features(window, _context_s(len(window)))
             of_window: NDArray[np.float32] = np.asarray(encode(self._view(features[None]), to_cpu=True)).squeeze(0)
             return of_window
 
         outputs = list(self._threads.map(encoded, windows))
         self._heard = list(zip(windows, outputs, strict=True))
-        return np.stack(outputs)
+        return outputs
 
     def _features(self, window: NDArray[np.float32], length_s: float) -> NDArray[np.float32]:
         """Mel spectrogram of a window, filled up with silence or cut to a length; shape (bands, 100 a second)."""
@@ -315,18 +321,27 @@ class EdgeEngine:
         padded = np.pad(window[:samples], (0, max(0, samples - len(window))))
         return np.ascontiguousarray(self._extract(padded, padding=0), np.float32)
 
-    def _side_by_side(self, work: Callable[[list[int]], list[Any]], count: int) -> list[Any]:
-        """What `work` gives for `count` windows, of which each worker gets its share by their numbers."""
-        parts = [list(range(first, count, self._workers)) for first in range(min(self._workers, count))]
-        results: list[Any] = [None] * count
-        for part, of_part in zip(parts, self._threads.map(work, parts), strict=True):
-            for index, result in zip(part, of_part, strict=True):
-                results[index] = result
-        return results
+    def _side_by_side(
+        self, work: Callable[[list[int]], list[Any]], encoded: Sequence[NDArray[np.float32]]
+    ) -> list[Any]:
+        """What `work` gives for windows, of which each worker gets its share by their numbers.
+
+        Windows of like context go to one worker, and are passed to `work` together.
+        """
+        by_context = sorted(range(len(encoded)), key=lambda index: len(encoded[index]))
+        count = min(self._workers, len(encoded))
+        shares = [part.tolist() for part in np.array_split(np.asarray(by_context, np.intp), count)] if count else []
+
+        def do_share(share: list[int]) -> list[tuple[int, Any]]:
+            groups = [list(group) for _, group in groupby(share, key=lambda index: len(encoded[index]))]
+            return [pair for group in groups for pair in zip(group, work(group), strict=True)]
+
+        results = dict(pair for pairs in self._threads.map(do_share, shares) for pair in pairs)
+        return [results[index] for index in range(len(encoded))]
 
     def _generate(
         self,
-        encoded: NDArray[np.float32],
+        encoded: Sequence[NDArray[np.float32]],
         prompts: Sequence[list[int]],
         windows: Sequence[NDArray[np.float32]],
         **options: Any,
@@ -341,7 +356,7 @@ class EdgeEngine:
                 result
                 for group in ([part] if alike else [[index] for index in part])
                 for result in generate(
-                    self._view(encoded[group]),
+                    self._view_of(encoded, group),
                     [prompts[index] for index in group],
                     max_length=2 * limit,  # of which CTranslate2 writes at most half
                     **_GENERATION,
@@ -349,7 +364,7 @@ class EdgeEngine:
                 )
             ]
 
-        results = self._side_by_side(write, len(windows))
+        results = self._side_by_side(write, encoded)
         found = []
         for result in results:
             written = result.sequences_ids[0]
@@ -360,11 +375,19 @@ class EdgeEngine:
     def _text(self, tokens: Sequence[int]) -> str:
         return str(self._tokenizer.decode([token for token in tokens if token < self._end_of_text])).strip()
 
+    def _view_of(self, encoded: Sequence[NDArray[np.float32]], part: list[int]) -> Any:
+        return self._view(np.stack([encoded[index] for index in part]))
+
     @staticmethod
     def _view(array: NDArray[np.float32]) -> Any:
         import ctranslate2
 
         return ctranslate2.StorageView.from_array(np.ascontiguousarray(array))
+
+
+def _context_s(samples: int) -> float:
+    """How much the encoder is given of a window of so many samples."""
+    return next((context_s for context_s in _CONTEXTS_S if samples <= context_s * SAMPLE_RATE_HZ), WINDOW_S)
 
 
 def _token_limit(length_s: float) -> int:
