@@ -48,14 +48,17 @@ KERNELS_SHOWN = 15
 
 
 def main() -> None:
+    global NEW_TOKENS, SHORTEST_TEXT, LONGEST_TEXT, ROWS
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 64, 256])
     parser.add_argument("--variants", nargs="+", default=["generate", "engine", "compiled"])
     parser.add_argument("--precisions", nargs="+", default=["bf16", "fp8", "int8"], choices=["bf16", "fp8", "int8"])
+    parser.add_argument("--places", type=int, default=ROWS, help="texts that are decoded at a time")
+    parser.add_argument("--prompts", type=int, default=writers._GROUP_ON_GPU, help="read at a time on a GPU")
     parser.add_argument("--tiny", action="store_true", help="a toy in float32; says nothing of speed")
     parser.add_argument("--output", type=Path, help="write the figures as JSON")
     arguments = parser.parse_args()
-    global NEW_TOKENS, SHORTEST_TEXT, LONGEST_TEXT, ROWS
+    ROWS, writers._GROUP_ON_GPU = arguments.places, arguments.prompts
     if arguments.tiny:
         NEW_TOKENS, SHORTEST_TEXT, LONGEST_TEXT, ROWS = 6, 2, 10, 2
     writers._MAX_NEW_TOKENS = LONGEST_TEXT  # what a place has room for
@@ -73,6 +76,7 @@ def main() -> None:
         "new_tokens": NEW_TOKENS,
         "varied_tokens": [SHORTEST_TEXT, LONGEST_TEXT],
         "places": ROWS,
+        "prompts_at_once": arguments.prompts,
         "clip_s": CLIP_S,
         "float32_tokens_as_generate": same,
         "rows": [],
