@@ -7,11 +7,13 @@ Needs a CUDA GPU with 40 GB and no download: weights are random, which changes n
 each 100 tokens are written, or (`varied`) 20 to 180, 100 in the mean. Plain `generate` has a dynamic cache, as the
 public scripts call it. The engine's figures begin with samples and end with texts, with two schedules: `batches`, of
 which each is read, then decoded until its longest text ends; and `continuous`, in which texts join as others end, and
-prompts are read meanwhile. Of 64 clips and more there is a profile by kernel. First, with a tiny model in float32, the
-tokens of the engine's recorded steps are compared with those of `generate`.
+prompts are read meanwhile. The fastest variant is measured with both, and with rounded weights; with 64 clips and more
+there is a profile of it by kernel. First, with a tiny model in float32, the tokens of the engine's recorded steps are
+compared with those of `generate`.
 """
 
 import argparse
+import gc
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +34,7 @@ from transformers import VoxtralConfig, VoxtralForConditionalGeneration, Whisper
 from evoxtral.inference.engines.protocol import Hypothesis
 from evoxtral.inference.engines.torch import writers
 from evoxtral.inference.engines.torch.kv_cache import DecodeState, Prefilled
+from evoxtral.inference.engines.torch.rounded_weights import round_linears
 from evoxtral.models.families.voxtral import VoxtralModel
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -45,13 +48,17 @@ KERNELS_SHOWN = 15
 
 
 def main() -> None:
+    global NEW_TOKENS, SHORTEST_TEXT, LONGEST_TEXT, ROWS
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 64, 256])
     parser.add_argument("--variants", nargs="+", default=["generate", "engine", "compiled"])
+    parser.add_argument("--precisions", nargs="+", default=["bf16", "fp8", "int8"], choices=["bf16", "fp8", "int8"])
+    parser.add_argument("--places", type=int, default=ROWS, help="texts that are decoded at a time")
+    parser.add_argument("--prompts", type=int, default=writers._GROUP_ON_GPU, help="read at a time on a GPU")
     parser.add_argument("--tiny", action="store_true", help="a toy in float32; says nothing of speed")
     parser.add_argument("--output", type=Path, help="write the figures as JSON")
     arguments = parser.parse_args()
-    global NEW_TOKENS, SHORTEST_TEXT, LONGEST_TEXT, ROWS
+    ROWS, writers._GROUP_ON_GPU = arguments.places, arguments.prompts
     if arguments.tiny:
         NEW_TOKENS, SHORTEST_TEXT, LONGEST_TEXT, ROWS = 6, 2, 10, 2
     writers._MAX_NEW_TOKENS = LONGEST_TEXT  # what a place has room for
@@ -69,10 +76,12 @@ def main() -> None:
         "new_tokens": NEW_TOKENS,
         "varied_tokens": [SHORTEST_TEXT, LONGEST_TEXT],
         "places": ROWS,
+        "prompts_at_once": arguments.prompts,
         "clip_s": CLIP_S,
         "float32_tokens_as_generate": same,
         "rows": [],
         "attention_ms": {},
+        "tokens_as_bf16": {},
         "profiles": {},
     }
 
@@ -86,35 +95,49 @@ def main() -> None:
         print(figures, flush=True)
         note()
 
-    model = random_voxtral(arguments.tiny)
     if DEVICE == "cuda":
         results["attention_ms"] = attention_times_ms()
         print(results["attention_ms"], flush=True)
-    for name in arguments.variants:
-        if name == "generate":
-            for batch in (batch for batch in arguments.batches if batch <= ROWS):
-                windows = noise(batch)
-                seconds = measure(lambda: generate(model, windows))  # noqa: B023
-                note_row(row(name, "one batch", batch, NEW_TOKENS * batch, seconds))
-            continue
-        for schedule, kind in (("batches", BatchByBatch), ("continuous", writers.LlamaWriter)):
-            writer = kind(speech_of(model), compiled=name == "compiled")
-            for batch in arguments.batches:
-                for figures in engine_rows(writer, name, schedule, batch):
-                    note_row(figures)
-                if batch >= ROWS and schedule == "continuous":
+    clips = noise(min(4, ROWS))
+    exact: Tensor | None = None
+    for precision in arguments.precisions:
+        model = random_voxtral(arguments.tiny)
+        if precision == "bf16":
+            exact = torch.tensor(generate(model, clips), device=DEVICE)
+        else:
+            round_linears(model, precision, kept=model.lm_head)
+            if exact is not None:
+                results["tokens_as_bf16"][precision] = round(share_agreed(model, clips, exact), 3)
+                print(results["tokens_as_bf16"], flush=True)
+        fastest = arguments.variants[-1]
+        for name in arguments.variants if precision == "bf16" else [fastest]:
+            if name == "generate":
+                for batch in (batch for batch in arguments.batches if batch <= ROWS):
                     windows = noise(batch)
-                    results["profiles"][f"{name}, {batch} clips"] = by_kernel(lambda: run(writer, windows))  # noqa: B023
-                    note()
-            writer.forget_buffers()
-            if DEVICE == "cuda":
-                torch.cuda.empty_cache()
+                    seconds = measure(lambda: generate(model, windows))  # noqa: B023
+                    note_row(row(name, precision, "one batch", batch, NEW_TOKENS * batch, seconds))
+                continue
+            kinds: dict[str, type[writers.LlamaWriter]] = {"continuous": writers.LlamaWriter}
+            if precision == "bf16" and name == fastest:
+                kinds = {"batches": BatchByBatch} | kinds
+            for schedule, kind in kinds.items():
+                writer = kind(speech_of(model), compiled=name == "compiled" and DEVICE == "cuda")
+                for batch in arguments.batches:
+                    for figures in engine_rows(writer, name, precision, schedule, batch):
+                        note_row(figures)
+                    if batch >= ROWS and schedule == "continuous" and name == fastest:
+                        windows = noise(batch)
+                        profiled = by_kernel(lambda: run(writer, windows))  # noqa: B023
+                        results["profiles"][f"{name}, {precision}, {batch} clips"] = profiled
+                        note()
+                writer.forget_buffers()
+                empty_cache()
 
 
 class BatchByBatch(writers.LlamaWriter):
     """Reads all prompts of a batch, then decodes until its longest text ends, and only then begins the next batch."""
 
-    def __init__(self, speech: Any, *, compiled: bool) -> None:
+    def __init__(self, speech: Any, *, compiled: bool = False) -> None:
         super().__init__(speech, compiled=compiled)
         self._encoded_at_once, self._group = self._group, ROWS
 
@@ -152,7 +175,7 @@ class Lengths:
             state.limit[index] = lengths.to(DEVICE, non_blocking=True)
             join(state, places, prompts, end_token)
 
-        DecodeState.join = join_limited  # type: ignore[method-assign]
+        DecodeState.join = join_limited  # type: ignore[method-assign, assignment]
 
     def __exit__(self, *_: object) -> None:
         writers._MAX_NEW_TOKENS = self._most
@@ -164,7 +187,9 @@ def run(writer: writers.LlamaWriter, windows: Sequence[NDArray[np.float32]], len
         return list(writer.transcribe(windows, "en", rows=ROWS))
 
 
-def engine_rows(writer: writers.LlamaWriter, name: str, schedule: str, batch: int) -> Iterator[dict[str, Any]]:
+def engine_rows(
+    writer: writers.LlamaWriter, name: str, precision: str, schedule: str, batch: int
+) -> Iterator[dict[str, Any]]:
     """Figures of texts of one length, and for several texts of varied ones."""
     windows = noise(batch)
     if DEVICE == "cuda":
@@ -172,9 +197,9 @@ def engine_rows(writer: writers.LlamaWriter, name: str, schedule: str, batch: in
     begin = time.perf_counter()
     run(writer, windows)
     first_s = time.perf_counter() - begin
-    repeat = 3 if batch <= ROWS else 2
+    repeat = 3 if batch == 1 else 2
     whole_s = measure(lambda: run(writer, windows), repeat)
-    figures = row(name, schedule, batch, NEW_TOKENS * batch, whole_s)
+    figures = row(name, precision, schedule, batch, NEW_TOKENS * batch, whole_s)
     if batch <= ROWS:
         start_s = measure(lambda: run(writer, windows, [2] * batch), repeat)
         figures["ms_a_token"] = round(1000 * (whole_s - start_s) / (NEW_TOKENS - 2), 2)
@@ -183,7 +208,7 @@ def engine_rows(writer: writers.LlamaWriter, name: str, schedule: str, batch: in
     if batch > 1:
         lengths = np.random.default_rng(2).integers(SHORTEST_TEXT, LONGEST_TEXT, batch, endpoint=True).tolist()
         varied_s = measure(lambda: run(writer, windows, lengths), repeat)
-        yield row(name, f"{schedule}, varied", batch, sum(lengths), varied_s)
+        yield row(name, precision, f"{schedule}, varied", batch, sum(lengths), varied_s)
 
 
 def by_kernel(work: Callable[[], object]) -> dict[str, Any]:
@@ -203,7 +228,7 @@ def by_kernel(work: Callable[[], object]) -> dict[str, Any]:
     events = [
         event
         for event in profiled.key_averages()
-        if not on_gpu or event.device_type != torch.autograd.DeviceType.CPU  # what launches kernels is none
+        if not on_gpu or event.device_type.name != "CPU"  # what launches kernels is none
     ]
     events.sort(key=busy_us, reverse=True)
     kernels = [
@@ -336,6 +361,17 @@ def generate(model: Any, windows: list[np.ndarray]) -> list[list[int]]:
     return tokens
 
 
+@torch.no_grad()
+def share_agreed(model: Any, windows: list[NDArray[np.float32]], tokens: Tensor) -> float:
+    """Of tokens that another model wrote, how many this one would write after the same beginnings."""
+    features = fake_processor().feature_extractor(windows, sampling_rate=16_000, return_tensors="pt").input_features
+    prompts = torch.tensor([[*HEAD, *([AUDIO] * AUDIO_TOKENS), *TAIL]] * len(windows), device=DEVICE)
+    read = torch.cat([prompts, tokens[:, :-1]], dim=1)
+    logits = model(input_ids=read, input_features=features.to(DEVICE, model.dtype)).logits
+    likeliest = logits[:, prompts.shape[1] - 1 :].argmax(-1)
+    return float((likeliest == tokens).float().mean())
+
+
 def measure(work: Callable[[], object], repeat: int = 3) -> float:
     """Seconds of the best of a few runs after one that does not count."""
     work()
@@ -349,14 +385,21 @@ def measure(work: Callable[[], object], repeat: int = 3) -> float:
     return min(times)
 
 
+def empty_cache() -> None:
+    gc.collect()
+    if DEVICE == "cuda":
+        torch.cuda.empty_cache()
+
+
 def synchronise() -> None:
     if DEVICE == "cuda":
         torch.cuda.synchronize()
 
 
-def row(name: str, schedule: str, batch: int, tokens: int, seconds: float) -> dict[str, Any]:
+def row(name: str, precision: str, schedule: str, batch: int, tokens: int, seconds: float) -> dict[str, Any]:
     return {
         "name": name,
+        "precision": precision,
         "schedule": schedule,
         "batch": batch,
         "seconds": round(seconds, 3),

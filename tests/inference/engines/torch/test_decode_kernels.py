@@ -1,6 +1,6 @@
 """The GPU's kernels, run by Triton's interpreter (see `conftest.py`): a Llama of transformers says what is right."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -10,8 +10,9 @@ import torch
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaModel
 
-from evoxtral.inference.engines.torch.decode_kernels import Attention
+from evoxtral.inference.engines.torch.decode_kernels import Attention, OneRow
 from evoxtral.inference.engines.torch.greedy_decoder import GreedyDecoder
+from evoxtral.inference.engines.torch.rounded_weights import Precision, round_weight
 
 VOCABULARY, HIDDEN, END, POSITIONS = 96, 48, 0, 160
 
@@ -85,7 +86,7 @@ def test_attention_hears_what_is_filled_in_each_row_and_itself(filled: tuple[int
 
     expected, all_keys, all_values = [], [], []
     for row, at in enumerate(filled):
-        query, key, value = qkv[row].view(-1, head_dim).split([heads, kv_heads, kv_heads])
+        query, key, value = torch.split(qkv[row].view(-1, head_dim), [heads, kv_heads, kv_heads])
         all_keys.append(torch.cat([keys[row, :, :at], turned(key, at)[:, None]], dim=1))
         all_values.append(torch.cat([values[row, :, :at], value[:, None]], dim=1))
         heard = functional.scaled_dot_product_attention(
@@ -100,3 +101,24 @@ def test_attention_hears_what_is_filled_in_each_row_and_itself(filled: tuple[int
     for row, at in enumerate(filled):
         torch.testing.assert_close(keys[row, :, : at + 1], all_keys[row])
         torch.testing.assert_close(values[row, :, : at + 1], all_values[row])
+
+
+@pytest.mark.parametrize("precision", get_args(Precision))
+def test_rounded_weights_are_read_as_they_are(precision: Precision) -> None:
+    random = torch.Generator().manual_seed(6)
+    norm, vector = torch.randn(2, HIDDEN, generator=random)
+    gate_up = round_weight(torch.randn(2 * 80, HIDDEN, generator=random), precision)
+    down = round_weight(torch.randn(HIDDEN, 80, generator=random), precision)
+    attention = Attention(1, heads=6, kv_heads=2, head_dim=16, positions=POSITIONS, like=vector)
+    head = torch.zeros(VOCABULARY, HIDDEN)
+    kernels = OneRow([(norm, gate_up, gate_up, norm, gate_up, down)], norm, head, epsilon=1e-5, attention=attention)
+    gated, hidden = torch.empty(80), vector.clone()
+    kernels.multiply(gate_up, vector, gated, norm=norm, gated=True)
+    kernels.multiply(down, gated, hidden, residual=True)
+
+    gate, up = (
+        functional.rms_norm(vector, (HIDDEN,), norm, 1e-5) @ (gate_up.values.float() * gate_up.scale[:, None]).T
+    ).chunk(2)
+    torch.testing.assert_close(gated, functional.silu(gate) * up, atol=1e-4, rtol=1e-4)
+    expected = vector + (down.values.float() * down.scale[:, None]) @ gated
+    torch.testing.assert_close(hidden, expected, atol=1e-3, rtol=1e-4)

@@ -1,8 +1,9 @@
 """The `torch` engine: models of any family in transformers, with LoRA adapters, on a GPU or the processor.
 
-    engine          batches of windows           writers         from windows to texts, fast or step by step
-    greedy_decoder  prefill and decode steps     kv_cache        its buffers
-    llama_layers    the layers that it runs      decode_kernels  the same for a GPU, in Triton
+    torch_engine     windows, as memory allows    writers         from windows to texts, fast or step by step
+    greedy_decoder   which text has which place   kv_cache        the places
+    llama_layers     the layers that it runs      decode_kernels  the same for a GPU, in Triton
+    rounded_weights  their matrices in eight bits
 
 This file is its row in the registry, and imports no torch.
 """

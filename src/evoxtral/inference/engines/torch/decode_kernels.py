@@ -16,6 +16,8 @@ import triton.language as tl
 from torch import Tensor
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
+from evoxtral.inference.engines.torch.rounded_weights import RoundedWeight, Weight
+
 # Positions that one program attends to, and warps that share the work; by `benchmarks/decode_kernels.py`.
 _CHUNK, _ATTENTION_WARPS = 64, 4
 # Of a product: rows of the weight that one program has, columns it reads at a time, and warps.
@@ -90,7 +92,7 @@ class Attention:
 
 
 class OneRow:
-    """A step of one row.
+    """A step of one row. Rounded weights are read as they are; the vectors are never rounded to fp8 here.
 
     Args:
         layers: of each layer the weights (norm, query-key-value, output, norm, gate-up, down).
@@ -101,7 +103,7 @@ class OneRow:
     """
 
     def __init__(
-        self, layers: Sequence[Sequence[Tensor]], norm: Tensor, head: Tensor, *, epsilon: float, attention: Attention
+        self, layers: Sequence[Sequence[Any]], norm: Tensor, head: Tensor, *, epsilon: float, attention: Attention
     ) -> None:
         self._layers, self._norm, self._head = layers, norm, head
         self._epsilon, self._attention = epsilon, attention
@@ -146,7 +148,7 @@ class OneRow:
 
     def multiply(
         self,
-        weight: Tensor,
+        weight: Weight,
         vector: Tensor,
         result: Tensor,
         *,
@@ -157,8 +159,10 @@ class OneRow:
         """`result` = `weight` @ `vector`; see the kernel for what may be folded in."""
         count, columns = len(result), weight.shape[1]
         rows = _divisor(count, _ROWS // 2 if gated else _ROWS)
+        values, scale = weight if isinstance(weight, RoundedWeight) else (weight, vector)
         _multiply[(count // rows,)](
-            weight,
+            values,
+            scale,
             vector,
             vector if norm is None else norm,
             result,
@@ -170,6 +174,7 @@ class OneRow:
             NORMED=norm is not None,
             GATED=gated,
             RESIDUAL=residual,
+            SCALED=isinstance(weight, RoundedWeight),
             EARLY=bool(self.launch),
             num_warps=_WARPS,
             **self.launch,
@@ -195,6 +200,7 @@ def _divisor(size: int, most: int) -> int:
 @triton.jit
 def _multiply(
     weight,
+    scale,
     vector,
     norm,
     result,
@@ -206,13 +212,15 @@ def _multiply(
     NORMED: tl.constexpr,
     GATED: tl.constexpr,
     RESIDUAL: tl.constexpr,
+    SCALED: tl.constexpr,
     EARLY: tl.constexpr,
 ):
     """Some rows of a product in each program.
 
     NORMED: the vector is RMS-normalised (arXiv 1910.07467) and multiplied by `norm` first; as the normalisation is one
     factor, it is applied to the sums. GATED: the weight has `count` rows of gates, then as many that SiLU of them
-    multiplies (arXiv 2002.05202). RESIDUAL: the product is added to what `result` holds.
+    multiplies (arXiv 2002.05202). RESIDUAL: the product is added to what `result` holds. SCALED: each row of the weight
+    is to be multiplied by its `scale`.
     """
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     lane = tl.arange(0, COLUMNS)
@@ -243,11 +251,16 @@ def _multiply(
                 up = tl.load(at + count * columns + start, eviction_policy="evict_first")
                 total_up += up.to(tl.float32) * part[None, :]
     product = tl.sum(total, 1)
+    product_up = tl.sum(total_up, 1)
+    if SCALED:
+        product *= tl.load(scale + row)
+        if GATED:
+            product_up *= tl.load(scale + count + row)
     if NORMED:
         factor = 1 / tl.sqrt(tl.sum(square, 0) / columns + epsilon)
         product *= factor
         if GATED:
-            product = product * tl.sigmoid(product) * (tl.sum(total_up, 1) * factor)
+            product = product * tl.sigmoid(product) * (product_up * factor)
     if RESIDUAL:
         product += tl.load(result + row).to(tl.float32)
     tl.store(result + row, product.to(result.dtype.element_ty))

@@ -19,9 +19,10 @@ from evoxtral.inference.engines.torch.llama_layers import LlamaLayers
 
 # A step attends to the positions up to the next multiple of this, and each multiple has its own graph.
 _ATTENDED_STEP = 256
-# Looking which rows have ended makes the GPU wait for Python.
-_TOKENS_BETWEEN_LOOKS_ON_GPU = 8
-# Of prompts that are read ahead: as the first ends, the GPU has the second to go on with before Python looks again.
+# Looking which rows have ended makes the GPU wait for Python; while prompts are read, the next are begun at a look.
+_TOKENS_BETWEEN_LOOKS_ON_GPU, _WHILE_PROMPTS_ARE_READ = 8, 4
+# Prompts that have no place yet, the ones being read included. One group at a time is queued: its thousand kernels fill
+# the GPU's queue, and with more Python would wait in the midst of them, while no step is queued.
 _GROUPS_AHEAD = 2
 
 
@@ -30,7 +31,7 @@ class GreedyDecoder:
 
     Memory: for each place, `positions` times the bytes of a token's keys and values (2 * layers * kv heads * head_dim *
     bytes of a number: 123 kB for Voxtral-Mini-3B in bfloat16, 97 MB a place); and the same for each position of the
-    prompts that were read and have no place yet, which are one group, on a GPU up to two and the one being read.
+    prompts that were read and have no place yet, which are one group, on a GPU two.
 
     Args:
         llama: `LlamaModel`, in evaluation; its projection weights become views of joined ones.
@@ -102,12 +103,18 @@ class GreedyDecoder:
                 if not taken:
                     return
                 steps = min(state.tokens_between_looks, max_new_tokens - min(written.values()))
+                if waiting:
+                    steps = min(steps, _WHILE_PROMPTS_ARE_READ)
                 # Silence ends with its first token.
                 for _ in range(0 if is_start else steps):
                     self._decode_step(state, max(taken[place][1] + count for place, count in written.items()))
                     written = {place: count + 1 for place, count in written.items()}
-                while self._stream is not None and len(waiting) < _GROUPS_AHEAD and self._read(groups, waiting):
-                    pass
+                if (
+                    self._stream is not None
+                    and len(waiting) < _GROUPS_AHEAD
+                    and all(group.is_read for group in waiting)
+                ):
+                    self._read(groups, waiting)
                 with self._decoding():
                     has_ended = state.ended.tolist()
                     ended = [place for place in taken if has_ended[place]]

@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from evoxtral.inference.engines.torch.kv_cache import DecodeState, Prefilled
+from evoxtral.inference.engines.torch.rounded_weights import Weight, join_weights, multiply, weight_of
 
-LayerWeights = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
-"""(norm, query-key-value, output, norm, gate-up, down); matrices as `torch.nn.Linear` has them, (out, in)."""
+LayerWeights = tuple[Tensor, Weight, Weight, Tensor, Weight, Weight]
+"""(norm, query-key-value, output, norm, gate-up, down)."""
 
 # There are more sizes of batches than PyTorch compiles by default, for several models.
 _MOST_COMPILED = 64
@@ -48,11 +49,11 @@ class LlamaLayers:
         self.weights: list[LayerWeights] = [
             (
                 layer.input_layernorm.weight,
-                _join(layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj),
-                layer.self_attn.o_proj.weight,
+                join_weights(layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj),
+                weight_of(layer.self_attn.o_proj),
                 layer.post_attention_layernorm.weight,
-                _join(layer.mlp.gate_proj, layer.mlp.up_proj),
-                layer.mlp.down_proj.weight,
+                join_weights(layer.mlp.gate_proj, layer.mlp.up_proj),
+                weight_of(layer.mlp.down_proj),
             )
             for layer in llama.layers
         ]
@@ -112,10 +113,10 @@ class LlamaLayers:
             )
             return logits[None]
         if state.attention is not None:
-            for keys, values, (norm, qkv, *others) in zip(state.keys, state.values, self.weights, strict=True):
-                projected = self._project_step(hidden, norm, qkv)
+            for keys, values, weights in zip(state.keys, state.values, self.weights, strict=True):
+                projected = self._project_step(hidden, *weights[:2])
                 heard = state.attention(projected, state.cosine, state.sine, position, keys, values)
-                hidden = self._finish_step(hidden, heard, *others)
+                hidden = self._finish_step(hidden, heard, *weights[2:])
             return self._logits(hidden)
         hidden = hidden[:, None]
         # Of shapes that go with (rows, heads, 1, head_dim) and (rows, heads, 1, attended).
@@ -128,7 +129,7 @@ class LlamaLayers:
         return self._logits(hidden[:, -1])
 
     def _prefill_layer(
-        self, hidden: Tensor, cosine: Tensor, sine: Tensor, keys: Tensor, values: Tensor, *weights: Tensor
+        self, hidden: Tensor, cosine: Tensor, sine: Tensor, keys: Tensor, values: Tensor, *weights: Any
     ) -> Tensor:
         """A layer over the prompts, which fills `keys` and `values`."""
 
@@ -148,7 +149,7 @@ class LlamaLayers:
         is_empty: Tensor,
         keys: Tensor,
         values: Tensor,
-        *weights: Tensor,
+        *weights: Any,
     ) -> Tensor:
         """A layer over one new token of each row; `is_empty` says which of the `keys` hold nothing yet."""
         rows = hidden.shape[0]
@@ -173,8 +174,8 @@ class LlamaLayers:
         sine: Tensor,
         attend: Callable[[Tensor, Tensor, Tensor], Tensor],
         norm: Tensor,
-        qkv: Tensor,
-        *others: Tensor,
+        qkv: Weight,
+        *others: Any,
     ) -> Tensor:
         """`hidden` has shape (rows, positions, width)."""
         rows, length, _ = hidden.shape
@@ -188,15 +189,15 @@ class LlamaLayers:
         heard = attend(query, key, value).transpose(1, 2).reshape(rows, length, -1)
         return finish(hidden, heard, *others)
 
-    def _project(self, hidden: Tensor, norm: Tensor, qkv: Tensor) -> Tensor:
-        return functional.linear(self._normed(hidden, norm), qkv)
+    def _project(self, hidden: Tensor, norm: Tensor, qkv: Weight) -> Tensor:
+        return multiply(self._normed(hidden, norm), qkv)
 
     def _finish(
-        self, hidden: Tensor, heard: Tensor, out: Tensor, second_norm: Tensor, gate_up: Tensor, down: Tensor
+        self, hidden: Tensor, heard: Tensor, out: Weight, second_norm: Tensor, gate_up: Weight, down: Weight
     ) -> Tensor:
-        hidden = hidden + functional.linear(heard, out)
-        gate, up = functional.linear(self._normed(hidden, second_norm), gate_up).chunk(2, dim=-1)
-        result: Tensor = hidden + functional.linear(functional.silu(gate) * up, down)
+        hidden = hidden + multiply(heard, out)
+        gate, up = multiply(self._normed(hidden, second_norm), gate_up).chunk(2, dim=-1)
+        result: Tensor = hidden + multiply(functional.silu(gate) * up, down)
         return result
 
     def _normed(self, hidden: Tensor, weight: Tensor) -> Tensor:
@@ -206,16 +207,6 @@ class LlamaLayers:
     def _logits(self, hidden: Tensor) -> Tensor:
         logits: Tensor = self._output_layer(self._normed(hidden, self.last_norm))
         return logits.float()
-
-
-def _join(*layers: torch.nn.Linear) -> Tensor:
-    """One weight of several layers with the same input; theirs become views of it, so that it takes no memory."""
-    joined = torch.cat([layer.weight.data for layer in layers])
-    first = 0
-    for layer in layers:
-        layer.weight.data = joined[first : first + layer.out_features]
-        first += layer.out_features
-    return joined
 
 
 def _rotated(vectors: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:

@@ -16,9 +16,10 @@ from evoxtral.errors import ModelError
 from evoxtral.inference.engines.detokenizer import stripped
 from evoxtral.inference.engines.protocol import Hypothesis
 from evoxtral.inference.engines.registry import Weights
+from evoxtral.inference.engines.torch.rounded_weights import Precision, round_linears
 from evoxtral.inference.engines.torch.writers import make_writer
 from evoxtral.models.checkpoints import attach_adapter, load_checkpoint, loading
-from evoxtral.models.families.protocol import LanguageHead, SpeechModel
+from evoxtral.models.families.protocol import LanguageHead, PromptEmbedder, SpeechModel
 from evoxtral.models.log_mel import to_rows
 
 _LOG = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ WINDOW_S = 30.0
 # Texts at a time: what fills an 80 GB GPU's time (it halves where memory is short), and what helps a processor.
 _ROWS_ON_GPU = 64
 _ROWS_ON_CPU = 2
+# Beside the weights: CUDA, what reading a group of prompts takes, and some places for texts.
+_SPARE_BYTES = 3e9
 # Windows of a call for each of them: as texts end, others take their places. With more, live speech would wait longer.
 _WINDOWS_A_ROW = 2
 
@@ -38,6 +41,8 @@ class TorchEngine:
         weights: folder of the base model, and of a PEFT adapter, which is merged into the base's weights in memory.
         model: the name that the user gave.
         compiled: on a GPU, compile the layers; worth its ten seconds where there is much to hear.
+        precision: of a Voxtral's matrices. By default they are bfloat16 on a GPU, int8 where that does not fit, and
+            float32 on a processor. With fp8 texts are others, and the GPU must have it (`rounded_weights`).
 
     Raises:
         ModelError: a package is missing, or the folders hold nothing that can be run.
@@ -45,7 +50,9 @@ class TorchEngine:
 
     name = "torch"
 
-    def __init__(self, weights: Weights, *, model: str, compiled: bool = False) -> None:
+    def __init__(
+        self, weights: Weights, *, model: str, compiled: bool = False, precision: Precision | None = None
+    ) -> None:
         self.model = model
         on_gpu = torch.cuda.is_available()
         self._set_rows(_ROWS_ON_GPU if on_gpu else _ROWS_ON_CPU)
@@ -56,6 +63,16 @@ class TorchEngine:
             self._base_weights = _merge(speech, weights.adapter)
         self.max_window_s = min(WINDOW_S, speech.max_window_s or WINDOW_S)
         with loading(weights.folder):
+            if isinstance(speech, PromptEmbedder):
+                if precision is None and on_gpu:
+                    size = sum(weight.nbytes for weight in speech.model.parameters())
+                    precision = _precision_that_fits(size, free_bytes=torch.cuda.mem_get_info()[0])
+                    if precision is not None:
+                        _LOG.warning(
+                            "%s: %.1f GB do not fit into the GPU's memory; going on with int8", model, size / 1e9
+                        )
+                if precision is not None:
+                    round_linears(speech.model, precision, kept=speech.output_layer)
             speech.model.to("cuda" if on_gpu else "cpu").eval()
             self._speech = speech
             self._base_weights = {name: weight.to(speech.model.device) for name, weight in self._base_weights.items()}
@@ -149,6 +166,11 @@ class TorchEngine:
         return ModelError(
             f"{self.model}: one window does not fit into the GPU's memory", "free some, or use a smaller model"
         )
+
+
+def _precision_that_fits(weight_bytes: float, *, free_bytes: float) -> Precision | None:
+    """None where the weights fit as they are."""
+    return "int8" if weight_bytes + _SPARE_BYTES > free_bytes else None
 
 
 def _merge(speech: SpeechModel, adapter: Path) -> dict[str, torch.Tensor]:
