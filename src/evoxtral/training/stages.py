@@ -2,6 +2,7 @@
 
     data                                    counts of every corpus, and a digest of its content
     sft               adapter/              supervised fine-tuning; checkpoints/ while it runs; predictions.jsonl
+                                            heard/, where what the frozen encoder made of clips is kept
     bench             bench/                Evoxtral-Bench of that adapter
     preference        adapter-preference/   ORPO, SimPO or RAFT on the model's own samples
     bench-preference  bench-preference/     the bench again, if there was a pass
