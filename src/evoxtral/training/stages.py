@@ -45,7 +45,7 @@ from evoxtral.training.run_context import (
     is_first_process,
     process_count,
 )
-from evoxtral.training.survey import survey_sources
+from evoxtral.training.survey import check_sources, survey_sources
 from evoxtral.training.tracking import prepare_tracker
 
 _MOST_TOLD = 5  # changes in one line
@@ -108,6 +108,7 @@ def run_recipe(
     record = Provenance(recipe)
     if "sft" in names and "sft" not in record.stages:
         # Before clips are read, and before anything is written.
+        check_sources(recipe)
         family = check_base(recipe)
         if recipe.lora.four_bit_base:
             check_four_bit(family)
