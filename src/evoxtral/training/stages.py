@@ -2,6 +2,7 @@
 
     data                                    counts of every corpus, and a digest of its content
     sft               adapter/              supervised fine-tuning; checkpoints/ while it runs; predictions.jsonl
+                                            heard/, where what the frozen encoder made of clips is kept
     bench             bench/                Evoxtral-Bench of that adapter
     preference        adapter-preference/   ORPO, SimPO or RAFT on the model's own samples
     bench-preference  bench-preference/     the bench again, if there was a pass
@@ -44,7 +45,7 @@ from evoxtral.training.run_context import (
     is_first_process,
     process_count,
 )
-from evoxtral.training.survey import survey_sources
+from evoxtral.training.survey import check_sources, survey_sources
 from evoxtral.training.tracking import prepare_tracker
 
 _MOST_TOLD = 5  # changes in one line
@@ -107,6 +108,7 @@ def run_recipe(
     record = Provenance(recipe)
     if "sft" in names and "sft" not in record.stages:
         # Before clips are read, and before anything is written.
+        check_sources(recipe)
         family = check_base(recipe)
         if recipe.lora.four_bit_base:
             check_four_bit(family)
