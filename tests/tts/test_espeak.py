@@ -1,5 +1,8 @@
 """espeak-ng itself is the judge: its word events, its voices."""
 
+import ctypes
+import re
+
 import numpy as np
 import pytest
 
@@ -61,3 +64,24 @@ def test_unknown_variants_and_odd_texts():
         samples, _ = espeak.synthesize(text, "en-us+m3")
         assert np.isfinite(samples).all()
     assert len(espeak.speak_words(["—"], espeak.VOICES["carl"]).words) == 1
+
+
+@pytest.mark.parametrize("said", ["Mm-hm.", "mhm,", "Hm,", '"Mmm..."', "Shh!", "SHHH", "mm-hmm"])
+def test_what_people_say_without_a_vowel_is_not_spelled(said, monkeypatch):
+    """By espeak-ng's own phonemes of what it was given: the names of H, M and S are not among them."""
+    given = []
+    synthesize = espeak.synthesize
+
+    def heard(text, *arguments, **options):
+        given.append(text)
+        return synthesize(text, *arguments, **options)
+
+    monkeypatch.setattr(espeak, "synthesize", heard)
+    speech = espeak.speak_words([said], espeak.VOICES["carl"])
+    assert len(speech.words) == 1
+    with espeak._fresh_library() as library:
+        library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+        library.espeak_SetVoiceByName(b"en-us")
+        text = ctypes.c_char_p(given[0].encode())
+        phonemes = library.espeak_TextToPhonemes(ctypes.byref(text), 1, 0).decode()
+    assert not re.search("eItS|Em|Es", phonemes), phonemes

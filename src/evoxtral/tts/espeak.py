@@ -13,6 +13,7 @@ import ctypes
 import functools
 import itertools
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -223,8 +224,28 @@ def synthesize(
     return samples.astype(np.float32) / 32768.0, events
 
 
+# What people say without a vowel, and words that espeak-ng says so. "mm" alone may be millimetres.
+_NAMED_LETTERS = tuple(
+    (re.compile(rf"(\W*){letters}(\W*)", re.IGNORECASE), sounds_like)
+    for letters, sounds_like in (
+        (r"m+-?h+m+", "umhum"),
+        (r"(?:h+m|m{2,}(?=[,.!?…]))", "hmm"),
+        (r"s+h+", "schh"),
+    )
+)
+
+
+def _pronounceable(word: str) -> str:
+    """The word, or one that sounds like it where espeak-ng would name its letters: "hm" is to it an H and an M."""
+    for letters, sounds_like in _NAMED_LETTERS:
+        if found := letters.fullmatch(word):
+            return f"{found[1]}{sounds_like}{found[2]}"
+    return word
+
+
 def speak_words(words: Sequence[str], voice: EspeakVoice, *, rate_wpm: int = 165) -> PlainSpeech:
     """Speak one phrase given as its words (punctuation attached), with the time of each word."""
+    words = [_pronounceable(word) for word in words]
     text = " ".join(words)
     samples, events = synthesize(text, voice.identifier, rate_wpm=rate_wpm, pitch=voice.pitch, range_=voice.range)
     return with_word_times(samples, words, events)
