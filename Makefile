@@ -26,23 +26,36 @@ licences: $(VENV)/dev.done
 	$(BIN)/pip-licenses >/dev/null
 
 # The plain install with a hash for each file: pip install --require-hashes -r requirements.lock && pip install --no-deps .
-# PyTorch is in no lock: which build is right depends on the machine (see CONTRIBUTING.md).
+# PyTorch and what comes with it are in no lock: which build is right depends on the machine (see CONTRIBUTING.md).
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--constraint constraints.txt --no-header --annotation-style line --no-emit-index-url
 
 # The extras that need no PyTorch, with all that they need: pip install --require-hashes -r requirements-extras.lock
 EXTRAS := batch bench corpus elevenlabs kokoro microphone mistral piper postgres ray wandb
 
+# What trains and diarizes, without PyTorch and the parts of CUDA that its build for Linux asks for. First install PyTorch,
+# then: pip install --require-hashes -r requirements-training.lock
+WITH_TORCH := cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cupti nvidia-cuda-nvrtc \
+	nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse \
+	nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx torch torchaudio triton
+# The constraint on triton is for PyTorch's build without CUDA; the one that is resolved here asks for another.
+LOCK_TRAINING := $(LOCK:constraints.txt=$(VENV)/constraints.txt) --extra train --extra diarize \
+	$(WITH_TORCH:%=--no-emit-package %)
+
 lock: $(VENV)/dev.done
 	$(LOCK) --output-file requirements.lock
 	$(LOCK) $(EXTRAS:%=--extra %) --output-file requirements-extras.lock
+	grep -v '^triton==' constraints.txt > $(VENV)/constraints.txt
+	$(LOCK_TRAINING) --output-file requirements-training.lock
 
 # The same packages in the same versions would be locked now. (Hashes may grow: files are added to old releases.)
 lock-check: $(VENV)/dev.done
-	cp requirements.lock requirements-extras.lock $(VENV)/
+	cp requirements.lock requirements-extras.lock requirements-training.lock $(VENV)/
+	grep -v '^triton==' constraints.txt > $(VENV)/constraints.txt
 	$(LOCK) --output-file $(VENV)/requirements.lock
 	$(LOCK) $(EXTRAS:%=--extra %) --output-file $(VENV)/requirements-extras.lock
-	for lock in requirements.lock requirements-extras.lock; do \
+	$(LOCK_TRAINING) --output-file $(VENV)/requirements-training.lock
+	for lock in requirements.lock requirements-extras.lock requirements-training.lock; do \
 		test "$$(grep -o '^[^ ;]*==[^ ;]*' $$lock)" = "$$(grep -o '^[^ ;]*==[^ ;]*' $(VENV)/$$lock)" \
 		|| { echo "$$lock is out of step with pyproject.toml and constraints.txt: make lock" >&2; exit 1; }; done
 

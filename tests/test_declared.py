@@ -56,3 +56,13 @@ def test_the_lock_of_the_extras_holds_each_requirement_of_all_but_those_that_nee
         for requirement in map(Requirement, PROJECT["optional-dependencies"][extra]):
             if requirement.name != PROJECT["name"]:
                 assert locked[canonicalize_name(requirement.name)] in requirement.specifier, (extra, requirement)
+
+
+def test_the_lock_of_training_holds_all_but_pytorch_and_its_parts() -> None:
+    locked, plain = pins("requirements-training.lock"), pins("requirements.lock")
+    assert plain.items() <= locked.items()
+    of_torch = {"torch", "torchaudio", "triton"}
+    assert not [name for name in locked if name in of_torch or name.startswith(("nvidia-", "cuda-"))]
+    for requirement in map(Requirement, [*extra("train"), *extra("diarize"), *extra("corpus")]):
+        if requirement.name not in {PROJECT["name"], *of_torch}:
+            assert locked[canonicalize_name(requirement.name)] in requirement.specifier, requirement
