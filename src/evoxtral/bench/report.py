@@ -209,7 +209,7 @@ def _verdict(report: Report) -> list[str]:
 
 def _cards(report: Report) -> list[dict[str, Any]]:
     figures = report.figures
-    has_stress = any(clip.texts.reference.emphasised for clip in report.clips)
+    has_stress = bool(report.totals["emphasis/reference"] > 0)
     cards = []
     for name, label, note in (
         ("wer_normalized", "Word error rate", f"normalised; raw {number(figures['wer'].value, True)}"),

@@ -27,11 +27,18 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True)
 class ScoredClip:
-    """One clip with both its texts and what was counted in them."""
+    """One clip with both its texts and what was counted in them.
+
+    What is parsed takes eighty times the memory of its text, so that it is not kept but made when it is asked for.
+    """
 
     record: Reference
-    texts: ClipTexts
+    hypothesis: str
     counts: Counts
+
+    @property
+    def texts(self) -> ClipTexts:
+        return _parsed(self.record, self.hypothesis)
 
 
 @dataclass(frozen=True)
@@ -226,8 +233,11 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _count_all(records: Sequence[Reference], hypotheses: Sequence[str]) -> tuple[ScoredClip, ...]:
-    clips = []
-    for record, text in zip(records, hypotheses, strict=True):
-        texts = ClipTexts(parse(record.text), parse(text), record.duration_s, has_words=record.language is None)
-        clips.append(ScoredClip(record, texts, count_clip(texts)))
-    return tuple(clips)
+    return tuple(
+        ScoredClip(record, text, count_clip(_parsed(record, text)))
+        for record, text in zip(records, hypotheses, strict=True)
+    )
+
+
+def _parsed(record: Reference, hypothesis: str) -> ClipTexts:
+    return ClipTexts(parse(record.text), parse(hypothesis), record.duration_s, has_words=record.language is None)

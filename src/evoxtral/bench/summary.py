@@ -119,8 +119,8 @@ def slice_columns(report: Report) -> dict[str, str]:
 
 def slice_value(part: Report, figure: str) -> str:
     """A figure of a slice with its interval; a dash where the slice has nothing to tell it by."""
-    has_tags = any(clip.texts.reference.tags for clip in part.clips)
-    has_stress = any(clip.texts.reference.emphasised for clip in part.clips)
+    has_tags = any(part.totals[f"tag/reference/{name}"] > 0 for name in part.totals.under("tag/reference"))
+    has_stress = bool(part.totals["emphasis/reference"] > 0)
     is_meant = {
         "tags.f1": has_tags,
         "position.f1_at_1": has_tags and part.figures["wer"].value is not None,
