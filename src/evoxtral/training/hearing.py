@@ -30,6 +30,7 @@ class Hearing:
     def __init__(self, encoder: Any, *, frozen: bool) -> None:
         self.frozen = frozen
         self._forward = encoder.forward
+        self._input_name: str = encoder.main_input_name
         self._heard = False
         self._repeats = 1
         encoder.forward = self._replacement(encoder.forward)
@@ -63,13 +64,14 @@ class Hearing:
         from transformers.modeling_outputs import BaseModelOutputWithPooling
 
         @wraps(forward)
-        def run(input_features: torch.Tensor, *arguments: Any, **options: Any) -> Any:
-            if self._heard:
-                return BaseModelOutputWithPooling(last_hidden_state=input_features)
+        def run(*arguments: Any, **options: Any) -> Any:
             if self.frozen:
-                with torch.autocast(input_features.device.type, enabled=False), torch.no_grad():
-                    return forward(input_features, *arguments, **options)
-            output = forward(input_features, *arguments, **options)
+                sound = arguments[0] if arguments else options[self._input_name]
+                if self._heard:
+                    return BaseModelOutputWithPooling(last_hidden_state=sound)
+                with torch.autocast(sound.device.type, enabled=False), torch.no_grad():
+                    return forward(*arguments, **options)
+            output = forward(*arguments, **options)
             if self._repeats > 1:
                 output.last_hidden_state = output.last_hidden_state.repeat(self._repeats, 1, 1)
             return output
