@@ -5,9 +5,7 @@ import tracemalloc
 
 from evoxtral.bench.scoring import score
 
-TEXT = (
-    "[excited] I can't BELIEVE this happened! [laughs] It was absolutely incredible and nobody said a word. "
-)
+TEXT = "[excited] I can't BELIEVE this happened! [laughs] It was absolutely incredible and nobody said a word. "
 # Texts, ids and counts; what is parsed takes 80 bytes for each character more.
 MOST_BYTES_A_CHARACTER = 40
 
