@@ -2,7 +2,7 @@
 
 import type { Node } from "prosemirror-model";
 import { Fragment } from "prosemirror-model";
-import { type Command, type EditorState, NodeSelection, TextSelection, type Transaction } from "prosemirror-state";
+import { type Command, type EditorState, TextSelection, type Transaction } from "prosemirror-state";
 import type { Transcript } from "@/lib/api/types";
 import { documentOf, speakerNamesOf } from "@/lib/editor/document";
 import { schema, segmentOf } from "@/lib/editor/schema";
@@ -48,7 +48,9 @@ const deleteTag =
   (state, dispatch) => {
     const { selection } = state;
     let from: number;
-    if (selection instanceof NodeSelection && selection.node.type === schema.nodes.tag) from = selection.from;
+    // Selected alone, as a node or (which a browser may make of it) as a range.
+    if (selection.to === selection.from + 1 && selection.$from.nodeAfter?.type === schema.nodes.tag)
+      from = selection.from;
     else {
       const node = direction < 0 ? selection.$from.nodeBefore : selection.$from.nodeAfter;
       if (!selection.empty || node?.type !== schema.nodes.tag) return false;

@@ -71,6 +71,14 @@ describe("editing", () => {
     caret(editor, " you");
     deleteTagBefore(editor.state, editor.dispatch);
     expect(texts(editor)).toEqual(["Hi you"]);
+    editor.undo();
+    const from = findMatches(editor.state.doc, { text: "Hi ", matchCase: true })[0]?.to ?? 0;
+    for (const selection of [NodeSelection, TextSelection]) {
+      editor.dispatch(editor.state.tr.setSelection(selection.create(editor.state.doc, from, from + 1)));
+      deleteTagBefore(editor.state, editor.dispatch);
+      expect(texts(editor)).toEqual(["Hi you"]);
+      editor.undo();
+    }
   });
 
   it("cuts a segment at the time of the next word, and joins it again", () => {
