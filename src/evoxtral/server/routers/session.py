@@ -24,7 +24,11 @@ class SessionRequest(BaseModel):
 @router.post(
     "/session",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=described(_401="Not a key of this server.", _404="This server asks for no key.", _422="A field is unknown or has no such value."),
+    responses=described(
+        _401="Not a key of this server.",
+        _404="This server asks for no key.",
+        _422="A field is unknown or has no such value.",
+    ),
 )
 async def begin(request: Request, response: Response, wanted: SessionRequest) -> None:
     """Begin a session with the key in the header `Authorization`; the browser sends it with all that it asks for."""
