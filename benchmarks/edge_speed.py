@@ -23,8 +23,8 @@ import numpy as np
 import soundfile
 
 from evoxtral.audio import SAMPLE_RATE_HZ, load_audio, resample
+from evoxtral.cpu import usable_cores
 from evoxtral.models import resolve_model
-from evoxtral.processor import usable_cores
 from evoxtral.tts import load_speech_engine
 
 LONG_S = 600

@@ -14,7 +14,7 @@ import numpy as np
 from rapidfuzz import process
 from rapidfuzz.distance import Indel, LCSseq
 
-from evoxtral.processor import usable_cores
+from evoxtral.cpu import usable_cores
 from evoxtral.tags import strip_tags
 
 _WORD = re.compile(r"[^\W_]+")

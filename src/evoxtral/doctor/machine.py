@@ -7,8 +7,8 @@ import subprocess
 from dataclasses import dataclass, replace
 
 import evoxtral
+from evoxtral.cpu import usable_cores
 from evoxtral.findings import is_importable
-from evoxtral.processor import usable_cores
 
 _NVIDIA_SMI_TIMEOUT_S = 5.0
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import torch
 
 from evoxtral.tags import parse
-from evoxtral.training.hearing import KeptHearing
+from evoxtral.training.encoder_outputs import KeptEncoderOutputs
 from evoxtral.training.packing import Window
 
 IGNORED: Final = -100  # label of positions that carry no loss
@@ -46,7 +46,7 @@ def make_batch(
     audio_windows: Sequence[int],
     padding_token: int,
     repeats: int = 1,
-    kept: KeptHearing | None = None,
+    kept: KeptEncoderOutputs | None = None,
 ) -> Batch:
     """A batch of windows: each row reads its prompt and target, and must write the target.
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import PrinterCallback, TrainingArguments
 
-from evoxtral.processor import usable_cores
+from evoxtral.cpu import usable_cores
 from evoxtral.training.adapters import set_alpha
 from evoxtral.training.batches import Batch
 from evoxtral.training.objectives import Objective

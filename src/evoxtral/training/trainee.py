@@ -18,7 +18,7 @@ from evoxtral.models.families.protocol import SpeechModel
 from evoxtral.training.augment import augment
 from evoxtral.training.base_model import check_base
 from evoxtral.training.batches import Batch, TokenLogits, make_batch
-from evoxtral.training.hearing import Hearing, KeptHearing
+from evoxtral.training.encoder_outputs import KeptEncoderOutputs, ReusedEncoder
 from evoxtral.training.packing import Window
 from evoxtral.training.recipe import Augmentation, Recipe
 
@@ -45,11 +45,11 @@ class Trainee:
         self.tokenizer: Any = speech.tokenizer
         self.max_window_s = speech.max_window_s
         self._language = language
-        self._kept: KeptHearing | None = None
+        self._kept: KeptEncoderOutputs | None = None
         frozen = speech.family.encoder_lora_targets is None
         if frozen:
             speech.encoder.requires_grad_(False)
-        self._hearing = Hearing(speech.encoder, frozen=frozen)
+        self._hearing = ReusedEncoder(speech.encoder, frozen=frozen)
 
     @property
     def heard_bytes(self) -> int | None:
@@ -63,7 +63,7 @@ class Trainee:
     def keep_heard(self, folder: Path) -> None:
         """From now on keep what the frozen encoder makes of each sound that is not augmented, and ask it once."""
         assert self._hearing.frozen
-        self._kept = KeptHearing(folder, self.speech.encoder)
+        self._kept = KeptEncoderOutputs(folder, self.speech.encoder)
 
     def prompt(self, windows: int = 1) -> list[int]:
         """Token ids before the text of a recording of so many windows of the encoder."""

@@ -20,11 +20,11 @@ from typing import Any
 from evoxtral.corpus.synthesis.casting import Take, spoken_turns
 from evoxtral.corpus.synthesis.finishing import finish_clip
 from evoxtral.corpus.synthesis.run_state import Run
+from evoxtral.cpu import usable_cores
 from evoxtral.data.corpus_config import SynthesisConfig
 from evoxtral.data.files import sweep_unfinished
 from evoxtral.data.records import Clip
 from evoxtral.errors import EvoxtralError
-from evoxtral.processor import usable_cores
 from evoxtral.tts.dialogue import speak_dialogue
 from evoxtral.tts.speech_engine import SpeechEngine
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoxtral.audio import SAMPLE_RATE_HZ
+from evoxtral.cpu import usable_cores
 from evoxtral.errors import ModelError
 from evoxtral.findings import Finding
 from evoxtral.inference.engines.protocol import AlignedToken, Hypothesis
@@ -30,7 +31,6 @@ from evoxtral.models.families.whisper import (
     keyword_prompt,
     start_of_transcript,
 )
-from evoxtral.processor import usable_cores
 
 WINDOW_S = 30.0
 # How much the encoder is given, silence included: the shortest that holds the window. At 15 s words are written twice

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from evoxtral.data.files import whole_file
 
 
-class Hearing:
+class ReusedEncoder:
     """Stands in the place of an encoder's forward pass.
 
     Args:
@@ -79,7 +79,7 @@ class Hearing:
         return run
 
 
-class KeptHearing:
+class KeptEncoderOutputs:
     """A folder of what one encoder made of windows: a file each, by the sound and the encoder.
 
     What is missing or damaged is made again. Several processes may write to it.

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from evoxtral.models.checkpoints import load_checkpoint
 from evoxtral.training.adapters import add_adapter
 from evoxtral.training.batches import Batch
-from evoxtral.training.hearing import KeptHearing
+from evoxtral.training.encoder_outputs import KeptEncoderOutputs
 from evoxtral.training.losses import mean_log_probabilities
 from evoxtral.training.packing import Window
 from evoxtral.training.recipe import Augmentation, Lora, load_recipe
@@ -67,21 +67,21 @@ def test_kept_outputs_give_the_losses_and_texts_of_those_made_anew(voxtral: Trai
 
 
 def test_names_are_by_the_sound_and_by_the_encoders_weights(voxtral: Trainee, tmp_path: Path) -> None:
-    kept = KeptHearing(tmp_path, voxtral.speech.encoder)
+    kept = KeptEncoderOutputs(tmp_path, voxtral.speech.encoder)
     samples = window(500, 1, "").samples
     names = kept.keys(samples, 2)
     assert len(set(names)) == 2
-    assert KeptHearing(tmp_path, voxtral.speech.encoder).keys(samples.copy(), 2) == names
+    assert KeptEncoderOutputs(tmp_path, voxtral.speech.encoder).keys(samples.copy(), 2) == names
     other = samples.copy()
     other[0] += 1
     assert not set(kept.keys(other, 2)) & set(names)
     with torch.no_grad():
         voxtral.speech.encoder.layers[0].fc1.bias[0] += 1
-    assert not set(KeptHearing(tmp_path, voxtral.speech.encoder).keys(samples, 2)) & set(names)
+    assert not set(KeptEncoderOutputs(tmp_path, voxtral.speech.encoder).keys(samples, 2)) & set(names)
 
 
 def test_what_is_damaged_or_half_there_is_made_again(voxtral: Trainee, tmp_path: Path) -> None:
-    kept = KeptHearing(tmp_path, voxtral.speech.encoder)
+    kept = KeptEncoderOutputs(tmp_path, voxtral.speech.encoder)
     made = torch.randn(2, 3, 4).to(torch.bfloat16)
     kept.write(["a", "b"], made)
     found = kept.read(["a", "b"])
