@@ -87,8 +87,9 @@ class GreedyDecoder:
             begun = 0
             while True:
                 is_start = not taken
-                while free and (waiting or ((self._stream is None or not taken) and self._read(groups, waiting))):
-                    if taken and not waiting[0].is_read:
+                # The first texts begin together: side by side, reading and decoding only slow each other down.
+                while free and (waiting or ((self._stream is None or is_start) and self._read(groups, waiting))):
+                    if not is_start and not waiting[0].is_read:
                         break
                     group = waiting.popleft()
                     count = min(len(free), group.rows)
