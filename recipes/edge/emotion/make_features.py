@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.audio.levels import sounding_span, to_gain
 from evoxtral.data.recording_sets import Recording, RecordingSet
-from evoxtral.inference.engines.early_encoder import EarlyEncoder
 from evoxtral.inference.emotion_head import LONGEST_S, at_usual_level, pooled
+from evoxtral.inference.engines.early_encoder import EarlyEncoder
 
 Samples = NDArray[np.float32]
 LAYERS = (2, 3, 4, 6)
@@ -69,11 +69,8 @@ def main() -> None:
 
 
 def save(output: Path, rows: Sequence[dict[str, Any]], columns: dict[int, list[NDArray[np.float32]]]) -> None:
-    np.savez(
-        output,
-        rows=np.array([json.dumps(row) for row in rows]),
-        **{f"layer_{layer}": np.stack(found).astype(np.float16) for layer, found in columns.items()},
-    )
+    arrays: dict[str, Any] = {f"layer_{layer}": np.stack(found).astype(np.float16) for layer, found in columns.items()}
+    np.savez(output, rows=np.array([json.dumps(row) for row in rows]), **arrays)
 
 
 def utterances(sets: Path, synthetic: Path | None) -> Iterator[tuple[dict[str, Any], Samples]]:
@@ -130,7 +127,8 @@ def synthetic_sentences(manifest: Path) -> Iterator[tuple[dict[str, Any], Sample
             start_s, end_s = clip["words"][first][1], clip["words"][last - 1][2]
             if len(names) <= 1 and not names & {"pause", "laughs", "sighs", "gasps", "crying", "clears throat"}:
                 row = {
-                    "set": f"syn-{manifest.parent.name}", "file": clip["file"], "speaker": clip["voice"], "split": "train",
+                    "set": f"syn-{manifest.parent.name}", "file": clip["file"], "speaker": clip["voice"],
+                    "split": "train",
                     "language": "en", "category": next(iter(names), "plain"), "tag": next(iter(names), "none"),
                     "start_s": start_s, "words": last - first, "label": next(iter(names), "none"),
                 }  # fmt: skip

@@ -45,8 +45,8 @@ def hear_windows(
     """Transcribe a recording given block by block; gives each window in which something was said, in order.
 
     Args:
-        aligner: what judges loops and tags at holes, finds sentences whose emotion is asked for, and gives times if they
-            are wanted (`times`).
+        aligner: what judges loops and tags at holes, finds sentences to be asked about, and gives times if they are
+            wanted (`times`).
         holes: where sound is missing; may grow while blocks are read.
         languages: takes note of the language of each window.
         keywords: as of `TranscribeOptions`; an engine that takes none goes without.

@@ -64,8 +64,8 @@ class Urgency(IntEnum):
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """One window for the engine: to be transcribed, with a text to be aligned or to begin with, for its language, or one
-    utterance for its emotion.
+    """One window for the engine: to be transcribed, with a text to be aligned or to begin with, for its language;
+    or an utterance for its emotion.
 
     Keywords are a text with one on each line.
     """

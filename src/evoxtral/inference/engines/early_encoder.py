@@ -8,7 +8,6 @@ import re
 import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +50,7 @@ class EarlyEncoder:
                 intra_threads=1,
                 files=files,
             )
-        except (OSError, RuntimeError, ValueError, struct.error) as error:
+        except (OSError, LookupError, RuntimeError, ValueError, struct.error) as error:
             raise ModelError(f"{folder}: its encoder cannot be read: {str(error).splitlines()[0]}") from error
         self._extract = FeatureExtractor(feature_size=self._model.n_mels)
 
@@ -77,11 +76,23 @@ def first_layers(model: bytes, layers: int) -> bytes:
     revision, count = reader.numbers("II")
     if version != _VERSION:
         raise ValueError(f"its model.bin has version {version}, not {_VERSION}")
-    kept = [tensor for _ in range(count) if (tensor := _kept(reader.tensor(), layers)) is not None]
+    tensors = {tensor.name: tensor for tensor in (reader.tensor() for _ in range(count))}
+    kept = [left for tensor in tensors.values() if (left := _kept(tensor, layers)) is not None]
+    # Equal arrays are stored once; other names stand for them, also where their own layer is not kept.
+    names = {tensor.name for tensor in kept}
+    aliases: list[tuple[str, str]] = []
+    for _ in range(reader.numbers("I")[0]):
+        alias, target = reader.text(), reader.text()
+        left = _kept(replace(tensors[target], name=alias), layers)
+        if left is not None and target in names:
+            aliases.append((alias, target))
+        elif left is not None:
+            kept.append(left)
     if not any(tensor.name.startswith(f"encoder/layer_{layers - 1}/") for tensor in kept):
         raise ValueError(f"its encoder has fewer than {layers} layers")
     head = struct.pack("<I", version) + _written(name) + struct.pack("<II", revision, len(kept))
-    return b"".join([head, *(tensor.to_bytes() for tensor in kept), reader.rest()])
+    tail = [struct.pack("<I", len(aliases)), *(_written(text) for alias in aliases for text in alias)]
+    return b"".join([head, *(tensor.to_bytes() for tensor in kept), *tail])
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +154,6 @@ class _Reader:
         shape = self.numbers("I" * rank)
         kind, size = self.numbers("B")[0], self.numbers("I")[0]
         return _Tensor(name, shape, kind, self.bytes_of(size))
-
-    def rest(self) -> memoryview:
-        return self._content[self._at :]
 
 
 def _written(text: str) -> bytes:

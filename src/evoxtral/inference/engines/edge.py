@@ -240,7 +240,7 @@ class EdgeEngine:
         return found
 
     def hears_emotions_in(self, language: str) -> bool:
-        """See `EmotionListener`: where the model comes with weights for it and plain speech of the language is known."""
+        """See `EmotionListener`: where the model has weights for it, and plain speech of the language is known."""
         return self._emotions is not None and language in self._emotions.plain
 
     def hear_emotions(self, utterances: Sequence[NDArray[np.float32]], *, language: str = "en") -> list[Emotion | None]:
