@@ -30,7 +30,7 @@ from evoxtral.inference.emotion_head import LONGEST_S, at_usual_level, pooled
 from evoxtral.inference.engines.early_encoder import EarlyEncoder
 
 Samples = NDArray[np.float32]
-LAYERS = (2, 3, 4, 6)
+LAYERS = (3,)
 EMOTIONS = {
     "anger": "angry", "happiness": "excited", "fear": "nervous", "sadness": "sad",
     "neutral": "none", "boredom": "none", "disgust": "none",
