@@ -9,7 +9,9 @@ _SPECIALS = ("<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|
 _WIDTH = 64
 
 
-def save_tiny_edge(folder: Path, *, multilingual: bool = False, text: str | None = None) -> Path:
+def save_tiny_edge(
+    folder: Path, *, multilingual: bool = False, text: str | None = None, encoder_layers: int = 1
+) -> Path:
     """Write `folder/hf` (Hugging Face format) and `folder/ct2` (CTranslate2, float32); gives the latter.
 
     Args:
@@ -43,7 +45,7 @@ def save_tiny_edge(folder: Path, *, multilingual: bool = False, text: str | None
         WhisperConfig(
             vocab_size=tokenizer.get_vocab_size() + 1501,
             d_model=_WIDTH,
-            encoder_layers=1,
+            encoder_layers=encoder_layers,
             decoder_layers=1,
             encoder_attention_heads=2,
             decoder_attention_heads=2,

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from evoxtral.audio import Hole
 from evoxtral.inference.chunking import Window, cut_windows
 from evoxtral.inference.early_ends import is_sparse, with_rests
+from evoxtral.inference.emotions import with_emotions
 from evoxtral.inference.engines.protocol import (
     Aligner,
+    EmotionListener,
     Hypothesis,
     KeywordListener,
     TranscriptionEngine,
@@ -43,7 +45,8 @@ def hear_windows(
     """Transcribe a recording given block by block; gives each window in which something was said, in order.
 
     Args:
-        aligner: what judges loops and tags at holes, and gives times if they are wanted (`times`).
+        aligner: what judges loops and tags at holes, finds sentences to be asked about, and gives times if they are
+            wanted (`times`).
         holes: where sound is missing; may grow while blocks are read.
         languages: takes note of the language of each window.
         keywords: as of `TranscribeOptions`; an engine that takes none goes without.
@@ -63,6 +66,8 @@ def hear_windows(
         (text,) = judge([window], engine.transcribe_windows([window.samples], language=language))
         return text
 
+    feels = engine if isinstance(engine, EmotionListener) and engine.hears_emotions_in(language) else None
+
     align = partial(align_some, aligner, language=language)
 
     while transcribed := list(islice(windows, engine.batch_size)):
@@ -78,7 +83,7 @@ def hear_windows(
             needed = [
                 index
                 for index, (window, text) in enumerate(zip(batch, texts, strict=True))
-                if text and (times or at_holes[index] or is_sparse(window, text))
+                if text and (times or feels is not None or at_holes[index] or is_sparse(window, text))
             ]
             aligned = dict(zip(needed, align(batch, texts, needed), strict=True))
             for index, near in enumerate(at_holes):
@@ -87,6 +92,8 @@ def hear_windows(
                     if near and (left := text_at_holes(holes, heard)) != text:
                         again = align([window], [left], [0])[0] if left else None
                         heard = place_words(window, left, again)
+                    if feels is not None and not near:
+                        (heard,) = with_emotions([(window, heard)], feels, language)
                     if heard.text:
                         yield heard if times else heard.without_times()
                     on_window(window)

@@ -19,10 +19,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from evoxtral.inference.emotion_head import Emotion
 from evoxtral.inference.engines.protocol import (
     AlignedToken,
     Aligner,
     Drafter,
+    EmotionListener,
     Hypothesis,
     KeywordListener,
     LanguageDetector,
@@ -34,6 +36,8 @@ from evoxtral.inference.engines.protocol import (
 _ALIGNMENT_GRACE_S = 0.02
 # After so many batches of live sound in a row a recording has its turn.
 _MOST_LIVE_BATCHES = 8
+# What is asked about windows that were just transcribed.
+_SOON = ("prompt", "align", "detect", "emotion")
 # Weight of the newest observation in the mean time of a request, which Retry-After is made from.
 _SMOOTHING = 0.2
 
@@ -60,12 +64,13 @@ class Urgency(IntEnum):
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """One window for the engine: to be transcribed, with a text to be aligned or to begin with, or for its language.
+    """One window for the engine: to be transcribed, with a text to be aligned or to begin with, for its language;
+    or an utterance for its emotion.
 
     Keywords are a text with one on each line.
     """
 
-    kind: Literal["transcribe", "prompt", "draft", "align", "detect"]
+    kind: Literal["transcribe", "prompt", "draft", "align", "detect", "emotion"]
     window: NDArray[np.float32]
     language: str
     text: str = ""
@@ -234,7 +239,7 @@ class WindowScheduler:
             urgency = Urgency.RECORDING
         self._live_batches = 0 if urgency is Urgency.RECORDING else self._live_batches + 1
         waiting = [ticket for ticket in waiting if ticket.urgency is urgency]
-        first = next((ticket for ticket in waiting if ticket.jobs[0].kind in ("prompt", "align", "detect")), waiting[0])
+        first = next((ticket for ticket in waiting if ticket.jobs[0].kind in _SOON), waiting[0])
         wanted = first.jobs[0].kind, first.jobs[0].language
         batch: list[tuple[Ticket, _Job]] = []
         turns = deque([first, *(ticket for ticket in waiting if ticket is not first)])
@@ -271,6 +276,9 @@ class WindowScheduler:
                 assert isinstance(self.engine, KeywordListener)
                 keywords = [job.text.splitlines() for job in jobs]
                 results = self.engine.transcribe_prompted(windows, keywords, language=language)
+            elif jobs[0].kind == "emotion":
+                assert isinstance(self.engine, EmotionListener)
+                results = self.engine.hear_emotions(windows, language=language)
             elif jobs[0].kind == "detect":
                 assert self._detector is not None
                 results = self._detector.detect_languages(windows)
@@ -312,6 +320,16 @@ class _StandIn:
         jobs = [
             _Job("prompt", window, language, "\n".join(asked)) for window, asked in zip(windows, keywords, strict=True)
         ]
+        return self._scheduler.submit(self._ticket, jobs)
+
+    def hears_emotions_in(self, language: str) -> bool:
+        """See `EmotionListener`."""
+        engine = self._scheduler.engine
+        return isinstance(engine, EmotionListener) and engine.hears_emotions_in(language)
+
+    def hear_emotions(self, utterances: Sequence[NDArray[np.float32]], *, language: str = "en") -> list[Emotion | None]:
+        """See `EmotionListener`."""
+        jobs = [_Job("emotion", utterance, language) for utterance in utterances]
         return self._scheduler.submit(self._ticket, jobs)
 
 

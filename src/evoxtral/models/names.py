@@ -12,7 +12,14 @@ from evoxtral.models.store import HUB_CACHE, ModelStore
 EDGE_FOLDER = Path(__file__).parent / "edge"
 """The packaged CTranslate2 Whisper; `README.md` in it is its model card."""
 
-EDGE_FILES = ("model.bin", "config.json", "vocabulary.json", "tokenizer.json", "preprocessor_config.json")
+EDGE_FILES = (
+    "model.bin",
+    "config.json",
+    "vocabulary.json",
+    "tokenizer.json",
+    "preprocessor_config.json",
+    "emotion.npz",
+)
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 # A folder of weights has at least one of these.

@@ -19,6 +19,8 @@ from evoxtral.audio import SAMPLE_RATE_HZ
 from evoxtral.cpu import usable_cores
 from evoxtral.errors import ModelError
 from evoxtral.findings import Finding
+from evoxtral.inference.emotion_head import LONGEST_S, Emotion, EmotionHead, at_usual_level, pooled
+from evoxtral.inference.engines.early_encoder import EarlyEncoder
 from evoxtral.inference.engines.protocol import AlignedToken, Hypothesis
 from evoxtral.inference.engines.registry import EngineRequest, EngineRow, missing_packages
 from evoxtral.inference.hallucination_filter import is_doubtful
@@ -126,6 +128,8 @@ class EdgeEngine:
         self._extract = FeatureExtractor(feature_size=self._models[1].n_mels)
         self.is_multilingual = bool(self._models[1].is_multilingual)
         self._end_of_text = self._token(END_OF_TEXT)
+        self._emotions = EmotionHead.load(folder)
+        self._early: EarlyEncoder | None = None  # loaded once an emotion is asked for
         # The windows heard last with their encodings, so that aligning them does not encode them again.
         self._heard: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
 
@@ -234,6 +238,26 @@ class EdgeEngine:
                 # A model whose configuration lists one language gives that one, whatever it hears.
                 found.append(probabilities if len(probabilities) > 1 else None)
         return found
+
+    def hears_emotions_in(self, language: str) -> bool:
+        """See `EmotionListener`: where the model has weights for it, and plain speech of the language is known."""
+        return self._emotions is not None and language in self._emotions.plain
+
+    def hear_emotions(self, utterances: Sequence[NDArray[np.float32]], *, language: str = "en") -> list[Emotion | None]:
+        """See `EmotionListener`: by the first layers of the encoder."""
+        head = self._emotions
+        if head is None or language not in head.plain:
+            return [None] * len(utterances)
+        early = self._early or EarlyEncoder(
+            self._folder, head.layers, compute_type=self._compute_type, workers=self._workers
+        )
+        self._early = early
+
+        def hear(samples: NDArray[np.float32]) -> Emotion | None:
+            beginning = samples[: int(LONGEST_S * SAMPLE_RATE_HZ)]
+            return head.emotion_of(pooled(early.encode(at_usual_level(beginning))), language)
+
+        return list(self._threads.map(hear, utterances))
 
     def align_windows(
         self, windows: Sequence[NDArray[np.float32]], texts: Sequence[str], *, language: str = "en"

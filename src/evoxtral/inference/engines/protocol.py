@@ -10,6 +10,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from evoxtral.inference.emotion_head import Emotion
+
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
@@ -118,4 +120,17 @@ class LanguageDetector(Protocol):
 
     def detect_languages(self, windows: Sequence[NDArray[np.float32]]) -> list[Mapping[str, float] | None]:
         """The probability of each language by its ISO 639-1 code; None where the engine cannot tell."""
+        ...
+
+
+@runtime_checkable
+class EmotionListener(Protocol):
+    """Tells which emotion is heard in utterances, apart from any text that is written about them."""
+
+    def hears_emotions_in(self, language: str) -> bool:
+        """Whether it can in this language (ISO 639-1)."""
+        ...
+
+    def hear_emotions(self, utterances: Sequence[NDArray[np.float32]], *, language: str = "en") -> list[Emotion | None]:
+        """The emotion of each utterance (mono, 16 kHz, one sentence or so); None where there is none to be sure of."""
         ...
