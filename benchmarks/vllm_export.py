@@ -155,7 +155,7 @@ def published(name: str) -> str:
 
 
 def save_processor(folder: Path) -> int:
-    """Write the processor, with all of Tekken's vocabulary and Voxtral's control tokens; gives the vocabulary's size."""
+    """Write the processor, with all of Tekken's vocabulary and Voxtral's control tokens; gives its size."""
     import mistral_common
     from mistral_common.tokens.tokenizers.base import SpecialTokens
     from transformers import VoxtralProcessor, WhisperFeatureExtractor
