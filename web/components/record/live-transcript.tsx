@@ -15,7 +15,7 @@ export function LiveTranscript({ live, isRunning }: { live: LiveText; isRunning:
   }, [finals.length, committed, tentative]);
   const isEmpty = finals.length === 0 && !committed && !tentative;
   return (
-    <div role="log" aria-label="Live transcript" className="transcript mt-10 min-h-64">
+    <div role="log" aria-label="Live transcript" className="transcript mt-6 min-h-64">
       {isEmpty && <p className="text-muted">{isRunning ? "Listening…" : ""}</p>}
       {finals.map(({ id, startS, text }) => (
         <div key={id} className="segment">

@@ -2,7 +2,7 @@
 
 import { type ReactNode, useMemo } from "react";
 import type { Contours, SpokenSentence } from "@/lib/api/types";
-import { levelLine, pathOf, pitchLines } from "@/lib/contour-lines";
+import { levelLines, type Point, pathOf, pitchLines } from "@/lib/contour-lines";
 import type { Player } from "@/lib/player";
 import { toOriginal } from "@/lib/time-map";
 import { usePlayer } from "@/lib/use-editor";
@@ -34,10 +34,10 @@ export function ContourPlot({
     const map = (seconds: number) => toOriginal(sentences, seconds);
     const pitch = { x0: 0, x1: durationS, y0: -PITCH_RANGE_ST, y1: PITCH_RANGE_ST, width: WIDTH, height: PITCH_HEIGHT };
     const level = { ...pitch, y0: -LEVEL_RANGE_DB, y1: 0, height: LEVEL_HEIGHT };
-    const pitchPath = (points: ReturnType<typeof pitchLines>) => points.map((line) => pathOf(line, pitch)).join("");
+    const path = (lines: Point[][], picture: typeof pitch) => lines.map((line) => pathOf(line, picture)).join("");
     return {
-      pitch: [pitchPath(pitchLines(original)), pitchPath(pitchLines(respeak, map))],
-      level: [pathOf(levelLine(original), level), pathOf(levelLine(respeak, map), level)],
+      pitch: [path(pitchLines(original), pitch), path(pitchLines(respeak, map), pitch)],
+      level: [path(levelLines(original, LEVEL_RANGE_DB), level), path(levelLines(respeak, LEVEL_RANGE_DB, map), level)],
     };
   }, [contours, sentences, durationS]);
   return (

@@ -117,7 +117,10 @@ export function scopesOf(doc: Node, words: readonly PlacedWord[]): Scope[] {
         }
         scope.to = word.to;
       }
-      if (ENDS_SENTENCE.test(doc.textBetween(word.from, word.to))) open.clear();
+      // Asked of the segment: the document would look for it from its start, for each word.
+      if (open.size > 0 && ENDS_SENTENCE.test(segment.textBetween(word.from - offset - 1, word.to - offset - 1))) {
+        open.clear();
+      }
     }
   });
   return scopes;
