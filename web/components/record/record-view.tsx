@@ -126,7 +126,7 @@ export default function RecordView() {
       )}
       {live.problem && isRecording && <ProblemNotice problem={{ detail: live.problem }} className="mt-6" />}
 
-      <div className="mt-6 flex flex-wrap items-center gap-4 rounded-2xl border border-line bg-sheet p-4 sm:gap-6 sm:p-5">
+      <div className="mt-6 flex flex-wrap items-center gap-3 rounded-2xl border border-line bg-sheet p-4 sm:gap-6 sm:p-5">
         {isRecording ? (
           <Button variant="solid" size="large" className="min-w-36" onClick={() => recorder.current?.stop()}>
             <Square aria-hidden className="fill-current" />

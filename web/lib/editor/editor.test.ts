@@ -17,7 +17,7 @@ import { insertTag, matchTags, paletteOf } from "@/lib/editor/palette";
 import { takeReading } from "@/lib/editor/reading";
 import { sample, VOCABULARY } from "@/lib/editor/sample";
 import { schema } from "@/lib/editor/schema";
-import { scopesOf, timeAt, wordAt, wordsOf } from "@/lib/editor/words";
+import { scopesOf, timeAt, timedTags, wordAt, wordsOf } from "@/lib/editor/words";
 
 const open = (...lines: string[]) =>
   new TranscriptEditor(sample(...lines), {}, { vocabulary: () => VOCABULARY, onSeek: () => {}, onSpeaker: () => {} });
@@ -192,6 +192,25 @@ describe("words", () => {
     type(editor, "new ");
     caret(editor, "new");
     expect(timeAt(editor.state, editor.state.selection.from + 1)).toBe(1);
+  });
+
+  it("give tags their times, and those at the end and in new text none", () => {
+    const editor = open("[sad] one [laughs] two [pause]");
+    expect(timedTags(editor.state.doc, wordsOf(editor.state)).map(({ name, atS }) => [name, atS])).toEqual([
+      ["sad", 0],
+      ["laughs", 1],
+      ["pause", 2],
+    ]);
+    caret(editor, "two");
+    editor.dispatch(insertTag(editor.state, "excited", VOCABULARY));
+    caret(editor, "");
+    editor.dispatch(insertTag(editor.state, "whispers", VOCABULARY));
+    expect(timedTags(editor.state.doc, wordsOf(editor.state)).map(({ name, atS }) => [name, atS])).toEqual([
+      ["sad", 0],
+      ["laughs", 1],
+      ["excited", 1],
+      ["pause", 2],
+    ]);
   });
 
   it("are governed by a tag until the next of its category or the end of the sentence", () => {

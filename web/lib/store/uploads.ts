@@ -44,6 +44,17 @@ const ours = new Set<string>();
 let finished: (transcriptId: string, wasOnlyOne: boolean) => void = () => {};
 let sending = Promise.resolve();
 
+// Files that the server does not have yet are lost with the page: the browser asks before it leaves.
+const askToStay = (event: BeforeUnloadEvent) => event.preventDefault();
+useUploads.subscribe(({ uploads }) => {
+  const isKept = useServer.getState().capabilities?.store !== false;
+  const isHere = uploads.some(
+    ({ step }) => step === "waiting" || step === "sending" || (!isKept && step === "listening"),
+  );
+  if (isHere) window.addEventListener("beforeunload", askToStay);
+  else window.removeEventListener("beforeunload", askToStay);
+});
+
 /** What is done when a transcript is there; the second argument tells whether it came alone and nothing else is under way. */
 export function onFinished(listener: typeof finished): void {
   finished = listener;
