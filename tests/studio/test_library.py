@@ -44,7 +44,7 @@ def test_several_files_are_sent_and_listed(page, spoken_wav, server):
     expect(page.get_by_role("region", name="Under way")).to_have_count(0)
 
 
-def test_many_files_are_listed_closely_and_can_be_cancelled_at_once(page, spoken_wav, server):
+def test_many_files_keep_the_page_working_and_can_be_cancelled_at_once(page, spoken_wav, server):
     finish = threading.Event()
     server.engine.before = finish.wait
     try:
@@ -52,9 +52,8 @@ def test_many_files_are_listed_closely_and_can_be_cancelled_at_once(page, spoken
         under_way = page.get_by_role("region", name="Under way")
         expect(under_way.get_by_role("heading")).to_have_text("20 recordings under way")
         expect(under_way.get_by_text("Listening").or_(under_way.get_by_text("Waiting for the model"))).to_have_count(20)
-        box = under_way.bounding_box()
-        assert box is not None
-        assert box["height"] < 20 * 80
+        # They leave the browser connections for everything else.
+        assert page.evaluate("fetch('/capabilities').then(answer => answer.status)") == 200
         under_way.get_by_role("button", name="Cancel all").click()
         expect(under_way).to_have_count(0)
     finally:

@@ -36,6 +36,13 @@ interface Source {
 }
 
 const FOLLOW_AGAIN_MS = 2000;
+/**
+ * A job that is followed holds a connection, and browsers open only six to a server, for all tabs together: more jobs
+ * would leave none to send, save or read with. The others wait for their turn; of those that ended by then it is told.
+ */
+const FOLLOWED_AT_ONCE = 2;
+let followed = 0;
+const waiting: (() => void)[] = [];
 
 export const useUploads = create<{ uploads: Upload[] }>()(() => ({ uploads: [] }));
 const sources = new Map<string, Source>();
@@ -178,7 +185,10 @@ function hearing(key: string) {
 async function follow(key: string, jobId: string): Promise<void> {
   const source = sources.get(key);
   if (!source) return;
+  if (followed < FOLLOWED_AT_ONCE) followed++;
+  else await new Promise<void>((go) => waiting.push(go));
   try {
+    if (source.running.signal.aborted) return;
     const id = await followJob(jobId, hearing(key), source.running.signal);
     done(key, id);
     listTranscripts();
@@ -187,6 +197,10 @@ async function follow(key: string, jobId: string): Promise<void> {
     const isLost = problemOf(error).hint === UNREACHABLE.hint;
     if (isLost && !source.running.signal.aborted) setTimeout(() => follow(key, jobId), FOLLOW_AGAIN_MS);
     else fail(key, error);
+  } finally {
+    const next = waiting.shift();
+    if (next) next();
+    else followed--;
   }
 }
 
