@@ -3,8 +3,8 @@
 import threading
 
 import pytest
-from playwright.sync_api import Page, expect
-from studio_browser import choose, keep_transcript
+from playwright.sync_api import Dialog, Page, Route, expect
+from studio_browser import choose, keep_transcript, settle
 
 pytestmark = pytest.mark.browser
 
@@ -42,6 +42,61 @@ def test_several_files_are_sent_and_listed(page, spoken_wav, server):
     for number in (1, 2, 3):
         expect(page.get_by_role("link", name=f"part {number}.wav").first).to_be_visible()
     expect(page.get_by_role("region", name="Under way")).to_have_count(0)
+
+
+def test_many_files_keep_the_page_working_and_can_be_cancelled_at_once(page, spoken_wav, server):
+    finish = threading.Event()
+    server.engine.before = finish.wait
+    try:
+        choose(page, *({"name": f"m{n}.wav", "mimeType": "audio/wav", "buffer": spoken_wav} for n in range(20)))
+        under_way = page.get_by_role("region", name="Under way")
+        expect(under_way.get_by_role("heading")).to_have_text("20 recordings under way")
+        expect(under_way.get_by_text("Listening").or_(under_way.get_by_text("Waiting for the model"))).to_have_count(20)
+        # They leave the browser connections for everything else.
+        assert page.evaluate("fetch('/capabilities').then(answer => answer.status)") == 200
+        under_way.get_by_role("button", name="Cancel all").click()
+        expect(under_way).to_have_count(0)
+    finally:
+        finish.set()
+
+
+def test_leaving_asks_while_a_file_is_not_sent_yet(page, clip_file):
+    held: list[Route] = []
+    page.route("**/jobs", lambda route: held.append(route) if route.request.method == "POST" else route.continue_())
+    choose(page, clip_file)
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    page.evaluate("void setTimeout(() => location.reload())")
+    while not asked or not held:
+        page.wait_for_timeout(50)
+    assert asked == ["beforeunload"]
+    held.pop().continue_()
+    expect(page.get_by_label("Transcript text")).to_contain_text("It WORKS!")
+    page.reload()  # nothing is left to be lost
+    expect(page.get_by_label("Transcript text")).to_contain_text("It WORKS!")
+    assert asked == ["beforeunload"]
+
+
+def test_a_view_that_is_opened_begins_at_its_top_and_has_the_keyboard(page, server, spoken_wav):
+    for number in range(12):
+        keep_transcript(server.address, spoken_wav, "One", "Two", name=f"row {number}.wav")
+    page.reload()
+    link = page.get_by_role("link", name="row 0.wav")
+    link.focus()
+    assert page.evaluate("scrollY") > 0
+    page.keyboard.press("Enter")
+    page.get_by_label("Transcript text").wait_for()
+    assert page.evaluate("[scrollY, document.activeElement.id]") == [0, "main"]
+    page.set_viewport_size({"width": 640, "height": 400})  # the same window at 200 %
+    page.get_by_role("link", name="Record").first.click()
+    page.get_by_role("button", name="Start").wait_for()
+    settle(page)
+    assert page.evaluate("scrollY") == 0
 
 
 def test_silence_is_said_to_be_silence(page, clip_file, server):

@@ -7,7 +7,7 @@ import threading
 import httpx
 import pytest
 import soundfile
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 pytestmark = pytest.mark.browser
 
@@ -28,6 +28,75 @@ def test_what_is_said_appears_while_it_is_said_and_is_kept(page, server):
     transcript_id = page.url.rpartition("/")[2]
     audio = httpx.get(f"{server.address}/transcripts/{transcript_id}/audio")
     assert soundfile.info(io.BytesIO(audio.content)).samplerate == 16_000
+
+
+# Notes the microphone that the browser really opened. Chromium has a default one and "Fake Audio Input 1" and "2".
+NOTE_INPUT = """
+    const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = async wanted => {
+        const stream = await ask(wanted);
+        window.heard = stream.getAudioTracks()[0].label;
+        return stream;
+    };
+"""
+
+
+def choose_microphone(page: Page) -> Locator:
+    """Open the page that records, with a note of what it records; the choice of the microphone."""
+    page.add_init_script(NOTE_INPUT)
+    page.goto(page.url.partition("#")[0] + "#/record")
+    page.reload()
+    return page.get_by_label("Microphone", exact=True)
+
+
+def record_a_second(page: Page) -> None:
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_role("timer", name="Length")).to_have_text(re.compile("0:0[1-9]"))
+
+
+def test_the_microphone_that_is_chosen_is_recorded_and_remembered(page):
+    choice = choose_microphone(page)
+    expect(choice.get_by_role("option")).to_have_text(
+        ["Default microphone", "Fake Audio Input 1", "Fake Audio Input 2"]
+    )
+    choice.select_option("Fake Audio Input 2")
+    page.reload()
+    expect(choice.locator("option:checked")).to_have_text("Fake Audio Input 2")
+    record_a_second(page)
+    assert page.evaluate("window.heard") == "Fake Audio Input 2"
+    expect(choice).to_be_disabled()
+    expect(page.get_by_text("not connected")).to_have_count(0)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_label("Transcript text").locator(".segment-text").first).to_contain_text("It WORKS!")
+
+
+def test_a_microphone_that_is_not_there_any_more_gives_way_to_the_default_one(page, browser):
+    choose_microphone(page).select_option("Fake Audio Input 2")
+    # To another profile the browser gives the same microphones other names: the one that was chosen is not there.
+    context = browser.new_context(permissions=["microphone"], storage_state=page.context.storage_state())
+    other = context.new_page()
+    other.goto(page.url)
+    choice = choose_microphone(other)
+    expect(choice.locator("option:checked")).to_have_text("Fake Audio Input 2 (not connected)")
+    expect(other.get_by_text("Fake Audio Input 2 is not connected: connect it")).to_be_visible()
+    record_a_second(other)
+    assert other.evaluate("window.heard") == "Fake Default Audio Input"
+    note = "Fake Audio Input 2 is not connected: you are recorded with Fake Default Audio Input."
+    expect(other.get_by_text(note)).to_be_visible()
+    other.get_by_role("button", name="Stop").click()
+    expect(other.get_by_label("Transcript text").locator(".segment-text").first).to_contain_text("It WORKS!")
+    other.get_by_role("link", name="Record").first.click()
+    choice.select_option("Default microphone")
+    expect(other.get_by_text("not connected")).to_have_count(0)
+    context.close()
+
+
+def test_what_was_heard_before_the_microphone_was_unplugged_is_kept(page):
+    choose_microphone(page)
+    record_a_second(page)
+    page.context.clear_permissions()  # ends its sound as pulling the plug does
+    expect(page.get_by_text("The microphone is gone: what it heard until then is kept")).to_be_visible()
+    expect(page.get_by_label("Transcript text").locator(".segment-text").first).to_contain_text("It WORKS!")
 
 
 def test_a_refused_microphone_is_explained(browser, server):

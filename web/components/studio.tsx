@@ -4,13 +4,13 @@
 
 import { domAnimation, LazyMotion, MotionConfig } from "motion/react";
 import dynamic from "next/dynamic";
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { Header } from "@/components/header";
 import { KeyPanel } from "@/components/key-panel";
 import { Library } from "@/components/library/library";
 import { ProblemNotice } from "@/components/problem-notice";
 import { Toaster } from "@/components/toaster";
-import { goTo, type Route, useRoute } from "@/lib/route";
+import { goTo, hashOf, type Route, useRoute } from "@/lib/route";
 import { useChoices } from "@/lib/store/choices";
 import { listTranscripts } from "@/lib/store/library";
 import { askServer, useServer } from "@/lib/store/server";
@@ -42,6 +42,8 @@ export function Studio() {
       if (wasOnlyOne && isWatching) goTo({ view: "transcript", id });
     });
   }, []);
+
+  useNewView(route);
 
   useGivenFiles(setIsOver, (files) => {
     if (isKeyWanted) return;
@@ -75,6 +77,19 @@ export function Studio() {
       </LazyMotion>
     </MotionConfig>
   );
+}
+
+/** A view that is opened begins at its top, and the keyboard goes on in it. */
+function useNewView(route: Route | null): void {
+  const shown = useRef<string | null>(null);
+  const next = route && hashOf(route);
+  useEffect(() => {
+    if (shown.current !== null && shown.current !== next) {
+      window.scrollTo(0, 0);
+      document.getElementById("main")?.focus({ preventScroll: true });
+    }
+    shown.current = next;
+  }, [next]);
 }
 
 function View({ route, isOver }: { route: Route | null; isOver: boolean }) {

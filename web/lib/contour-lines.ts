@@ -10,28 +10,50 @@ export interface Point {
 /** Times are in seconds of the original; `mapTime` brings those of another recording there. */
 type MapTime = (seconds: number) => number;
 
-const GAP_JOINED_STEPS = 3;
+/** What stops for no longer than this is drawn as one line... */
+const STOP_JOINED_S = 0.08;
+/** ...unless the plot has more room than this for the stop: a pause that the other recording does not make. */
+const LEAP_JOINED_S = 0.25;
+
+/** What the server gives for digital silence, dB of full scale. */
+const SILENCE_DB = -120;
 
 /** Semitones from a recording's own median pitch: voices of different height can lie over one another. */
 export function pitchLines({ step_s, f0_hz }: Contour, mapTime: MapTime = (seconds) => seconds): Point[][] {
   const voiced = f0_hz.filter((hz): hz is number => hz !== null && hz > 0).sort((a, b) => a - b);
   const median = voiced[Math.floor(voiced.length / 2)];
   if (median === undefined) return [];
-  const lines: Point[][] = [];
-  let last = Number.NEGATIVE_INFINITY;
-  f0_hz.forEach((hz, step) => {
-    if (hz === null || hz <= 0) return;
-    if (step - last > GAP_JOINED_STEPS) lines.push([]);
-    lines.at(-1)?.push({ x: mapTime(step * step_s), y: 12 * Math.log2(hz / median) });
-    last = step;
-  });
-  return lines.filter((line) => line.length > 1);
+  const semitones = f0_hz.map((hz) => (hz !== null && hz > 0 ? 12 * Math.log2(hz / median) : null));
+  return linesOf(semitones, step_s, mapTime);
 }
 
-/** Decibels below the loudest step. */
-export function levelLine({ step_s, level_db }: Contour, mapTime: MapTime = (seconds) => seconds): Point[] {
+/** Decibels below the loudest step; what is more than `rangeDb` below it is silence, and not drawn. */
+export function levelLines(
+  { step_s, level_db }: Contour,
+  rangeDb: number,
+  mapTime: MapTime = (seconds) => seconds,
+): Point[][] {
   const loudest = level_db.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  return level_db.map((db, step) => ({ x: mapTime(step * step_s), y: db - loudest }));
+  const levels = level_db.map((db) => (db > SILENCE_DB && db - loudest > -rangeDb ? db - loudest : null));
+  return linesOf(levels, step_s, mapTime);
+}
+
+/** Lines through what is there, in pieces where nothing is: a silence is no slope from one sound to the next. */
+function linesOf(values: readonly (number | null)[], stepS: number, mapTime: MapTime): Point[][] {
+  const lines: Point[][] = [];
+  let lastS = Number.NEGATIVE_INFINITY;
+  values.forEach((y, step) => {
+    if (y === null) return;
+    const atS = step * stepS;
+    const x = mapTime(atS);
+    const last = lines.at(-1)?.at(-1);
+    const isApart = atS - lastS > Math.max(STOP_JOINED_S, 1.5 * stepS);
+    const isLeap = last !== undefined && Math.abs(x - last.x) > Math.max(LEAP_JOINED_S, 3 * stepS);
+    if (isApart || isLeap) lines.push([]);
+    lines.at(-1)?.push({ x, y });
+    lastS = atS;
+  });
+  return lines.filter((line) => line.length > 1);
 }
 
 /** An SVG path through points, with `x0..x1` across `width` and `y0..y1` (upwards) over `height`; outliers are cut. */

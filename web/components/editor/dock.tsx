@@ -13,8 +13,7 @@ import { retranscribe } from "@/lib/api/client";
 import { problemOf } from "@/lib/api/problem";
 import { replacePassage } from "@/lib/editor/commands";
 import type { TranscriptEditor } from "@/lib/editor/editor";
-import { schema, tagOf } from "@/lib/editor/schema";
-import { timeAt, wordsOf } from "@/lib/editor/words";
+import { timedTags, wordsOf } from "@/lib/editor/words";
 import { clock } from "@/lib/format";
 import { type Player, SPEEDS } from "@/lib/player";
 import { useChoices } from "@/lib/store/choices";
@@ -133,22 +132,13 @@ function TagLane({
   const state = useEditorState(editor);
   const { doc } = state;
   const words = wordsOf(state);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the state is new at each move of the caret, its parts not
-  const marks = useMemo(() => {
-    const found: { name: string; category: ReturnType<typeof tagOf>["category"]; atS: number; position: number }[] = [];
-    doc.descendants((node, position) => {
-      if (node.type !== schema.nodes.tag) return;
-      const { text, category, startS } = tagOf(node);
-      const atS = startS ?? timeAt(state, position);
-      if (atS !== null) found.push({ name: text.slice(1, -1), category, atS, position });
-    });
-    return found;
-  }, [doc, words]);
+  const marks = useMemo(() => timedTags(doc, words), [doc, words]);
   return (
     <div aria-hidden className="relative mt-1 h-3.5">
-      {marks.map(({ name, category, atS, position }) => (
+      {marks.map(({ name, category, atS }, index) => (
         <button
-          key={position}
+          // biome-ignore lint/suspicious/noArrayIndexKey: by their places all that follow would be new at each key typed
+          key={index}
           type="button"
           tabIndex={-1}
           title={`${name}, ${clock(atS)}`}

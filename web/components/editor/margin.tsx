@@ -14,7 +14,7 @@ import { speakerLabel, speakerNamesOf, speakersOf } from "@/lib/editor/document"
 import type { TranscriptEditor } from "@/lib/editor/editor";
 import { nextPosition, tallyOf } from "@/lib/editor/tally";
 import { wordsOf } from "@/lib/editor/words";
-import { clock, count, dayOf } from "@/lib/format";
+import { clock, dayOf } from "@/lib/format";
 import type { Loaded } from "@/lib/use-document";
 import { useEditorState } from "@/lib/use-editor";
 
@@ -47,7 +47,7 @@ export function Margin({ loaded, editor }: { loaded: Loaded; editor: TranscriptE
           ))}
           {tally.stressed.length > 0 && (
             <Entry label="Stress" meaning="a stressed word" positions={tally.stressed} onGo={goToNext}>
-              <span aria-hidden className="stressed -ml-1 font-serif text-xs">
+              <span aria-hidden className="stressed font-serif text-xs">
                 AB
               </span>
             </Entry>
@@ -73,7 +73,7 @@ export function Margin({ loaded, editor }: { loaded: Loaded; editor: TranscriptE
           <dt>Length</dt>
           <dd className="text-ink">{clock(transcript.duration_s)}</dd>
           <dt>Words</dt>
-          <dd className="text-ink">{count(words.length, "word")}</dd>
+          <dd className="text-ink">{words.length.toLocaleString("en")}</dd>
           <dt>Language</dt>
           <dd className="text-ink">{languageName(transcript.language)}</dd>
           <dt>Model</dt>
@@ -132,7 +132,7 @@ function Entry({
         <span className="flex w-4 justify-center">{children}</span>
         <span>{label}</span>
         <span className="truncate text-muted max-lg:inline lg:hidden xl:inline">{meaning}</span>
-        <span className="ml-auto tabular-nums">{positions.length}</span>
+        <span className="ml-auto tabular-nums">{positions.length.toLocaleString("en")}</span>
       </button>
     </li>
   );
@@ -159,7 +159,7 @@ function Speaker({
       <span aria-hidden data-speaker={number} className="size-2.5 shrink-0 rounded-[3px] bg-(--speaker)" />
       <input
         aria-label={`Name of ${label}`}
-        className="min-w-0 flex-1 truncate rounded-md px-1.5 py-1 hover:bg-ink/5 focus:bg-sheet"
+        className="min-w-0 flex-1 truncate rounded-md px-1.5 py-1 placeholder:text-ink hover:bg-ink/5 focus:bg-sheet focus:placeholder:text-muted"
         placeholder={speakerLabel(speaker, {})}
         key={names[speaker] ?? ""}
         defaultValue={names[speaker] ?? ""}

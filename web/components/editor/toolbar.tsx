@@ -37,7 +37,7 @@ export function Toolbar({
     editor.dispatch(editor.state.tr.insertText("["));
   };
   return (
-    <div className="-mx-4 sm:-mx-8 sticky top-0 z-20 flex flex-wrap items-center gap-x-4 gap-y-2 border-line border-b bg-paper/95 px-4 py-2.5 backdrop-blur-sm sm:px-8">
+    <div className="sticky top-0 z-20 flex flex-wrap items-center gap-x-4 gap-y-2 border-line border-b bg-paper py-2.5">
       <div className="flex min-w-0 flex-1 basis-64 items-center gap-3">
         <h1 className="min-w-0 flex-1 font-serif text-2xl">
           <input
@@ -50,8 +50,12 @@ export function Toolbar({
         </h1>
         <SaveNote save={save} isKept={isKept} />
       </div>
-      <div role="toolbar" aria-label="Transcript" className="flex flex-wrap items-center gap-1">
-        <fieldset className="mr-2 flex rounded-lg bg-well p-0.5">
+      <div
+        role="toolbar"
+        aria-label="Transcript"
+        className="flex w-full flex-wrap items-center gap-x-1 gap-y-2 sm:w-auto"
+      >
+        <fieldset className="mr-auto flex sm:mr-2 rounded-lg bg-well p-0.5">
           <legend className="sr-only">Mode</legend>
           <ModeButton isOn={!isEditing} onClick={() => setEditing(false)}>
             Read
@@ -92,13 +96,15 @@ export function Toolbar({
             Delete
           </MenuItem>
         </Menu>
-        <ExportMenu loaded={loaded} editor={editor} saver={saver} name={name} />
-        {isKept && (
-          <ButtonLink size="small" variant="solid" href={hashOf({ view: "respeak", id: document.id })}>
-            <AudioLines aria-hidden />
-            Re-speak
-          </ButtonLink>
-        )}
+        <div className="flex w-full gap-2 *:flex-1 sm:w-auto sm:gap-1">
+          <ExportMenu loaded={loaded} editor={editor} saver={saver} name={name} />
+          {isKept && (
+            <ButtonLink size="small" variant="solid" href={hashOf({ view: "respeak", id: document.id })}>
+              <AudioLines aria-hidden />
+              Re-speak
+            </ButtonLink>
+          )}
+        </div>
       </div>
       <DeleteDialog
         item={isLeaving ? { id: document.id, name } : null}

@@ -32,7 +32,7 @@ export function DropZone({ isOver, isFirst }: { isOver: boolean; isFirst: boolea
             said <span className="stressed text-ink">YES!</span> <TagChip name="laughs" category="non-verbal" />{" "}
             <TagChip name="excited" category="emotion" /> We start on Monday!
           </p>
-          <div className="flex flex-wrap justify-center gap-3">
+          <div className="grid w-full max-w-60 gap-3 sm:flex sm:w-auto sm:max-w-none">
             <Button variant="solid" size="large" onClick={() => input.current?.click()}>
               <Upload aria-hidden />
               Choose files

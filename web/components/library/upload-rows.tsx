@@ -2,24 +2,40 @@
 
 import { AnimatePresence } from "motion/react";
 import * as m from "motion/react-m";
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { ProblemNotice } from "@/components/problem-notice";
 import { Button } from "@/components/ui/button";
-import { clock } from "@/lib/format";
+import { clock, count } from "@/lib/format";
 import { cancel, canRetry, dismiss, retry, type Upload, useUploads } from "@/lib/store/uploads";
 import { timeLeftS, timeLeftText } from "@/lib/time-left";
+import { cn } from "@/lib/utils";
+
+/** So many are shown with what is being heard in them. */
+const FEW = 3;
 
 /** The recordings under way, and those that could not be transcribed. */
 export function UploadRows() {
   const { uploads } = useUploads();
+  // By how many there were at most, so that the last ones do not change their shape.
+  const most = useRef(0);
+  most.current = uploads.length === 0 ? 0 : Math.max(most.current, uploads.length);
+  const areMany = most.current > FEW;
   return (
     <AnimatePresence initial={false}>
       {uploads.length > 0 && (
         <m.section aria-label="Under way" className="mt-8" exit={{ opacity: 0 }}>
-          <ul className="flex flex-col gap-3">
+          {areMany && (
+            <div className="mb-3 flex min-h-8 items-center justify-between gap-4">
+              <h2 className="font-serif text-2xl">{count(uploads.length, "recording")} under way</h2>
+              <Button size="small" variant="ghost" onClick={() => uploads.map(({ key }) => cancel(key))}>
+                Cancel all
+              </Button>
+            </div>
+          )}
+          <ul className={cn("flex flex-col", areMany ? "gap-2" : "gap-3")}>
             {uploads.map((upload) => (
               <li key={upload.key}>
-                {upload.step === "failed" ? <Failed upload={upload} /> : <Row upload={upload} />}
+                {upload.step === "failed" ? <Failed upload={upload} /> : <Row upload={upload} isCompact={areMany} />}
               </li>
             ))}
           </ul>
@@ -44,11 +60,11 @@ function Failed({ upload: { key, name, problem } }: { upload: Upload }) {
   );
 }
 
-function Row({ upload }: { upload: Upload }) {
+function Row({ upload, isCompact }: { upload: Upload; isCompact: boolean }) {
   const { key, name, step, sent, doneS, totalS, heard } = upload;
   const share = step === "sending" ? sent : step === "listening" && totalS ? doneS / totalS : null;
   return (
-    <div className="rounded-xl border border-line bg-sheet p-4">
+    <div className={cn("rounded-xl border border-line bg-sheet", isCompact ? "px-4 py-2.5" : "p-4")}>
       <div className="flex items-center gap-4">
         <Bars isMoving={step === "listening"} />
         <div className="min-w-0 flex-1">
@@ -67,16 +83,18 @@ function Row({ upload }: { upload: Upload }) {
         aria-valuemin={0}
         aria-valuemax={100}
         {...(share !== null && { "aria-valuenow": Math.round(share * 100) })}
-        className="mt-3 h-1 overflow-hidden rounded-full bg-well"
+        className={cn("h-1 overflow-hidden rounded-full bg-well", isCompact ? "mt-2" : "mt-3")}
       >
         <div
           className="h-full origin-left bg-accent transition-transform duration-500"
           style={{ transform: `scaleX(${share ?? 0})` }}
         />
       </div>
-      <p aria-hidden className="mt-2 h-6 truncate font-serif text-muted">
-        {heard}
-      </p>
+      {!isCompact && (
+        <p aria-hidden className="mt-2 h-6 truncate font-serif text-muted">
+          {heard}
+        </p>
+      )}
     </div>
   );
 }

@@ -37,5 +37,5 @@ export function LevelMeter({ levels, isRunning }: { levels: RefObject<number[]>;
     draw();
     return () => cancelAnimationFrame(frame);
   }, [levels, isRunning]);
-  return <canvas ref={canvas} role="img" aria-label="Level of the microphone" className="h-12 min-w-24 flex-1" />;
+  return <canvas ref={canvas} role="img" aria-label="Level of the microphone" className="h-12 min-w-16 flex-1" />;
 }

@@ -27,7 +27,7 @@ const LANGUAGE = "en";
 type Step = { step: "idle" } | RecorderState | { step: "keeping" };
 
 export default function RecordView() {
-  const microphone = useChoices((choices) => choices.microphone);
+  const { microphone, microphoneName: name } = useChoices();
   const [state, setState] = useState<Step>({ step: "idle" });
   const [live, setLive] = useState<LiveText>(NOTHING_HEARD);
   const [durationS, setDurationS] = useState(0);
@@ -82,6 +82,7 @@ export default function RecordView() {
         levels.current.push(peak);
         setDurationS(length);
       },
+      onUnplugged: () => toast("The microphone is gone: what it heard until then is kept"),
     });
     recorder.current = fresh;
     fresh.start(microphone, LANGUAGE);
@@ -94,6 +95,14 @@ export default function RecordView() {
     window.addEventListener("beforeunload", onLeave);
     return () => window.removeEventListener("beforeunload", onLeave);
   }, [isRecording]);
+  const inputs = useMicrophones(isRecording);
+  const isMissing = microphone !== "" && inputs !== null && !inputs.some(({ deviceId }) => deviceId === microphone);
+  let substitute = "";
+  if (state.step === "recording" && !state.input.isChosen) {
+    substitute = `${name} is not connected: you are recorded with ${state.input.name || "another microphone"}.`;
+  } else if (isMissing && !isRecording) {
+    substitute = `${name} is not connected: connect it, or the default microphone is used.`;
+  }
   const isEnding = state.step === "finishing" || state.step === "keeping" || state.step === "done";
   return (
     <section aria-labelledby="record" className="pb-40">
@@ -117,7 +126,7 @@ export default function RecordView() {
       )}
       {live.problem && isRecording && <ProblemNotice problem={{ detail: live.problem }} className="mt-6" />}
 
-      <div className="mt-6 flex flex-wrap items-center gap-4 rounded-2xl border border-line bg-sheet p-4 sm:gap-6 sm:p-5">
+      <div className="mt-6 flex flex-wrap items-center gap-3 rounded-2xl border border-line bg-sheet p-4 sm:gap-6 sm:p-5">
         {isRecording ? (
           <Button variant="solid" size="large" className="min-w-36" onClick={() => recorder.current?.stop()}>
             <Square aria-hidden className="fill-current" />
@@ -139,40 +148,58 @@ export default function RecordView() {
         <span role="timer" aria-label="Length" className="font-medium text-lg tabular-nums">
           {clock(durationS)}
         </span>
-        <InputChoice isDisabled={isRecording || isEnding} />
+        <InputChoice inputs={inputs} isDisabled={isRecording || isEnding || state.step === "starting"} />
       </div>
+      <p role="status" className="mt-3 min-h-5 text-sm">
+        {substitute}
+      </p>
 
       <LiveTranscript live={live} isRunning={isRecording || isEnding} />
     </section>
   );
 }
 
-function InputChoice({ isDisabled }: { isDisabled: boolean }) {
-  const chosen = useChoices((choices) => choices.microphone);
+/** The microphones that this browser has heard of; null while it tells none, which it does not before one was allowed. */
+function useMicrophones(isRecording: boolean): MediaDeviceInfo[] | null {
   const [inputs, setInputs] = useState<MediaDeviceInfo[]>([]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: names are known once a recording was allowed: asked again
+  // biome-ignore lint/correctness/useExhaustiveDependencies: known once a recording was allowed: asked again
   useEffect(() => {
     const list = () => microphones().then(setInputs, () => {});
     list();
     navigator.mediaDevices?.addEventListener("devicechange", list);
     return () => navigator.mediaDevices?.removeEventListener("devicechange", list);
-  }, [isDisabled]);
+  }, [isRecording]);
+  return inputs.length > 0 ? inputs : null;
+}
+
+function InputChoice({ inputs, isDisabled }: { inputs: MediaDeviceInfo[] | null; isDisabled: boolean }) {
+  const { microphone: chosen, microphoneName } = useChoices();
+  const named = (inputs ?? []).filter(({ deviceId, label }) => deviceId !== "default" && label);
+  const isListed = named.some(({ deviceId }) => deviceId === chosen);
+  const choose = (id: string) => {
+    const name = named.find(({ deviceId }) => deviceId === id)?.label ?? "";
+    useChoices.setState({ microphone: name ? id : "", microphoneName: name });
+  };
   return (
     <Select
       aria-label="Microphone"
       className="w-full sm:w-56"
       disabled={isDisabled}
-      value={inputs.some(({ deviceId }) => deviceId === chosen) ? chosen : ""}
-      onChange={({ target }) => useChoices.setState({ microphone: target.value })}
+      value={chosen}
+      onChange={({ target }) => choose(target.value)}
     >
       <option value="">Default microphone</option>
-      {inputs
-        .filter(({ deviceId, label }) => deviceId !== "default" && label)
-        .map(({ deviceId, label }) => (
-          <option key={deviceId} value={deviceId}>
-            {label}
-          </option>
-        ))}
+      {chosen && !isListed && (
+        <option value={chosen}>
+          {microphoneName}
+          {inputs && " (not connected)"}
+        </option>
+      )}
+      {named.map(({ deviceId, label }) => (
+        <option key={deviceId} value={deviceId}>
+          {label}
+        </option>
+      ))}
     </Select>
   );
 }

@@ -53,7 +53,7 @@ export function Chooser({
             ))}
           </Select>
         </label>
-        <label htmlFor={ids.voice} className="w-full text-sm sm:w-60">
+        <label htmlFor={ids.voice} className="w-full text-sm sm:w-72">
           <span className="mb-1 block font-medium">Voice</span>
           <Select
             id={ids.voice}

@@ -2,7 +2,7 @@
 
 import { type ReactNode, useMemo } from "react";
 import type { Contours, SpokenSentence } from "@/lib/api/types";
-import { levelLine, pathOf, pitchLines } from "@/lib/contour-lines";
+import { levelLines, type Point, pathOf, pitchLines } from "@/lib/contour-lines";
 import type { Player } from "@/lib/player";
 import { toOriginal } from "@/lib/time-map";
 import { usePlayer } from "@/lib/use-editor";
@@ -10,8 +10,11 @@ import { usePlayer } from "@/lib/use-editor";
 const WIDTH = 800;
 const PITCH_HEIGHT = 120;
 const LEVEL_HEIGHT = 56;
+/** An octave up and down; more where the voices go further, up to what no voice does. */
 const PITCH_RANGE_ST = 12;
-const LEVEL_RANGE_DB = 50;
+const WIDEST_PITCH_ST = 24;
+/** What is quieter than this, below the loudest, is the room and not the voice. */
+const LEVEL_RANGE_DB = 40;
 
 /** Pitch and loudness of both over one another, in the original's time: each sentence lies on its original. */
 export function ContourPlot({
@@ -32,12 +35,15 @@ export function ContourPlot({
     const { original, respeak } = contours ?? {};
     if (!original || !respeak) return null;
     const map = (seconds: number) => toOriginal(sentences, seconds);
-    const pitch = { x0: 0, x1: durationS, y0: -PITCH_RANGE_ST, y1: PITCH_RANGE_ST, width: WIDTH, height: PITCH_HEIGHT };
+    const pitchesOf = [pitchLines(original), pitchLines(respeak, map)] as const;
+    const furthest = pitchesOf.flat(2).reduce((most, { y }) => Math.max(most, Math.abs(y)), PITCH_RANGE_ST);
+    const range = Math.min(furthest, WIDEST_PITCH_ST);
+    const pitch = { x0: 0, x1: durationS, y0: -range, y1: range, width: WIDTH, height: PITCH_HEIGHT };
     const level = { ...pitch, y0: -LEVEL_RANGE_DB, y1: 0, height: LEVEL_HEIGHT };
-    const pitchPath = (points: ReturnType<typeof pitchLines>) => points.map((line) => pathOf(line, pitch)).join("");
+    const path = (lines: Point[][], picture: typeof pitch) => lines.map((line) => pathOf(line, picture)).join("");
     return {
-      pitch: [pitchPath(pitchLines(original)), pitchPath(pitchLines(respeak, map))],
-      level: [pathOf(levelLine(original), level), pathOf(levelLine(respeak, map), level)],
+      pitch: pitchesOf.map((lines) => path(lines, pitch)),
+      level: [path(levelLines(original, LEVEL_RANGE_DB), level), path(levelLines(respeak, LEVEL_RANGE_DB, map), level)],
     };
   }, [contours, sentences, durationS]);
   return (

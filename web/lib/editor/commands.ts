@@ -42,7 +42,7 @@ export const joinSegments: Command = (state, dispatch) => {
   return true;
 };
 
-/** Delete a tag as one, with one of two spaces that would be left. */
+/** Delete a tag as one. */
 const deleteTag =
   (direction: -1 | 1): Command =>
   (state, dispatch) => {
@@ -56,16 +56,9 @@ const deleteTag =
       if (!selection.empty || node?.type !== schema.nodes.tag) return false;
       from = direction < 0 ? selection.from - 1 : selection.from;
     }
-    dispatch?.(withoutTag(state.tr, from));
+    dispatch?.(state.tr.delete(from, from + 1).scrollIntoView());
     return true;
   };
-
-function withoutTag(tr: Transaction, from: number): Transaction {
-  const $from = tr.doc.resolve(from);
-  const isAfterSpace = $from.parentOffset === 0 || /\s$/.test($from.nodeBefore?.text ?? "");
-  const after = tr.doc.resolve(from + 1).nodeAfter?.text ?? "";
-  return tr.delete(from, from + (isAfterSpace && /^\s/.test(after) ? 2 : 1)).scrollIntoView();
-}
 
 export const deleteTagBefore = deleteTag(-1);
 export const deleteTagAfter = deleteTag(1);

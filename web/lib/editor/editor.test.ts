@@ -16,7 +16,8 @@ import { findMatches, findOf, replaceAll, replaceMatch, setSearch, stepMatch } f
 import { insertTag, matchTags, paletteOf } from "@/lib/editor/palette";
 import { takeReading } from "@/lib/editor/reading";
 import { sample, VOCABULARY } from "@/lib/editor/sample";
-import { scopesOf, timeAt, wordAt, wordsOf } from "@/lib/editor/words";
+import { schema } from "@/lib/editor/schema";
+import { scopesOf, timeAt, timedTags, wordAt, wordsOf } from "@/lib/editor/words";
 
 const open = (...lines: string[]) =>
   new TranscriptEditor(sample(...lines), {}, { vocabulary: () => VOCABULARY, onSeek: () => {}, onSpeaker: () => {} });
@@ -79,6 +80,44 @@ describe("editing", () => {
       expect(texts(editor)).toEqual(["Hi you"]);
       editor.undo();
     }
+  });
+
+  it("leaves one space where tags were taken out, whatever took them out", () => {
+    const first = 4; // a tag is one position, whatever its name
+    for (const [line, from, to, left] of [
+      ["Hi [laughs] you", first, first + 1, "Hi you"],
+      ["Hi [laughs] [sad] you", first, first + 3, "Hi you"],
+      ["Hi [laughs] you", first, first + 2, "Hi you"], // with a space already
+      ["Hi [laughs]you", first, first + 1, "Hi you"],
+      ["Hi [laughs], you", first, first + 1, "Hi , you"],
+      ["Hi [laughs] you", 1, first + 1, "you"],
+      ["[laughs] you", 1, 2, "you"],
+      ["you [laughs]", 5, 6, "you "],
+      ["you  there", 2, 3, "yu  there"], // no tag: none of its business
+    ] as const) {
+      const editor = open(line);
+      editor.dispatch(editor.state.tr.delete(from, to)); // as the browser does it
+      expect(texts(editor)).toEqual([left]);
+      editor.undo();
+      expect(texts(editor)).toEqual([line]);
+      editor.redo();
+      expect(texts(editor)).toEqual([left]);
+    }
+  });
+
+  it("leaves the spaces around a tag that something takes the place of", () => {
+    const editor = open("Hi [laughs] you");
+    editor.dispatch(editor.state.tr.replaceWith(4, 5, schema.text(" or ")));
+    expect(texts(editor)).toEqual(["Hi  or  you"]);
+  });
+
+  it("takes tags out of several segments at once", () => {
+    const editor = open("one [sad] two", "three [laughs] four");
+    editor.dispatch(editor.state.tr.delete(18, 19).delete(5, 6));
+    expect(texts(editor)).toEqual(["one two", "three four"]);
+    expect(timed(editor)).toEqual(["one@0", "two@1", "three@2", "four@3"]);
+    editor.dispatch(editor.state.tr.delete(0, editor.state.doc.child(0).nodeSize)); // a whole segment
+    expect(texts(editor)).toEqual(["three four"]);
   });
 
   it("cuts a segment at the time of the next word, and joins it again", () => {
@@ -153,6 +192,25 @@ describe("words", () => {
     type(editor, "new ");
     caret(editor, "new");
     expect(timeAt(editor.state, editor.state.selection.from + 1)).toBe(1);
+  });
+
+  it("give tags their times, and those at the end and in new text none", () => {
+    const editor = open("[sad] one [laughs] two [pause]");
+    expect(timedTags(editor.state.doc, wordsOf(editor.state)).map(({ name, atS }) => [name, atS])).toEqual([
+      ["sad", 0],
+      ["laughs", 1],
+      ["pause", 2],
+    ]);
+    caret(editor, "two");
+    editor.dispatch(insertTag(editor.state, "excited", VOCABULARY));
+    caret(editor, "");
+    editor.dispatch(insertTag(editor.state, "whispers", VOCABULARY));
+    expect(timedTags(editor.state.doc, wordsOf(editor.state)).map(({ name, atS }) => [name, atS])).toEqual([
+      ["sad", 0],
+      ["laughs", 1],
+      ["excited", 1],
+      ["pause", 2],
+    ]);
   });
 
   it("are governed by a tag until the next of its category or the end of the sentence", () => {

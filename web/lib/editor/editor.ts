@@ -11,6 +11,7 @@ import { documentOf, inlineOf, speakerLabel, speakerNamesOf, speakersOf } from "
 import { findPlugin } from "@/lib/editor/find";
 import { paletteOf, palettePlugin } from "@/lib/editor/palette";
 import { SegmentView, type SegmentViewActions, type SpeakerLooks } from "@/lib/editor/segment-view";
+import { tagSpacesPlugin } from "@/lib/editor/tag-spaces";
 import { placedWords, timeAt, wordsPlugin } from "@/lib/editor/words";
 
 export interface EditorOptions extends SegmentViewActions {
@@ -43,6 +44,7 @@ export class TranscriptEditor {
         wordsPlugin(placedWords(doc, transcript)),
         palettePlugin(options.vocabulary),
         findPlugin(),
+        tagSpacesPlugin(),
         keymap({ Enter: splitSegment, Backspace: deleteTagBefore, Delete: deleteTagAfter }),
         keymap({ Backspace: joinSegments }),
         history(),
@@ -98,7 +100,7 @@ export class TranscriptEditor {
   dispatch = (tr: Transaction | null) => {
     if (!tr) return;
     this.state = this.state.apply(tr);
-    const looks = tr.docChanged ? looksOf(tr.doc) : this.looks;
+    const looks = tr.docChanged ? looksOf(this.state.doc) : this.looks;
     const looksChanged = JSON.stringify([...looks]) !== JSON.stringify([...this.looks]);
     this.looks = looks;
     this.view?.updateState(this.state);

@@ -78,6 +78,23 @@ export function timeAt(state: EditorState, position: number): number | null {
   return words.find(({ to, startS }) => to >= position && startS !== null)?.startS ?? null;
 }
 
+/** The tags of a document with the times of their places, in order; those of which nobody knows the time are left out. */
+export function timedTags(
+  doc: Node,
+  words: readonly PlacedWord[],
+): { name: string; category: Category | null; atS: number }[] {
+  const timed: ReturnType<typeof timedTags> = [];
+  let next = 0;
+  doc.descendants((node, position) => {
+    if (node.type !== schema.nodes.tag) return;
+    for (let word = words[next]; word && (word.to < position || word.startS === null); ) word = words[++next];
+    const { text, category, startS } = tagOf(node);
+    const atS = startS ?? words[next]?.startS ?? null;
+    if (atS !== null) timed.push({ name: text.slice(1, -1), category, atS });
+  });
+  return timed;
+}
+
 const HOLDS: ReadonlySet<Category | null> = new Set<Category>(["emotion", "delivery"]);
 const ENDS_SENTENCE = /(?<!\.\.)[.!?]["'”’)]*$/;
 
@@ -117,7 +134,10 @@ export function scopesOf(doc: Node, words: readonly PlacedWord[]): Scope[] {
         }
         scope.to = word.to;
       }
-      if (ENDS_SENTENCE.test(doc.textBetween(word.from, word.to))) open.clear();
+      // Asked of the segment: the document would look for it from its start, for each word.
+      if (open.size > 0 && ENDS_SENTENCE.test(segment.textBetween(word.from - offset - 1, word.to - offset - 1))) {
+        open.clear();
+      }
     }
   });
   return scopes;

@@ -9,16 +9,24 @@ const MAX_BUFFERED_BYTES = 4 * 2 ** 20;
 
 export type RecorderState =
   | { step: "starting" }
-  | { step: "recording" }
+  | { step: "recording"; input: Input }
   | { step: "finishing" }
   | { step: "done"; file: File; durationS: number }
   | { step: "failed"; problem: { detail: string; hint?: string } };
+
+/** The microphone that is heard; `isChosen` is false where another one was asked for and is not there. */
+export interface Input {
+  name: string;
+  isChosen: boolean;
+}
 
 interface Told {
   onState: (state: RecorderState) => void;
   onLive: (live: LiveText) => void;
   /** The level of each frame, 0..1, and how long the recording is. */
   onLevel: (peak: number, durationS: number) => void;
+  /** The microphone went away in the midst of it: what it heard until then is kept, as after a stop. */
+  onUnplugged: () => void;
 }
 
 /** The microphones there are; their names are known once one was allowed. */
@@ -47,9 +55,7 @@ export class Recorder {
     this.enter({ step: "starting" });
     try {
       if (!navigator.mediaDevices) throw new DOMException("", "InsecureContextError");
-      this.stream = await navigator.mediaDevices.getUserMedia({
-        audio: { channelCount: 1, ...(deviceId && { deviceId: { exact: deviceId } }) },
-      });
+      this.stream = await openMicrophone(deviceId);
       if (this.isLeft) return this.release(); // while one was asked for the microphone
       const { context, source } = openContext(this.stream);
       this.context = context;
@@ -59,7 +65,10 @@ export class Recorder {
       worklet.port.onmessage = ({ data }) => this.take(data.pcm, data.peak);
       this.connect(context.sampleRate, language);
       source.connect(worklet);
-      this.enter({ step: "recording" });
+      const [track] = this.stream.getAudioTracks();
+      track?.addEventListener("ended", () => this.unplugged());
+      const isChosen = !deviceId || track?.getSettings().deviceId === deviceId;
+      this.enter({ step: "recording", input: { name: track?.label ?? "", isChosen } });
     } catch (error) {
       this.release();
       if (this.isLeft) return;
@@ -74,6 +83,12 @@ export class Recorder {
     this.enter({ step: "finishing" });
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send('{"type":"stop"}');
     else this.finish();
+  }
+
+  private unplugged(): void {
+    if (this.state.step !== "recording") return;
+    this.told.onUnplugged();
+    this.stop();
   }
 
   /** Stop at once and tell nothing more. Gives what was recorded and is not told as `done`, if anything. */
@@ -161,6 +176,19 @@ export class Recorder {
   }
 }
 
+/** The microphone that was chosen; the default one where none was, or where that one is not there any more. */
+async function openMicrophone(deviceId: string): Promise<MediaStream> {
+  const ask = (wanted: MediaTrackConstraints) =>
+    navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, ...wanted } });
+  if (!deviceId) return ask({});
+  try {
+    return await ask({ deviceId: { exact: deviceId } }); // of an `ideal` one Chromium makes nothing
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "NotAllowedError") throw error;
+    return ask({});
+  }
+}
+
 /** At the rate that the server works with where the browser can, else at the microphone's own. */
 function openContext(stream: MediaStream) {
   const context = new AudioContext({ sampleRate: SAMPLE_RATE_HZ });
@@ -179,7 +207,7 @@ function microphoneProblem(error: unknown): { detail: string; hint?: string } {
     const hint = "allow the microphone for this page in the browser's address bar, then try again";
     return { detail: "The microphone was refused.", hint };
   }
-  if (name === "NotFoundError" || name === "OverconstrainedError") {
+  if (name === "NotFoundError") {
     return { detail: "There is no microphone.", hint: "connect one, or choose another input" };
   }
   if (name === "InsecureContextError") {

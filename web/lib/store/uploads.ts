@@ -36,6 +36,13 @@ interface Source {
 }
 
 const FOLLOW_AGAIN_MS = 2000;
+/**
+ * A job that is followed holds a connection, and browsers open only six to a server, for all tabs together: more jobs
+ * would leave none to send, save or read with. The others wait for their turn; of those that ended by then it is told.
+ */
+const FOLLOWED_AT_ONCE = 2;
+let followed = 0;
+const waiting: (() => void)[] = [];
 
 export const useUploads = create<{ uploads: Upload[] }>()(() => ({ uploads: [] }));
 const sources = new Map<string, Source>();
@@ -43,6 +50,17 @@ const sources = new Map<string, Source>();
 const ours = new Set<string>();
 let finished: (transcriptId: string, wasOnlyOne: boolean) => void = () => {};
 let sending = Promise.resolve();
+
+// Files that the server does not have yet are lost with the page: the browser asks before it leaves.
+const askToStay = (event: BeforeUnloadEvent) => event.preventDefault();
+useUploads.subscribe(({ uploads }) => {
+  const isKept = useServer.getState().capabilities?.store !== false;
+  const isHere = uploads.some(
+    ({ step }) => step === "waiting" || step === "sending" || (!isKept && step === "listening"),
+  );
+  if (isHere) window.addEventListener("beforeunload", askToStay);
+  else window.removeEventListener("beforeunload", askToStay);
+});
 
 /** What is done when a transcript is there; the second argument tells whether it came alone and nothing else is under way. */
 export function onFinished(listener: typeof finished): void {
@@ -167,7 +185,10 @@ function hearing(key: string) {
 async function follow(key: string, jobId: string): Promise<void> {
   const source = sources.get(key);
   if (!source) return;
+  if (followed < FOLLOWED_AT_ONCE) followed++;
+  else await new Promise<void>((go) => waiting.push(go));
   try {
+    if (source.running.signal.aborted) return;
     const id = await followJob(jobId, hearing(key), source.running.signal);
     done(key, id);
     listTranscripts();
@@ -176,6 +197,10 @@ async function follow(key: string, jobId: string): Promise<void> {
     const isLost = problemOf(error).hint === UNREACHABLE.hint;
     if (isLost && !source.running.signal.aborted) setTimeout(() => follow(key, jobId), FOLLOW_AGAIN_MS);
     else fail(key, error);
+  } finally {
+    const next = waiting.shift();
+    if (next) next();
+    else followed--;
   }
 }
 
