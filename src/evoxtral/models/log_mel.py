@@ -26,7 +26,7 @@ class LogMel(torch.nn.Module):
     def __init__(self, extractor: Any) -> None:
         super().__init__()
         self._n_fft: int = extractor.n_fft
-        self._hop: int = extractor.hop_length
+        self.hop: int = extractor.hop_length
         self._loudest: float | None = getattr(extractor, "global_log_mel_max", None)
         self.filters: torch.Tensor
         self.window: torch.Tensor
@@ -42,7 +42,7 @@ class LogMel(torch.nn.Module):
     @torch.no_grad()
     def forward(self, audio: torch.Tensor) -> torch.Tensor:
         with torch.autocast(audio.device.type, enabled=False):
-            spectrum = torch.stft(audio.float(), self._n_fft, self._hop, window=self.window, return_complex=True)
+            spectrum = torch.stft(audio.float(), self._n_fft, self.hop, window=self.window, return_complex=True)
             return self._features(spectrum[..., :-1])
 
     @torch.no_grad()
@@ -52,7 +52,7 @@ class LogMel(torch.nn.Module):
         """
         with torch.autocast(audio.device.type, enabled=False):
             return self._features(
-                torch.stft(audio.float(), self._n_fft, self._hop, window=self.window, center=False, return_complex=True)
+                torch.stft(audio.float(), self._n_fft, self.hop, window=self.window, center=False, return_complex=True)
             )
 
     def _features(self, spectrum: torch.Tensor) -> torch.Tensor:

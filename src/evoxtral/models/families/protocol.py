@@ -233,14 +233,16 @@ class FrameReader(Protocol):
 
     Attributes:
         frame_samples: samples of a frame, at 16 kHz.
+        encoder_frames: how many frames of the encoder are in it.
         left_frames: frames of silence that come before the sound.
         default_delay: frames between sound and text where nothing else is wanted.
-        model, end_token, decoder: see `SpeechModel`.
+        model, end_token, encoder, decoder: see `SpeechModel`.
         control_tokens: ids that are no text, such as the padding between words.
         log_mel: makes features of samples.
     """
 
     frame_samples: int
+    encoder_frames: int
     left_frames: int
     default_delay: int
     model: Any
@@ -249,7 +251,14 @@ class FrameReader(Protocol):
     log_mel: Any
 
     @property
+    def encoder(self) -> Any: ...
+
+    @property
     def decoder(self) -> Any: ...
+
+    def token_bytes(self, token: int) -> bytes:
+        """The UTF-8 bytes that a token of text stands for; a character may be spread over several."""
+        ...
 
     def right_frames(self, delay: int) -> int:
         """Frames of silence after a recording's end, in which its last words are written."""

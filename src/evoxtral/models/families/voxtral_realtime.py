@@ -44,12 +44,14 @@ class VoxtralRealtimeModel:
         instruct = self.tokenizer.tokenizer.instruct_tokenizer
         self._start: list[int] = instruct.start()
         self._sounds = instruct.audio_encoder
+        self._bytes_of = instruct.tokenizer.id_to_byte_piece
         config = self._sounds.audio_config
         if not config.is_streaming or config.n_left_pad_tokens < 1:
             raise ModelError(f"{base}: its tekken.json is not of a streaming model", "copy it from the published model")
         self.padding_token: int = self._sounds.streaming_pad
         self.frame_samples: int = config.raw_audio_length_per_tok
         self.window_samples = self.frame_samples
+        self.encoder_frames: int = self.model.config.downsample_factor
         self.left_frames: int = config.n_left_pad_tokens
         self.default_delay: int = config.get_num_delay_tokens()
         self.log_mel = LogMel(self._processor.feature_extractor)
@@ -61,6 +63,11 @@ class VoxtralRealtimeModel:
     @property
     def decoder(self) -> Any:
         return self.model.model.language_model
+
+    def token_bytes(self, token: int) -> bytes:
+        """See `FrameReader`."""
+        piece: bytes = self._bytes_of(token)
+        return piece
 
     def right_frames(self, delay: int) -> int:
         """Frames of silence that a recording needs after its end, until its last word is written."""

@@ -4,7 +4,8 @@
     greedy_decoder   which text has which place   kv_cache        the places
     llama_layers     the layers that it runs      decode_kernels  the same for a GPU, in Triton
     rounded_weights  their matrices in eight bits
-    frame_decoder    a token for each frame of sound, of whole recordings    sliding_cache  what was read last
+    frame_decoder    a token for each frame of sound, of whole recordings
+    frame_streams    the same of sound that still comes    sliding_cache  what was read last
 
 This file is its row in the registry, and imports no torch.
 """

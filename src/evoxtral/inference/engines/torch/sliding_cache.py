@@ -63,14 +63,12 @@ class SlidingCache:
         """Keep a layer's next keys and values, (rows, heads, queries, width); gives all that its rows hold."""
         assert self._slots is not None
         if layer == len(self._layers):
-            _, heads, _, width = keys.shape
-            shape = self.rows, heads, self.size, width
-            self._layers.append((keys.new_zeros(shape), values.new_zeros(shape)))
+            self._add_layer(keys[0], values[0])
         rows, slots = self._slots
-        held = tuple(part[: len(keys)] for part in self._layers[layer])
-        for part, new in zip(held, (keys, values), strict=True):
-            part[rows, :, slots] = new.transpose(1, 2)
-        return held[0], held[1]
+        held_keys, held_values = (part[: len(keys)] for part in self._layers[layer])
+        held_keys[rows, :, slots] = keys.transpose(1, 2)
+        held_values[rows, :, slots] = values.transpose(1, 2)
+        return held_keys, held_values
 
     def copy_row(self, positions: int) -> list[tuple[Tensor, Tensor]]:
         """What the first row holds of its first positions."""
@@ -78,9 +76,17 @@ class SlidingCache:
 
     def paste_row(self, row: int, copied: list[tuple[Tensor, Tensor]]) -> None:
         """Begin a row with what `copy_row` gave."""
+        if not self._layers:
+            for keys, values in copied:
+                self._add_layer(keys, values)
         for held, parts in zip(self._layers, copied, strict=True):
             for whole, part in zip(held, parts, strict=True):
                 whole[row, :, : part.shape[1]] = part
+
+    def _add_layer(self, keys: Tensor, values: Tensor) -> None:
+        """For keys and values of any row, (heads, positions, width)."""
+        shapes = ((self.rows, part.shape[0], self.size, part.shape[2]) for part in (keys, values))
+        self._layers.append((keys.new_zeros(next(shapes)), values.new_zeros(next(shapes))))
 
     @property
     def nbytes(self) -> int:

@@ -16,8 +16,9 @@ from evoxtral.errors import ModelError
 from evoxtral.inference.engines.detokenizer import stripped
 from evoxtral.inference.engines.protocol import Hypothesis
 from evoxtral.inference.engines.registry import Weights, no_delay
+from evoxtral.inference.engines.torch.frame_streams import FrameStream
 from evoxtral.inference.engines.torch.rounded_weights import Precision, round_linears
-from evoxtral.inference.engines.torch.writers import make_writer
+from evoxtral.inference.engines.torch.writers import FrameWriter, make_writer
 from evoxtral.models.checkpoints import attach_adapter, load_checkpoint, loading
 from evoxtral.models.families.protocol import FrameReader, LanguageHead, PromptEmbedder, SpeechModel
 from evoxtral.models.families.voxtral_realtime import delay_frames
@@ -129,6 +130,28 @@ class TorchEngine:
             yield from stripped(self._writer.stream(window, language))
         except torch.OutOfMemoryError as error:
             raise self._too_large() from error
+
+    @property
+    def writes_live(self) -> bool:
+        """See `LiveWriter`: whether the model hears and writes frame by frame."""
+        return isinstance(self._writer, FrameWriter)
+
+    def new_stream(self) -> FrameStream:
+        """See `LiveWriter`."""
+        assert isinstance(self._writer, FrameWriter)
+        return self._writer.new_stream()
+
+    def write_streams(
+        self, streams: Sequence[FrameStream], sounds: Sequence[NDArray[np.float32]], ends: Sequence[bool]
+    ) -> list[str]:
+        """See `LiveWriter`. Raises ModelError if they do not fit into memory together."""
+        assert isinstance(self._writer, FrameWriter)
+        try:
+            return self._writer.streams.write(streams, sounds, ends)
+        except torch.OutOfMemoryError as error:
+            raise ModelError(
+                f"{self.model}: {len(streams)} streams do not fit into the GPU's memory", "open fewer at a time"
+            ) from error
 
     @torch.no_grad()
     def detect_languages(self, windows: Sequence[NDArray[np.float32]]) -> list[Mapping[str, float] | None]:

@@ -15,6 +15,7 @@ from evoxtral.errors import ModelError
 from evoxtral.inference.engines.detokenizer import decoded
 from evoxtral.inference.engines.protocol import Hypothesis
 from evoxtral.inference.engines.torch.frame_decoder import decode_frames, stream_frames
+from evoxtral.inference.engines.torch.frame_streams import FrameStream, FrameStreams
 from evoxtral.inference.engines.torch.greedy_decoder import GreedyDecoder
 from evoxtral.inference.engines.torch.kv_cache import DecodedRow
 from evoxtral.models.families.protocol import FrameReader, KeywordPrompter, PromptEmbedder, SpeechModel, StepReader
@@ -164,13 +165,19 @@ class StepWriter:
 
 
 class FrameWriter:
-    """Writes a token for each frame of sound: all of a window is heard first, and then written frame by frame."""
+    """Writes a token for each frame of sound: all of a window is heard first, and then written frame by frame.
+
+    Attributes:
+        streams: what writes while it hears.
+    """
 
     takes_keywords = False
 
     def __init__(self, speech: Any, delay: int | None) -> None:
         self._speech = speech
         self._delay: int = speech.default_delay if delay is None else delay
+        self._opening = speech.opening(self._delay)
+        self.streams = FrameStreams(speech)
 
     def transcribe(
         self, windows: Sequence[NDArray[np.float32]], language: str, *, rows: int, keywords: Sequence[str] = ()
@@ -185,6 +192,10 @@ class FrameWriter:
     def stream(self, window: NDArray[np.float32], language: str) -> Iterator[str]:
         audio = to_rows([window], self._speech.model.device)
         return _detokenized(self._speech, stream_frames(self._speech, audio, self._delay))
+
+    def new_stream(self) -> FrameStream:
+        """A stream for `streams`."""
+        return FrameStream(self._delay, self._opening)
 
     def forget_buffers(self) -> None:
         """Nothing is kept."""
