@@ -27,17 +27,26 @@ class VoxtralRealtimeModel:
         base: folder or hub id.
         dtype: of the weights.
         options: for `from_pretrained`.
+        model, processor: loaded before, in the place of those of `base`.
     """
 
     max_window_s: float | None = None
     max_positions: int | None = None
 
-    def __init__(self, base: str, *, dtype: Any = None, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        base: str,
+        *,
+        dtype: Any = None,
+        options: Mapping[str, Any] | None = None,
+        model: Any = None,
+        processor: Any = None,
+    ) -> None:
         from evoxtral.models.log_mel import LogMel
 
         self.family = FAMILY
-        self._processor = _processor(base)
-        self.model: Any = _model_class().from_pretrained(base, dtype=dtype, **(options or {}))
+        self._processor = _processor(base) if processor is None else processor
+        self.model = _model_class().from_pretrained(base, dtype=dtype, **(options or {})) if model is None else model
         self.tokenizer: Any = self._processor.tokenizer
         self.end_token: int = self.tokenizer.eos_token_id
         self.control_tokens = frozenset(self.tokenizer.all_special_ids)

@@ -130,8 +130,8 @@ class FrameStreams:
             return False
         return len(stream.pending) >= self._length
 
-    def _step(self, ready: Sequence[FrameStream]) -> list[tuple[int, float]]:
-        """Read a frame of each; gives the token that each writes, and its log-probability."""
+    def _step(self, ready: Sequence[FrameStream]) -> list[tuple[int | None, float]]:
+        """Read a frame of each; gives the token that each writes, and its log-probability; None in the opening."""
         rows = len(self._rows)
         device = self._speech.model.device
         audio = np.zeros((rows, self._length), np.float32)
@@ -151,20 +151,22 @@ class FrameStreams:
         self._state.reserve(self._state.rows, int(positions.max()) + 1)
         scores, tokens = self._state.step(torch.from_numpy(audio).to(device), torch.from_numpy(numbers).to(device))
         told = torch.stack([tokens.double(), scores.double()]).tolist()
-        written = []
+        written: list[tuple[int | None, float]] = []
         for stream in ready:
             assert stream.row is not None
             stream.position += 1
             stream.pending = stream.pending[self._speech.frame_samples :]
             is_read = stream.position >= len(stream.opening)
-            written.append((int(told[0][stream.row]) if is_read else -1, told[1][stream.row]))
+            written.append((int(told[0][stream.row]) if is_read else None, told[1][stream.row]))
         return written
 
-    def _take(self, stream: FrameStream, written: tuple[int, float]) -> str:
+    def _take(self, stream: FrameStream, written: tuple[int | None, float]) -> str:
         token, score = written
+        if token is None:  # what comes next is read, whatever is written
+            return ""
         if token == self._speech.end_token:
             stream.close()
-        if token < 0 or token in self._speech.control_tokens:
+        if token in self._speech.control_tokens:
             return ""
         stream.log_probability += score
         stream.tokens += 1
