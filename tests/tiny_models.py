@@ -79,22 +79,14 @@ def save_tiny_whisper(folder: Path, *, multilingual: bool = True) -> Path:
 
 # Voxtral's control tokens that a transcription request uses, by id; the ids of others do not matter here.
 CONTROLS = {0: "<unk>", 1: "<s>", 2: "</s>", 3: "[INST]", 4: "[/INST]", 11: "<pad>", 24: "[AUDIO]"}
-CONTROLS |= {25: "[BEGIN_AUDIO]", 34: "[TRANSCRIBE]"}
+CONTROLS |= {25: "[BEGIN_AUDIO]", 32: "[STREAMING_PAD]", 33: "[STREAMING_WORD]", 34: "[TRANSCRIBE]"}
 SPECIALS = 64
 
 
-def save_tiny_voxtral(folder: Path) -> Path:
-    """Write a random Voxtral with the real audio front end and prompt, and a byte-level Tekken tokenizer."""
+def _save_tekken(folder: Path, *, version: str, audio: dict[str, Any]) -> Path:
+    """Write a byte-level Tekken tokenizer with Voxtral's audio front end."""
     import mistral_common
     from mistral_common.tokens.tokenizers.base import SpecialTokens
-    from transformers import (
-        GenerationConfig,
-        VoxtralConfig,
-        VoxtralForConditionalGeneration,
-        VoxtralProcessor,
-        WhisperFeatureExtractor,
-    )
-    from transformers.tokenization_mistral_common import MistralCommonBackend
 
     folder.mkdir(parents=True, exist_ok=True)
     packaged = Path(mistral_common.__file__).parent / "data" / "tekken_240911.json"
@@ -104,7 +96,7 @@ def save_tiny_voxtral(folder: Path) -> Path:
         "default_vocab_size": SPECIALS + 256,
         "default_num_special_tokens": SPECIALS,
         "num_vocab_tokens": 256,
-        "version": "v7",
+        "version": version,
     }
     others = [token.value for token in SpecialTokens if token.value not in CONTROLS.values()]
     free = [rank for rank in range(SPECIALS) if rank not in CONTROLS]
@@ -116,13 +108,28 @@ def save_tiny_voxtral(folder: Path) -> Path:
     tekken["audio"] = {
         "sampling_rate": RATE_HZ,
         "frame_rate": 12.5,
-        "chunk_length_s": 30.0,
         "audio_encoding_config": {"num_mel_bins": 128, "hop_length": 160, "window_size": 400},
+        **audio,
     }
     tekken.pop("image", None)
     tekken.pop("multimodal", None)
     path = folder / "tekken.json"
     path.write_text(json.dumps(tekken), encoding="utf-8")
+    return path
+
+
+def save_tiny_voxtral(folder: Path) -> Path:
+    """Write a random Voxtral with the real audio front end and prompt, and a byte-level Tekken tokenizer."""
+    from transformers import (
+        GenerationConfig,
+        VoxtralConfig,
+        VoxtralForConditionalGeneration,
+        VoxtralProcessor,
+        WhisperFeatureExtractor,
+    )
+    from transformers.tokenization_mistral_common import MistralCommonBackend
+
+    path = _save_tekken(folder, version="v7", audio={"chunk_length_s": 30.0})
     processor = VoxtralProcessor(
         WhisperFeatureExtractor(feature_size=128, sampling_rate=RATE_HZ),
         MistralCommonBackend(tokenizer_path=str(path)),
@@ -167,10 +174,32 @@ def save_tiny_voxtral(folder: Path) -> Path:
     return folder
 
 
-def save_tiny_realtime(folder: Path) -> Path:
-    """Write the weights and the configuration of a random Voxtral Realtime, without a processor."""
-    from transformers import VoxtralRealtimeConfig, VoxtralRealtimeForConditionalGeneration
+def save_tiny_realtime(folder: Path, *, windows: tuple[int, int] = (750, 8192)) -> Path:
+    """Write a random Voxtral Realtime with the real audio front end, and a byte-level Tekken tokenizer.
 
+    Args:
+        windows: how far the attention of encoder and decoder looks back.
+    """
+    from transformers import (
+        GenerationConfig,
+        VoxtralRealtimeConfig,
+        VoxtralRealtimeFeatureExtractor,
+        VoxtralRealtimeForConditionalGeneration,
+        VoxtralRealtimeProcessor,
+    )
+    from transformers.tokenization_mistral_common import MistralCommonBackend
+
+    streaming = {
+        "transcription_format": "streaming",
+        "transcription_delay_ms": 480.0,
+        "streaming_look_ahead_ms": 2.5,
+        "streaming_look_back_ms": 52.5,
+        "streaming_n_left_pad_tokens": 4,
+    }
+    path = _save_tekken(folder, version="v13", audio=streaming)
+    processor = VoxtralRealtimeProcessor(
+        VoxtralRealtimeFeatureExtractor(), MistralCommonBackend(tokenizer_path=str(path))
+    )
     torch.manual_seed(0)
     model = VoxtralRealtimeForConditionalGeneration(
         VoxtralRealtimeConfig(
@@ -178,10 +207,13 @@ def save_tiny_realtime(folder: Path) -> Path:
                 "model_type": "voxtral_realtime_encoder",
                 "hidden_size": 16,
                 "intermediate_size": 32,
-                "num_hidden_layers": 1,
+                "num_hidden_layers": 2,
                 "num_attention_heads": 1,
                 "head_dim": 16,
                 "num_mel_bins": 128,
+                "sliding_window": windows[0],
+                "initializer_range": 0.2,
+                "rope_parameters": {"rope_type": "default", "rope_theta": 1e6},
             },
             text_config={
                 "model_type": "voxtral_realtime_text",
@@ -195,10 +227,17 @@ def save_tiny_realtime(folder: Path) -> Path:
                 "bos_token_id": 1,
                 "eos_token_id": 2,
                 "pad_token_id": 11,
+                "sliding_window": windows[1],
+                # Embeddings and output layer are one, and stay frozen: as usually initialised, so small a model could
+                # never be sure of a token.
+                "initializer_range": 0.2,
+                "rope_parameters": {"rope_type": "default", "rope_theta": 1e6},
             },
         )
     )
+    model.generation_config = GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=11)
     model.save_pretrained(folder)
+    processor.save_pretrained(folder)
     return folder
 
 

@@ -50,7 +50,7 @@ def test_an_adapter_is_converted_for_ctranslate2(base: Path, adapter: Path, tmp_
 
 
 def test_what_has_no_such_form_is_told(base: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="is no Voxtral"):
+    with pytest.raises(ModelError, match="vLLM's layout is written for Voxtral models"):
         export(str(base), tmp_path / "out", "vllm")
     with pytest.raises(ModelError, match="CTranslate2 knows no model of the kind voxtral"):
         export(str(save_tiny_voxtral(tmp_path / "voxtral")), tmp_path / "out", "ctranslate2")

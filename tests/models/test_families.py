@@ -18,7 +18,7 @@ def test_families_are_found_without_torch() -> None:
         "print([row.name for row in families()], 'torch' in sys.modules, 'transformers' in sys.modules)"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert told == "['voxtral', 'whisper'] False False\n"
+    assert told == "['voxtral', 'voxtral_realtime', 'whisper'] False False\n"
 
 
 def test_a_family_is_looked_up_by_name_and_by_its_models_configuration(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_a_family_is_looked_up_by_name_and_by_its_models_configuration(tmp_path:
         assert family_in(tmp_path, name="m") is row
     (tmp_path / "config.json").write_text("{}")
     assert family_in(tmp_path, name="m") is None
-    with pytest.raises(ModelError, match=r"no model family 'bert' \(families: voxtral, whisper\)"):
+    with pytest.raises(ModelError, match=r"no model family 'bert' \(families: voxtral, voxtral_realtime, whisper\)"):
         find_family("bert")
     for content in ("{", "[1]", "[" * 100_000):
         (tmp_path / "config.json").write_text(content)

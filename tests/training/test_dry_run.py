@@ -104,7 +104,8 @@ def test_dry_run_prints_the_plan_and_touches_nothing(tmp_path: Path, capsys: pyt
 @pytest.mark.parametrize(
     ("model_type", "message"),
     [
-        ("voxtral_realtime", "is a voxtral_realtime model (Voxtral and Whisper models can be run)"),
+        ("made_up", "is a made_up model (Voxtral, Voxtral Realtime and Whisper models can be run)"),
+        ("voxtral_realtime", "is a Voxtral Realtime model (those cannot be trained)"),
         ("voxtral", "is a Voxtral model, and the recipe's family is whisper"),
     ],
 )

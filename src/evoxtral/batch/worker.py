@@ -31,6 +31,7 @@ class WorkerSettings:
     model: str = "edge"
     adapter: str | None = None
     compiled: bool = False
+    delay_ms: int | None = None
     model_dir: Path | None = None
     offline: bool = False
     options: TranscribeOptions = TranscribeOptions()  # noqa: RUF009 - frozen
@@ -44,7 +45,7 @@ class WorkerSettings:
         """Load its engine; errors as of `load_engine`."""
         from evoxtral.inference import load_engine
 
-        return load_engine(self.model, self.adapter, store=self.store, compiled=self.compiled)
+        return load_engine(self.model, self.adapter, store=self.store, compiled=self.compiled, delay_ms=self.delay_ms)
 
 
 @dataclass(frozen=True, slots=True)

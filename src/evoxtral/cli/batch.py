@@ -81,6 +81,7 @@ def command(
             model=chosen.model,
             adapter=chosen.adapter,
             compiled=chosen.compiled,
+            delay_ms=chosen.delay_ms,
             model_dir=chosen.store.folder,
             offline=chosen.store.offline,
             options=TranscribeOptions(language=language, times=not no_times),

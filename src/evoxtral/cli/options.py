@@ -69,13 +69,14 @@ class ChosenModel:
     model: str
     adapter: str | None
     compiled: bool
+    delay_ms: int | None
     store: "ModelStore"
 
     def load(self) -> "TranscriptionEngine":
         """Load it; errors as of `load_engine`."""
         from evoxtral.inference import load_engine
 
-        return load_engine(self.model, self.adapter, store=self.store, compiled=self.compiled)
+        return load_engine(self.model, self.adapter, store=self.store, compiled=self.compiled, delay_ms=self.delay_ms)
 
 
 class _ModelOption(click.Option):
@@ -89,7 +90,7 @@ class _ModelOption(click.Option):
 
 
 def model_options(default: str = "edge") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command --model, --adapter, --model-dir, --offline, --compile; it gets them as one argument, `chosen`."""
+    """Give a command --model and what goes with it; it gets that as one argument, `chosen`."""
 
     def give(command: Callable[..., Any]) -> Callable[..., Any]:
         @click.option("--model", metavar="M", default=default, show_default=True, cls=_ModelOption)
@@ -101,11 +102,25 @@ def model_options(default: str = "edge") -> Callable[[Callable[..., Any]], Calla
             is_flag=True,
             help="Voxtral on a GPU: compile first (about ten seconds), for faster batches.",
         )
+        @click.option(
+            "--delay",
+            "delay_ms",
+            type=int,
+            metavar="MS",
+            help="Voxtral Realtime: listen on for so long before a word is written, 80 to 2400 in steps of 80."
+            "  [default: the model's]",
+        )
         @wraps(command)
         def with_model(
-            *arguments: Any, model: str, adapter: str | None, compiled: bool, models: "ModelStore", **options: Any
+            *arguments: Any,
+            model: str,
+            adapter: str | None,
+            compiled: bool,
+            delay_ms: int | None,
+            models: "ModelStore",
+            **options: Any,
         ) -> Any:
-            return command(*arguments, chosen=ChosenModel(model, adapter, compiled, models), **options)
+            return command(*arguments, chosen=ChosenModel(model, adapter, compiled, delay_ms, models), **options)
 
         return with_model
 

@@ -4,7 +4,6 @@ Finds what was named and which format it can take; the formats themselves are wr
 an adapter, or BASE+ADAPTER.
 """
 
-import json
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Final
 from evoxtral.errors import ModelError
 from evoxtral.models import HUB_CACHE, ModelStore, split_model_name
 from evoxtral.models.checkpoints import base_of_adapter, fetch_checkpoint, find_configuration, load_checkpoint
-from evoxtral.models.families.registry import find_family
+from evoxtral.models.families.registry import family_in, find_family
 
 FORMATS: Final = ("vllm", "hf", "ctranslate2", "gguf")
 DEFAULT_QUANTIZATION: Final = "int8"
@@ -74,20 +73,19 @@ def export(
         )
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
         raise ModelError(f"{output}: is there already", "name a new folder with -o")
-    source = _find(name, base, store)
+    source = _find(name, base, store, form)
     if as_adapter and (form != "vllm" or source.adapter is None):
         raise ModelError(f"{name}: only an adapter for vLLM can stay one", "leave out --as-adapter")
     if form == "vllm":
         return _export_vllm(source, output, as_adapter=as_adapter)
     if form == "hf":
-        if source.adapter is None:
-            raise ModelError(f"{name}: is a whole model in Hugging Face format already", "name an adapter to merge")
+        assert source.adapter is not None
         _merge(source, source.adapter, output)
         return Exported(output, (f"evoxtral transcribe recording.wav --model {output}",))
     return _export_ctranslate2(source, output, quantization)
 
 
-def _find(name: str, base: str | None, store: ModelStore) -> Source:
+def _find(name: str, base: str | None, store: ModelStore, form: str) -> Source:
     model, adapter = split_model_name(name, store)
     if adapter is None and (named := base_of_adapter(find_configuration(model, store))) is not None:
         model, adapter = named, model
@@ -95,10 +93,25 @@ def _find(name: str, base: str | None, store: ModelStore) -> Source:
         if adapter is None:
             raise ModelError(f"{name}: is a whole model", "--base is for adapters")
         model = base
+    _check_form(model, form, store, is_whole=adapter is None)
     folder = fetch_checkpoint(model, store)
     if not (folder / "config.json").is_file() or (folder / "model.bin").is_file():
         raise ModelError(f"{model}: is not in Hugging Face format", "name the merged model or the adapter instead")
     return Source(folder, model, None if adapter is None else fetch_checkpoint(adapter, store))
+
+
+def _check_form(model: str, form: str, store: ModelStore, *, is_whole: bool) -> None:
+    """Refuse what the format cannot hold before its weights are fetched."""
+    if form == "hf" and is_whole:
+        raise ModelError(f"{model}: is a whole model in Hugging Face format already", "name an adapter to merge")
+    family = family_in(find_configuration(model, store), name=model)
+    if family is None:
+        return
+    if form == "vllm" and family.name != "voxtral":
+        raise ModelError(f"{model}: is a {family.title} model", "vLLM's layout is written for Voxtral models")
+    if form == "ctranslate2" and not family.to_ctranslate2:
+        kind = family.model_types[0]
+        raise ModelError(f"{model}: CTranslate2 knows no model of the kind {kind}", "export --format vllm or hf")
 
 
 def _export_vllm(source: Source, output: Path, *, as_adapter: bool) -> Exported:
@@ -133,11 +146,6 @@ def _merge(source: Source, adapter: Path, output: Path) -> None:
 def _export_ctranslate2(source: Source, output: Path, quantization: str) -> Exported:
     from evoxtral.training.export import export_ctranslate2
 
-    kind = json.loads((source.base / "config.json").read_text(encoding="utf-8")).get("model_type")
-    if kind not in find_family("whisper").model_types:
-        raise ModelError(
-            f"{source.base_name}: CTranslate2 knows no model of the kind {kind}", "export --format vllm or hf"
-        )
     heads = find_family("whisper").alignment_heads.get(source.base_name.rpartition("/")[2])
     merged = source.base
     output.parent.mkdir(parents=True, exist_ok=True)

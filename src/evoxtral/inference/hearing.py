@@ -30,6 +30,13 @@ from evoxtral.inference.loops import without_loops
 from evoxtral.inference.second_ear import PACKAGED_BATCH, align_some, find_language_detector
 
 
+def place_text(window: Window, heard: Hypothesis, aligner: Aligner, *, language: str) -> Iterator[HeardWindow]:
+    """A window whose text is written already, with its times; nothing where the text is an invention."""
+    if text := heard_text(heard, window.speech_s):
+        (tokens,) = align_some(aligner, [window], [text], [0], language)
+        yield place_words(window, text, tokens)
+
+
 def hear_windows(
     blocks: Iterable[NDArray[np.float32]],
     engine: TranscriptionEngine,

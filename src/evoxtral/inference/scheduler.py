@@ -28,6 +28,8 @@ from evoxtral.inference.engines.protocol import (
     Hypothesis,
     KeywordListener,
     LanguageDetector,
+    LiveText,
+    LiveWriter,
     TranscriptionEngine,
 )
 
@@ -67,13 +69,15 @@ class _Job:
     """One window for the engine: to be transcribed, with a text to be aligned or to begin with, for its language;
     or an utterance for its emotion.
 
-    Keywords are a text with one on each line.
+    Keywords are a text with one on each line. What is to be written live is the next sound of its stream.
     """
 
-    kind: Literal["transcribe", "prompt", "draft", "align", "detect", "emotion"]
+    kind: Literal["transcribe", "prompt", "draft", "align", "detect", "emotion", "write"]
     window: NDArray[np.float32]
     language: str
     text: str = ""
+    stream: LiveText | None = None
+    is_end: bool = False
     result: "Future[Any]" = field(default_factory=Future)
 
 
@@ -168,6 +172,11 @@ class WindowScheduler:
         (hypothesis,) = self.submit(ticket, [_Job(kind, window, language, beginning)])
         assert isinstance(hypothesis, Hypothesis)
         return hypothesis
+
+    def write(self, ticket: Ticket, stream: LiveText, samples: NDArray[np.float32], *, is_end: bool) -> str:
+        """The further text of a stream after further sound; see `LiveWriter`. Errors as of `submit`."""
+        (text,) = self.submit(ticket, [_Job("write", samples, "", stream=stream, is_end=is_end)])
+        return str(text)
 
     def cancel(self, ticket: Ticket) -> None:
         """Take a request's windows out of the queue; who waits for them gets CancelledError."""
@@ -279,6 +288,10 @@ class WindowScheduler:
             elif jobs[0].kind == "emotion":
                 assert isinstance(self.engine, EmotionListener)
                 results = self.engine.hear_emotions(windows, language=language)
+            elif jobs[0].kind == "write":
+                assert isinstance(self.engine, LiveWriter)
+                streams = [job.stream for job in jobs if job.stream is not None]
+                results = self.engine.write_streams(streams, windows, [job.is_end for job in jobs])
             elif jobs[0].kind == "detect":
                 assert self._detector is not None
                 results = self._detector.detect_languages(windows)
@@ -286,8 +299,9 @@ class WindowScheduler:
                 assert self._aligner is not None
                 results = self._aligner.align_windows(windows, [job.text for job in jobs], language=language)
         except Exception as error:  # whatever the engine raises belongs to those who asked
-            if len(jobs) == 1:
-                jobs[0].result.set_exception(error)
+            if len(jobs) == 1 or jobs[0].kind == "write":  # a stream may have taken its sound already
+                for job in jobs:
+                    job.result.set_exception(error)
             else:
                 # One window must not fail the requests that happened to share its batch.
                 for job in jobs:

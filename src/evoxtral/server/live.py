@@ -7,6 +7,9 @@
 
 Where utterances begin and end the voice activity detector says (`Endpointer`), or the client (`CommittedTurns`).
 
+Where the model writes while it hears (`LiveHearing`), an utterance is written as its sound comes in: all of a partial
+is committed, and its final is what was written, with what the last sound adds to it.
+
 Partials give way: a stream has one draft under way at a time, and the longer drafts take, the rarer they are. Finals
 never give way, and while too many wait for the engine, `feed` waits too, so that the network slows the sender down.
 Knows sound and transcripts; nothing of messages.
@@ -17,7 +20,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +37,7 @@ from evoxtral.inference.endpointing import (
     SpeechStarted,
     Utterance,
 )
-from evoxtral.inference.local_agreement import LocalAgreement
+from evoxtral.inference.local_agreement import LocalAgreement, PartialText
 from evoxtral.inference.transcript import Transcript
 
 _LOG = logging.getLogger("evoxtral.server")
@@ -45,6 +48,8 @@ _FIRST_DRAFT_AFTER_S = 0.5
 # The next draft waits so many times as long as the one before took, waiting for the engine included: the busier, the
 # rarer, so that finals find the engine free.
 _REST_AFTER_DRAFT = 3.0
+# The same where the model writes while it hears.
+_WRITE_EVERY_S = 0.08
 # So many finished utterances may wait for the engine before the stream is slowed down.
 _MAX_WAITING_UTTERANCES = 4
 # Speakers of so many utterances are set right by what is said later.
@@ -66,6 +71,38 @@ class Hearing(Protocol):
 
     def whole(self, samples: NDArray[np.float32], diarizer: Diarizer | None) -> Transcript:
         """As offline: the transcript of an utterance with all times, and speakers if something tells them apart."""
+        ...
+
+
+class Writing(Protocol):
+    """One utterance that is written while it is heard. Called in threads; samples are all of it so far."""
+
+    def hear(self, samples: NDArray[np.float32]) -> str:
+        """Its tagged text so far, which only ever grows."""
+        ...
+
+    def whole(self, samples: NDArray[np.float32], diarizer: Diarizer | None) -> Transcript:
+        """See `Hearing`."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more is wanted of it."""
+        ...
+
+
+@runtime_checkable
+class LiveHearing(Protocol):
+    """A `Hearing` whose model may write while it hears.
+
+    Attributes:
+        writes_live: whether it does.
+    """
+
+    @property
+    def writes_live(self) -> bool: ...
+
+    def begin(self) -> Writing:
+        """The next utterance."""
         ...
 
 
@@ -252,12 +289,13 @@ class LiveStream:
     diarizer: StreamDiarizer | None = None
     _agreement: LocalAgreement = field(default_factory=LocalAgreement)
     _events: "asyncio.Queue[StreamEvent | None]" = field(default_factory=asyncio.Queue)
-    _finals: "asyncio.Queue[tuple[int, Utterance] | Flushed | None]" = field(
+    _finals: "asyncio.Queue[tuple[int, Utterance, Writing | None] | Flushed | None]" = field(
         default_factory=lambda: asyncio.Queue(_MAX_WAITING_UTTERANCES)
     )
     _stats: _Stats = field(default_factory=_Stats)
     _utterance_id: int = 0
     _text: str = ""  # of the utterance so far
+    _writing: Writing | None = None
     _next_draft_s: float = 0.0
     _draft: "asyncio.Task[None] | None" = None
     _silence: EndLikely | None = None  # that may end the utterance
@@ -270,8 +308,11 @@ class LiveStream:
         await self._handle(self.turns.feed(samples))
         spoken = self.turns.utterance_so_far()
         if spoken is not None and self.turns.heard_s >= self._next_draft_s:
-            self._next_draft_s = self.turns.heard_s + _DRAFT_EVERY_S
-            if self._is_busy:
+            self._next_draft_s = self.turns.heard_s + (_DRAFT_EVERY_S if self._writing is None else _WRITE_EVERY_S)
+            if self._writing is not None:
+                if self._draft is None:
+                    self._start_draft(spoken[1])
+            elif self._is_busy:
                 self._stats.skipped += 1
             else:
                 self._start_draft(spoken[1])
@@ -286,6 +327,7 @@ class LiveStream:
         """Forget the utterance that is being spoken."""
         self.turns.flush()
         self._drop_draft()
+        self._stop_writing()
 
     async def finish(self) -> None:
         """End the stream: what was said is transcribed to its end, and `events` ends after `Done`."""
@@ -302,6 +344,11 @@ class LiveStream:
         for task in (self._draft, self._worker):
             if task is not None:
                 task.cancel()
+        self._stop_writing()
+        while not self._finals.empty():
+            item = self._finals.get_nowait()
+            if isinstance(item, tuple) and item[2] is not None:
+                item[2].close()
         self._events.put_nowait(None)
 
     async def events(self) -> AsyncIterator[StreamEvent]:
@@ -342,15 +389,24 @@ class LiveStream:
         self._agreement, self._text = LocalAgreement(), ""
         self._silence, self._told_likely = None, False
         self._next_draft_s = at_s + _FIRST_DRAFT_AFTER_S
+        self._stop_writing()
+        if isinstance(self.hearing, LiveHearing) and self.hearing.writes_live:
+            self._writing, self._next_draft_s = self.hearing.begin(), at_s
+
+    def _stop_writing(self) -> None:
+        if self._writing is not None:
+            self._writing.close()
+            self._writing = None
 
     async def _end_utterance(self, utterance: Utterance, by_client: bool) -> None:
         self._drop_draft()  # its text would come after the final one
         self._tell(Ended(self._utterance_id, utterance.start_s, utterance.end_s, utterance.is_cut, by_client))
-        await self._queue((self._utterance_id, utterance))
+        writing, self._writing = self._writing, None
+        await self._queue((self._utterance_id, utterance, writing))
         if utterance.is_cut:
             self._begin_utterance(utterance.end_s)
 
-    async def _queue(self, item: tuple[int, Utterance] | Flushed) -> None:
+    async def _queue(self, item: tuple[int, Utterance, Writing | None] | Flushed) -> None:
         if self._worker is None:
             self._worker = asyncio.create_task(self._transcribe_finals())
         await self._finals.put(item)
@@ -371,8 +427,12 @@ class LiveStream:
 
     async def _hear_draft(self, utterance_id: int, samples: NDArray[np.float32], until_s: float) -> None:
         began_s = time.monotonic()
+        writing = self._writing
         try:
-            heard = await asyncio.to_thread(self.hearing.draft, samples, self._agreement.committed)
+            if writing is None:
+                heard = await asyncio.to_thread(self.hearing.draft, samples, self._agreement.committed)
+            else:
+                heard = await asyncio.to_thread(writing.hear, samples)
         except EvoxtralError:
             return  # the final one will tell
         finally:
@@ -380,18 +440,27 @@ class LiveStream:
                 self._draft = None
         if utterance_id != self._utterance_id:
             return
-        took_s = time.monotonic() - began_s
-        self._next_draft_s = max(self._next_draft_s, self.turns.heard_s + _REST_AFTER_DRAFT * took_s)
-        self._stats.partials += 1
-        text = self._agreement.update(heard)
-        self._text = f"{text.committed} {text.tentative}".strip()
-        lag_s = round(self.turns.heard_s - until_s, 3)
-        self._tell(Partial(utterance_id, self._stats.partials, text.committed, text.tentative, lag_s))
+        if writing is None:
+            took_s = time.monotonic() - began_s
+            self._next_draft_s = max(self._next_draft_s, self.turns.heard_s + _REST_AFTER_DRAFT * took_s)
+            text = self._agreement.update(heard)
+            self._tell_partial(utterance_id, text, until_s)
+        elif (whole := without_half_tag(heard)) != self._text:
+            self._tell_partial(utterance_id, PartialText(whole, ""), until_s)
         spoken = self.turns.utterance_so_far()
-        if self._silence is not None and until_s < self._silence.at_s and spoken is not None and not self._is_busy:
+        missed = self._silence is not None and until_s < self._silence.at_s and not self._is_busy
+        if writing is not None:
+            missed = until_s < self.turns.heard_s and self._draft is None
+        if missed and spoken is not None:
             self._start_draft(spoken[1])  # this one did not hear the last words
         else:
             self._tell_likely()
+
+    def _tell_partial(self, utterance_id: int, text: PartialText, until_s: float) -> None:
+        self._stats.partials += 1
+        self._text = f"{text.committed} {text.tentative}".strip()
+        lag_s = round(self.turns.heard_s - until_s, 3)
+        self._tell(Partial(utterance_id, self._stats.partials, text.committed, text.tentative, lag_s))
 
     # --- finals ------------------------------------------------------------------------------------------------------
 
@@ -400,11 +469,12 @@ class LiveStream:
             if isinstance(item, Flushed):
                 self._tell(item)
                 continue
-            utterance_id, utterance = item
+            utterance_id, utterance, writing = item
             self._stats.utterances += 1
             speakers = None if self.diarizer is None else self.diarizer.utterance(utterance.start_s)
             try:
-                heard = await asyncio.to_thread(self.hearing.whole, utterance.samples, speakers)
+                hear = self.hearing.whole if writing is None else writing.whole
+                heard = await asyncio.to_thread(hear, utterance.samples, speakers)
             except Exception as error:  # whatever the engine raises, the stream goes on
                 if not isinstance(error, EvoxtralError):
                     _LOG.exception("an utterance could not be transcribed")
@@ -426,6 +496,11 @@ class LiveStream:
             if revised != final:
                 self._revisable[place] = revised
                 self._tell(Revised(revised))
+
+
+def without_half_tag(text: str) -> str:
+    """A text that grows at its end without a tag that is not closed yet."""
+    return text[: text.rfind("[")].rstrip() if text.rfind("[") > text.rfind("]") else text
 
 
 def with_speakers(final: Final, turns: Sequence[Turn]) -> Final:

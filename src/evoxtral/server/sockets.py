@@ -21,7 +21,7 @@ from evoxtral.inference.diarization import Diarizer, StreamDiarizer
 from evoxtral.inference.endpointing import Endpointer
 from evoxtral.inference.options import TranscribeOptions
 from evoxtral.inference.transcript import Transcript
-from evoxtral.server.live import LiveStream, StreamEvent, Turns
+from evoxtral.server.live import LiveStream, StreamEvent, Turns, Writing
 from evoxtral.server.metrics import STREAMS
 from evoxtral.server.transcribing import Transcriber
 
@@ -160,6 +160,13 @@ def open_ears(
 class _Ears:
     transcriber: Transcriber
     options: Callable[[], TranscribeOptions]
+
+    @property
+    def writes_live(self) -> bool:
+        return self.transcriber.writes_live
+
+    def begin(self) -> Writing:
+        return self.transcriber.begin_utterance(self.options())
 
     def draft(self, samples: NDArray[np.float32], committed: str) -> str:
         return self.transcriber.draft(samples, committed, self.options())

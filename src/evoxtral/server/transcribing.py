@@ -4,6 +4,7 @@ Knows the scheduler, the pipeline and limits; nothing of routes and answers.
 """
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,19 +20,25 @@ from evoxtral.audio.decoding_process import DecodingProcesses
 from evoxtral.audio.levels import lift_quiet_speech
 from evoxtral.errors import EvoxtralError
 from evoxtral.inference import transcribe
+from evoxtral.inference.chunking import Span, Window
 from evoxtral.inference.diarization import Diarizer, voice_of
-from evoxtral.inference.engines.protocol import TranscriptionEngine
+from evoxtral.inference.engines.protocol import Hypothesis, LiveText, LiveWriter, TranscriptionEngine
 from evoxtral.inference.hallucination_filter import heard_text, is_too_fast
 from evoxtral.inference.heard_window import HeardWindow
+from evoxtral.inference.hearing import place_text
+from evoxtral.inference.joining import join_windows
 from evoxtral.inference.options import TranscribeOptions
 from evoxtral.inference.scheduler import QueueFullError, Ticket, Urgency, WindowScheduler
 from evoxtral.inference.second_ear import find_aligner, find_language_detector
 from evoxtral.inference.transcript import Transcript
+from evoxtral.inference.vad import FRAME_SAMPLES
 from evoxtral.server.metrics import AUDIO_SECONDS, REQUESTS_ADMITTED, WINDOWS_QUEUED
 from evoxtral.server.problems import Problem
 from evoxtral.server.settings import Settings
 
 _DISCONNECT_POLL_S = 0.25
+# The packaged model aligns so much at a time.
+_MAX_PLACED_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +211,44 @@ class Transcriber:
         text = heard_text(heard, length_s)
         return "" if is_too_fast(text, length_s) else text  # short speech is sometimes written twice
 
+    @property
+    def writes_live(self) -> bool:
+        """Whether what is spoken is written while it is heard, and stays."""
+        return isinstance(self.engine, LiveWriter) and self.engine.writes_live
+
+    def begin_utterance(self, options: TranscribeOptions) -> "WrittenUtterance":
+        """An utterance that is written while it is heard, where `writes_live`."""
+        assert isinstance(self.engine, LiveWriter)
+        return WrittenUtterance(self, self.engine.new_stream(), options)
+
+    def write(self, stream: LiveText, samples: NDArray[np.float32], *, is_end: bool) -> str:
+        """The further text of a stream. Raises EvoxtralError: the engine cannot, or the server stops."""
+        with self._live(Urgency.UTTERANCE) as ticket:
+            return self.scheduler.write(ticket, stream, samples, is_end=is_end)
+
+    def place(
+        self,
+        samples: NDArray[np.float32],
+        heard: Hypothesis,
+        options: TranscribeOptions,
+        diarizer: Diarizer | None,
+    ) -> Transcript:
+        """The transcript of an utterance whose text is known, in the calling thread. Errors as above."""
+        length_s = len(samples) / SAMPLE_RATE_HZ
+        # The endpointer heard speech in it.
+        speech = np.ones(-(-len(samples) // FRAME_SAMPLES), np.bool_)
+        window = Window(samples, (Span(0, len(samples)),), speech)
+        with self._live(Urgency.UTTERANCE) as ticket:
+            engine = self.scheduler.engine_for(ticket)
+            pieces = list(place_text(window, heard, find_aligner(engine), language=options.language))
+        if diarizer is not None:
+            diarizer.hear(window)
+        turns = [] if diarizer is None else diarizer.turns(options.min_speakers, options.max_speakers)
+        AUDIO_SECONDS.inc(length_s)
+        return join_windows(
+            pieces, turns, name="live", engine=self.engine, language=options.language, duration_s=length_s
+        )
+
     @contextmanager
     def _live(self, urgency: Urgency) -> Iterator[Ticket]:
         try:
@@ -211,6 +256,41 @@ class Transcriber:
                 yield ticket
         except (CancelledError, QueueFullError):
             raise EvoxtralError("the server stops", "connect again") from None
+
+
+class WrittenUtterance:
+    """An utterance that is written while it is heard; see `evoxtral.server.live.Writing`."""
+
+    def __init__(self, transcriber: Transcriber, stream: LiveText, options: TranscribeOptions) -> None:
+        self._transcriber, self._stream, self._options = transcriber, stream, options
+        self._one_at_a_time = threading.Lock()
+        self._heard = 0
+        self._text = ""
+
+    def hear(self, samples: NDArray[np.float32]) -> str:
+        """The tagged text of the utterance so far, of which these are all samples; it only ever grows."""
+        return self._write(samples, is_end=False)
+
+    def whole(self, samples: NDArray[np.float32], diarizer: Diarizer | None) -> Transcript:
+        """The transcript of the utterance, which is over."""
+        if len(samples) < self._heard or len(samples) > _MAX_PLACED_S * SAMPLE_RATE_HZ:
+            # It was cut before its end, or is longer than what is aligned at a time.
+            self.close()
+            return self._transcriber.hear_utterance(samples, self._options, diarizer)
+        text = self._write(samples, is_end=True)
+        heard = Hypothesis(text, self._stream.mean_log_probability)
+        return self._transcriber.place(samples, heard, self._options, diarizer)
+
+    def close(self) -> None:
+        """Nothing more is wanted of it."""
+        self._stream.close()
+
+    def _write(self, samples: NDArray[np.float32], *, is_end: bool) -> str:
+        with self._one_at_a_time:
+            further = samples[self._heard :]
+            self._heard += len(further)
+            self._text += self._transcriber.write(self._stream, further, is_end=is_end)
+            return self._text.strip()
 
 
 def busy(retry_after_s: int) -> Problem:

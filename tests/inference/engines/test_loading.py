@@ -99,21 +99,24 @@ def test_a_fast_model_of_the_hub_needs_no_torch(hub: LocalHub, tmp_path: Path, m
     assert "model.safetensors" not in hub.fetched
 
 
-@pytest.mark.parametrize("name", ["owner/realtime", "owner/adapter"])
+@pytest.mark.parametrize("name", ["owner/made-up", "owner/adapter"])
 def test_a_model_of_no_family_is_refused_before_its_weights_are_fetched(
     hub: LocalHub, tmp_path: Path, name: str
 ) -> None:
-    hub.models["owner/realtime"] = {
-        "config.json": b'{"model_type": "voxtral_realtime"}',
+    hub.models["owner/made-up"] = {
+        "config.json": b'{"model_type": "made_up"}',
         "tekken.json": b"{}",
         "model.safetensors": b"eight gigabytes",
     }
-    named = {"base_model_name_or_path": "owner/realtime", "peft_type": "LORA"}
+    named = {"base_model_name_or_path": "owner/made-up", "peft_type": "LORA"}
     hub.models["owner/adapter"] = {"adapter_config.json": json.dumps(named).encode(), "adapter_model.safetensors": b"a"}
-    with pytest.raises(ModelError, match="is a voxtral_realtime model") as caught:
+    with pytest.raises(ModelError, match="is a made_up model") as caught:
         load_engine(name, store=ModelStore(tmp_path))
     assert not [path for path in hub.fetched if path.endswith(".safetensors")]
-    assert str(caught.value) == "owner/realtime: is a voxtral_realtime model (Voxtral and Whisper models can be run)"
+    assert (
+        str(caught.value)
+        == "owner/made-up: is a made_up model (Voxtral, Voxtral Realtime and Whisper models can be run)"
+    )
 
 
 def test_the_packaged_model_and_folders_need_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

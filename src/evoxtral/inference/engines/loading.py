@@ -6,13 +6,25 @@ from pathlib import Path
 from evoxtral.errors import ModelError
 from evoxtral.inference.engines.edge import EdgeEngine
 from evoxtral.inference.engines.protocol import TranscriptionEngine
-from evoxtral.inference.engines.registry import EngineRequest, Weights, engines, missing_packages
+from evoxtral.inference.engines.registry import (
+    EngineRequest,
+    EngineRow,
+    Weights,
+    engines,
+    missing_packages,
+    no_delay,
+)
 from evoxtral.models import HUB_CACHE, ModelStore, resolve_model, split_model_name
 from evoxtral.models.checkpoints import base_of_adapter, describe_checkpoint, fetch_checkpoint
 
 
 def load_engine(
-    model: str = "edge", adapter: str | None = None, *, store: ModelStore = HUB_CACHE, compiled: bool = False
+    model: str = "edge",
+    adapter: str | None = None,
+    *,
+    store: ModelStore = HUB_CACHE,
+    compiled: bool = False,
+    delay_ms: int | None = None,
 ) -> TranscriptionEngine:
     """Load what transcribes.
 
@@ -25,6 +37,7 @@ def load_engine(
         store: where models are looked up and fetched to. Of the hub, a model's configuration is fetched first, and its
             weights only if an engine can run it.
         compiled: let PyTorch compile what it runs; the other engines have nothing to compile.
+        delay_ms: how long a Voxtral Realtime listens on before it writes a word, 80 to 2400 ms in steps of 80.
 
     Raises:
         ModelError: no such model, or it is not of a kind that this can run.
@@ -32,6 +45,7 @@ def load_engine(
     rows = engines()
     for row in rows:
         if row.claims_name(model):
+            _check_delay(row, model, delay_ms)
             return row.load(EngineRequest(model, adapter, compiled=compiled, offline=store.offline))
     base, named = split_model_name(model, store)
     if named is not None and adapter is not None:
@@ -50,9 +64,15 @@ def load_engine(
         raise ModelError(
             f"{base}: a model of the engine {found.name} takes no adapter", "merge it into the base model first"
         )
+    _check_delay(found, model, delay_ms)
     merged = None if adapter is None else fetch_checkpoint(adapter, store, with_torch=with_torch)
-    request = EngineRequest(model, adapter, Weights(folder, merged), compiled, store.offline)
+    request = EngineRequest(model, adapter, Weights(folder, merged), compiled, store.offline, delay_ms)
     return found.load(request)
+
+
+def _check_delay(row: EngineRow, model: str, delay_ms: int | None) -> None:
+    if delay_ms is not None and not row.takes_delay:
+        raise no_delay(model)
 
 
 @lru_cache(maxsize=1)

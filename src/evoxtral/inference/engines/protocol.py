@@ -69,6 +69,45 @@ class Drafter(Protocol):
         ...
 
 
+class LiveText(Protocol):
+    """A stream of sound that is written while it is heard."""
+
+    @property
+    def mean_log_probability(self) -> float | None:
+        """Of the tokens of text so far; None where there are none."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more is wanted of it; may be called in any thread."""
+        ...
+
+
+@runtime_checkable
+class LiveWriter(Protocol):
+    """Writes sound while it is heard: what is written stays, whatever pieces the sound comes in.
+
+    Attributes:
+        writes_live: whether its model does.
+    """
+
+    @property
+    def writes_live(self) -> bool: ...
+
+    def new_stream(self) -> LiveText:
+        """A stream without sound so far; may be called in any thread."""
+        ...
+
+    def write_streams(
+        self, streams: Sequence[LiveText], sounds: Sequence[NDArray[np.float32]], ends: Sequence[bool]
+    ) -> list[str]:
+        """The further text of each stream after further samples of it, mono float32 at 16 kHz.
+
+        Args:
+            ends: whether its sound is over; then all that is still to be written is.
+        """
+        ...
+
+
 @runtime_checkable
 class KeywordListener(Protocol):
     """Writes what windows say with names and terms in mind, as some engines can.

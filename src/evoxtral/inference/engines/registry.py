@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evoxtral.errors import ModelError
 from evoxtral.findings import Finding, is_importable
 from evoxtral.inference.engines.protocol import TranscriptionEngine
 
@@ -34,6 +35,7 @@ class EngineRequest:
         weights: where the weights lie; None for engines that are named by `EngineRow.claims_name`.
         compiled: whether to compile what can be compiled.
         offline: whether the network must not be used.
+        delay_ms: how long a model that writes while it hears listens on before it writes a word; None for its own.
     """
 
     model: str
@@ -41,6 +43,7 @@ class EngineRequest:
     weights: Weights | None = None
     compiled: bool = False
     offline: bool = False
+    delay_ms: int | None = None
 
 
 def _claims_no_name(name: str) -> bool:
@@ -64,6 +67,7 @@ class EngineRow:
         claims_name: whether a model's name is for this engine, no weights being on this machine (an address).
         claims_folder: whether a folder of weights is for this engine. Rows are asked in the order of `order`.
         takes_adapters: whether it merges adapters into weights.
+        takes_delay: whether some of its models write while they hear.
         order: rows with a smaller number are asked and listed first.
     """
 
@@ -75,6 +79,7 @@ class EngineRow:
     claims_name: Callable[[str], bool] = _claims_no_name
     claims_folder: Callable[[Path], bool] = _claims_no_folder
     takes_adapters: bool = False
+    takes_delay: bool = False
     order: int = 50
 
 
@@ -91,6 +96,11 @@ def engines() -> tuple[EngineRow, ...]:
 def register_engine(row: EngineRow) -> None:
     """Add an engine that is no module of this folder; one of the same name is replaced."""
     _REGISTERED[row.name] = row
+
+
+def no_delay(model: str) -> ModelError:
+    """The error for a model that has no delay to choose."""
+    return ModelError(f"{model}: has no delay to choose", "only Voxtral Realtime models write while they hear")
 
 
 def missing_packages(*modules: str) -> list[str]:

@@ -67,6 +67,7 @@ class Family:
         alignment_heads: cross-attention heads, as (layer, head), whose attention follows the words in time, by the name
             of the published checkpoint.
         to_ctranslate2: whether CTranslate2 has a converter for it.
+        trains: whether recipes can train it.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Family:
     step_speed: StepSpeed | None = None
     alignment_heads: Mapping[str, AlignmentHeads] = field(default_factory=dict)
     to_ctranslate2: bool = False
+    trains: bool = True
 
     def targets(self, *, adapt_encoder: bool) -> str:
         """The regular expression of all modules that an adapter is put on."""
@@ -128,7 +130,7 @@ class SpeechModel(Protocol):
         """Token ids before the text of a recording of so many windows of the encoder.
 
         Args:
-            language: ISO 639-1 code; None lets the model find it, where it can.
+            language: ISO 639-1 code; None lets the model find it, where it can. Voxtral Realtime always finds it.
 
         Raises:
             ModelError: the model does not know the language.
@@ -220,6 +222,76 @@ class PromptEmbedder(Protocol):
 
     def embed_prompts(self, prompt: Sequence[int], features: "Tensor") -> "Tensor":
         """Embeddings of the prompt for each row, sound included, shape (rows, length, width)."""
+        ...
+
+
+@runtime_checkable
+class FrameReader(Protocol):
+    """A model that reads sound and text frame by frame and writes one token a frame, some frames after it heard it.
+
+    A recording has `left_frames` of silence before it and `right_frames` after it; a delay is counted in frames.
+
+    Attributes:
+        frame_samples: samples of a frame, at 16 kHz.
+        encoder_frames: how many frames of the encoder are in it.
+        left_frames: frames of silence that come before the sound.
+        default_delay: frames between sound and text where nothing else is wanted.
+        model, end_token, encoder, decoder: see `SpeechModel`.
+        control_tokens: ids that are no text, such as the padding between words.
+        log_mel: makes features of samples.
+    """
+
+    frame_samples: int
+    encoder_frames: int
+    left_frames: int
+    default_delay: int
+    model: Any
+    end_token: int
+    control_tokens: frozenset[int]
+    log_mel: Any
+
+    @property
+    def encoder(self) -> Any: ...
+
+    @property
+    def decoder(self) -> Any: ...
+
+    def token_bytes(self, token: int) -> bytes:
+        """The UTF-8 bytes that a token of text stands for; a character may be spread over several."""
+        ...
+
+    def right_frames(self, delay: int) -> int:
+        """Frames of silence after a recording's end, in which its last words are written."""
+        ...
+
+    def opening(self, delay: int) -> list[int]:
+        """The tokens that are read with the first frames; the first token is written with the last of these."""
+        ...
+
+    def whole_features(self, audio: "Tensor", delay: int) -> "Tensor":
+        """Features of whole recordings (rows, n), with the silence before and after them: (rows, bands, features)."""
+        ...
+
+    def hear(self, features: "Tensor", **cached: Any) -> "Tensor":
+        """What the decoder reads of features (rows, bands, n): shape (rows, frames, width).
+
+        Args:
+            cached: of pieces of a stream, what transformers' encoder takes for them.
+        """
+        ...
+
+    def condition(self, delays: "Tensor") -> "Tensor":
+        """What the decoder is told of the delays of rows (rows,): shape (rows, 1, width)."""
+        ...
+
+    def read(self, ids: "Tensor", heard: "Tensor", condition: "Tensor", **cached: Any) -> "Tensor":
+        """Logits after the last of further frames, (rows, vocabulary).
+
+        Args:
+            ids: tokens (rows, frames).
+            heard: the frames of `hear` beside them.
+            cached: what transformers' decoder takes for what was read before.
+        """
         ...
 
 

@@ -66,5 +66,5 @@ def family_in(folder: Path, *, name: str) -> Family | None:
     for row in families():
         if kind in row.model_types:
             return row
-    titles = " and ".join(row.title for row in families())
-    raise ModelError(f"{name}: is a {kind} model", f"{titles} models can be run")
+    *titles, last = (row.title for row in families())
+    raise ModelError(f"{name}: is a {kind} model", f"{', '.join(titles)} and {last} models can be run")

@@ -4,6 +4,8 @@
     greedy_decoder   which text has which place   kv_cache        the places
     llama_layers     the layers that it runs      decode_kernels  the same for a GPU, in Triton
     rounded_weights  their matrices in eight bits
+    frame_decoder    a token for each frame of sound, of whole recordings
+    frame_streams    the same of sound that still comes    sliding_cache  what was read last
 
 This file is its row in the registry, and imports no torch.
 """
@@ -30,7 +32,7 @@ def _load(request: EngineRequest) -> TranscriptionEngine:
             f"{request.model}: needs PyTorch", "pip install 'evoxtral[train]', or use the model edge"
         ) from error
     assert request.weights is not None
-    return TorchEngine(request.weights, model=request.model, compiled=request.compiled)
+    return TorchEngine(request.weights, model=request.model, compiled=request.compiled, delay_ms=request.delay_ms)
 
 
 def _probe() -> Finding:
@@ -50,11 +52,12 @@ def _probe() -> Finding:
 
 ENGINE = EngineRow(
     name="torch",
-    named_by="a folder or hub id of a Voxtral, a Whisper or an adapter of one, or BASE+ADAPTER",
+    named_by="a folder or hub id of a Voxtral, a Voxtral Realtime, a Whisper or an adapter of one, or BASE+ADAPTER",
     extra="train",
     probe=_probe,
     load=_load,
     claims_folder=_claims,
     takes_adapters=True,
+    takes_delay=True,
     order=20,
 )

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from evoxtral.errors import ModelError
 from evoxtral.inference.engines.detokenizer import stripped
 from evoxtral.inference.engines.protocol import Hypothesis
-from evoxtral.inference.engines.registry import Weights
+from evoxtral.inference.engines.registry import Weights, no_delay
+from evoxtral.inference.engines.torch.frame_streams import FrameStream
 from evoxtral.inference.engines.torch.rounded_weights import Precision, round_linears
-from evoxtral.inference.engines.torch.writers import make_writer
+from evoxtral.inference.engines.torch.writers import FrameWriter, make_writer
 from evoxtral.models.checkpoints import attach_adapter, load_checkpoint, loading
-from evoxtral.models.families.protocol import LanguageHead, PromptEmbedder, SpeechModel
+from evoxtral.models.families.protocol import FrameReader, LanguageHead, PromptEmbedder, SpeechModel
+from evoxtral.models.families.voxtral_realtime import delay_frames
 from evoxtral.models.log_mel import to_rows
 
 _LOG = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ class TorchEngine:
         compiled: on a GPU, compile the layers; worth its ten seconds where there is much to hear.
         precision: of a Voxtral's matrices. By default they are bfloat16 on a GPU, int8 where that does not fit, and
             float32 on a processor. With fp8 texts are others, and the GPU must have it (`rounded_weights`).
+        delay_ms: how long a Voxtral Realtime listens on before it writes a word; None for its own.
 
     Raises:
         ModelError: a package is missing, or the folders hold nothing that can be run.
@@ -51,12 +54,21 @@ class TorchEngine:
     name = "torch"
 
     def __init__(
-        self, weights: Weights, *, model: str, compiled: bool = False, precision: Precision | None = None
+        self,
+        weights: Weights,
+        *,
+        model: str,
+        compiled: bool = False,
+        precision: Precision | None = None,
+        delay_ms: int | None = None,
     ) -> None:
         self.model = model
+        delay = None if delay_ms is None else delay_frames(delay_ms)
         on_gpu = torch.cuda.is_available()
         self._set_rows(_ROWS_ON_GPU if on_gpu else _ROWS_ON_CPU)
         speech = load_checkpoint(weights.folder, dtype=torch.bfloat16 if on_gpu else torch.float32)
+        if delay is not None and not isinstance(speech, FrameReader):
+            raise no_delay(model)
         # An adapter that was trained on one language answers that, whatever it hears; its base does not.
         self._base_weights: dict[str, torch.Tensor] = {}
         if weights.adapter is not None:
@@ -76,7 +88,7 @@ class TorchEngine:
             speech.model.to("cuda" if on_gpu else "cpu").eval()
             self._speech = speech
             self._base_weights = {name: weight.to(speech.model.device) for name, weight in self._base_weights.items()}
-            self._writer = make_writer(speech, compiled=compiled and on_gpu)
+            self._writer = make_writer(speech, compiled=compiled and on_gpu, delay=delay)
 
     def transcribe_windows(self, windows: Sequence[NDArray[np.float32]], *, language: str = "en") -> list[Hypothesis]:
         """See `TranscriptionEngine`. Raises ModelError if one window alone does not fit into memory."""
@@ -118,6 +130,28 @@ class TorchEngine:
             yield from stripped(self._writer.stream(window, language))
         except torch.OutOfMemoryError as error:
             raise self._too_large() from error
+
+    @property
+    def writes_live(self) -> bool:
+        """See `LiveWriter`: whether the model hears and writes frame by frame."""
+        return isinstance(self._writer, FrameWriter)
+
+    def new_stream(self) -> FrameStream:
+        """See `LiveWriter`."""
+        assert isinstance(self._writer, FrameWriter)
+        return self._writer.new_stream()
+
+    def write_streams(
+        self, streams: Sequence[FrameStream], sounds: Sequence[NDArray[np.float32]], ends: Sequence[bool]
+    ) -> list[str]:
+        """See `LiveWriter`. Raises ModelError if they do not fit into memory together."""
+        assert isinstance(self._writer, FrameWriter)
+        try:
+            return self._writer.streams.write(streams, sounds, ends)
+        except torch.OutOfMemoryError as error:
+            raise ModelError(
+                f"{self.model}: {len(streams)} streams do not fit into the GPU's memory", "open fewer at a time"
+            ) from error
 
     @torch.no_grad()
     def detect_languages(self, windows: Sequence[NDArray[np.float32]]) -> list[Mapping[str, float] | None]:

@@ -14,9 +14,11 @@ from torch import Tensor
 from evoxtral.errors import ModelError
 from evoxtral.inference.engines.detokenizer import decoded
 from evoxtral.inference.engines.protocol import Hypothesis
+from evoxtral.inference.engines.torch.frame_decoder import decode_frames, stream_frames
+from evoxtral.inference.engines.torch.frame_streams import FrameStream, FrameStreams
 from evoxtral.inference.engines.torch.greedy_decoder import GreedyDecoder
 from evoxtral.inference.engines.torch.kv_cache import DecodedRow
-from evoxtral.models.families.protocol import KeywordPrompter, PromptEmbedder, SpeechModel, StepReader
+from evoxtral.models.families.protocol import FrameReader, KeywordPrompter, PromptEmbedder, SpeechModel, StepReader
 from evoxtral.models.log_mel import to_rows
 
 # Nobody says more in thirty seconds, tags included.
@@ -55,16 +57,19 @@ class Writer(Protocol):
         """Give back memory that was kept for the next batch."""
 
 
-def make_writer(speech: SpeechModel, *, compiled: bool = False) -> Writer:
+def make_writer(speech: SpeechModel, *, compiled: bool = False, delay: int | None = None) -> Writer:
     """The fastest writer that a model has.
 
     Args:
         speech: the model, on its device and in evaluation.
         compiled: also compile the layers, where the writer can.
+        delay: see `FrameReader`; None for the model's own.
 
     Raises:
-        ModelError: the model offers neither `PromptEmbedder` nor `StepReader`.
+        ModelError: the model offers neither `PromptEmbedder` nor `StepReader` nor `FrameReader`.
     """
+    if isinstance(speech, FrameReader):
+        return FrameWriter(speech, delay)
     if isinstance(speech, PromptEmbedder):
         return LlamaWriter(speech, compiled=compiled)
     if isinstance(speech, StepReader):
@@ -157,6 +162,43 @@ class StepWriter:
     def _limit(self, prompt: list[int]) -> int:
         positions: int | None = self._speech.max_positions
         return _MAX_NEW_TOKENS if positions is None else min(_MAX_NEW_TOKENS, positions - len(prompt))
+
+
+class FrameWriter:
+    """Writes a token for each frame of sound: all of a window is heard first, and then written frame by frame.
+
+    Attributes:
+        streams: what writes while it hears.
+    """
+
+    takes_keywords = False
+
+    def __init__(self, speech: Any, delay: int | None) -> None:
+        self._speech = speech
+        self._delay: int = speech.default_delay if delay is None else delay
+        self._opening = speech.opening(self._delay)
+        self.streams = FrameStreams(speech)
+
+    def transcribe(
+        self, windows: Sequence[NDArray[np.float32]], language: str, *, rows: int, keywords: Sequence[str] = ()
+    ) -> Iterator[tuple[int, Hypothesis]]:
+        """See `Writer`: batch by batch, each as slow as its longest window. The model finds the language itself."""
+        for first in range(0, len(windows), rows):
+            batch = windows[first : first + rows]
+            audio = to_rows(batch, self._speech.model.device)
+            decoded_rows = decode_frames(self._speech, audio, [len(window) for window in batch], self._delay)
+            yield from enumerate(_hypotheses(self._speech, decoded_rows), first)
+
+    def stream(self, window: NDArray[np.float32], language: str) -> Iterator[str]:
+        audio = to_rows([window], self._speech.model.device)
+        return _detokenized(self._speech, stream_frames(self._speech, audio, self._delay))
+
+    def new_stream(self) -> FrameStream:
+        """A stream for `streams`."""
+        return FrameStream(self._delay, self._opening)
+
+    def forget_buffers(self) -> None:
+        """Nothing is kept."""
 
 
 def decode_by_steps(
