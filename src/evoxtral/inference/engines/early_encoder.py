@@ -38,7 +38,7 @@ class EarlyEncoder:
 
         try:
             files = {
-                "model.bin": first_layers((folder / "model.bin").read_bytes(), layers),
+                "model.bin": first_layers(np.memmap(folder / "model.bin", np.uint8, mode="r").data, layers),
                 "config.json": (folder / "config.json").read_bytes(),
                 "vocabulary.json": (folder / "vocabulary.json").read_bytes(),
             }
@@ -64,7 +64,7 @@ class EarlyEncoder:
         return outputs
 
 
-def first_layers(model: bytes, layers: int) -> bytes:
+def first_layers(model: bytes | memoryview, layers: int) -> bytes:
     """A CTranslate2 Whisper's model.bin with so many layers of its encoder, and next to nothing of its decoder.
 
     Raises:
@@ -128,7 +128,7 @@ def _kept(tensor: _Tensor, layers: int) -> _Tensor | None:
 class _Reader:
     """Reads the file of weights from its start; lengths and numbers are little-endian, texts end with a zero."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes | memoryview) -> None:
         self._content = memoryview(content)
         self._at = 0
 
