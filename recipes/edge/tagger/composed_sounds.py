@@ -22,6 +22,8 @@ RATE_HZ = 16_000
 TAGGED = {"laughs": 0.3, "crying": 0.26, "sighs": 0.28, "gasps": 0.16}
 UNTAGGED = {"hum": 0.45, "other": 0.25, "cough": 0.1, "sneeze": 0.1, "baby_cry": 0.1}
 _TAGGED_SHARE = 0.5
+# Draws without a sound: clips of several speakers in a row, whose texts are those of each clip by itself.
+_JOINED_SHARE, _MOST_JOINED, _JOINTS_S, _JOINED_S = 0.2, 5, (0.2, 0.8), 26.0
 # Speech, sound, speech; sound, speech; speech, sound; the sound alone.
 _ORDERS = {"between": 0.64, "before": 0.1, "after": 0.12, "alone": 0.14}
 _SPEECH_S = (0.8, 7.0)
@@ -140,13 +142,29 @@ class Composer:
         return drawn[first : first + count]
 
     def draw(self, rng: random.Random, sound: str | None = None) -> Example:
-        """A composition with a sound of a class, which is drawn where None is given."""
+        """A composition with a sound of a class; where None is given, of one that is drawn, or speech in a row."""
+        if sound is None and rng.random() < _JOINED_SHARE:
+            return self._join(rng)
         sound = sound or self._draw_sound(rng)
         speaker = rng.choices(self._speakers, self._weights)[0]
         before, after = (rng.choice(self._by_speaker[speaker]) for _ in range(2))
         order = rng.choices(list(_ORDERS), list(_ORDERS.values()))[0]
         parts = {"between": (before, after), "before": (None, after), "after": (before, None), "alone": (None, None)}
         return self._compose(rng, sound, *parts[order])
+
+    def _join(self, rng: random.Random) -> Example:
+        """What follows in another voice is read as if it stood alone."""
+        parts: list[Samples] = []
+        tokens: list[int] = []
+        for _ in range(rng.randint(2, _MOST_JOINED)):
+            clip = rng.choice(self._by_speaker[rng.choices(self._speakers, self._weights)[0]])
+            joint = [silence(rng.uniform(*_JOINTS_S))] if parts else []
+            if sum(map(len, [*parts, *joint, clip.samples])) > _JOINED_S * RATE_HZ:
+                break
+            parts += [*joint, clip.samples]
+            tokens += clip.tokens
+        # The teacher, who hears the clips together too, knows these texts less well than by themselves.
+        return Example(np.concatenate(parts), "en", "", tokens, kind="composed", tag=range(len(tokens)))
 
     def _draw_sound(self, rng: random.Random) -> str:
         offered = TAGGED if rng.random() < _TAGGED_SHARE else UNTAGGED
