@@ -7,7 +7,8 @@ Writes PACK/clips.jsonl and PACK/part-N/*.tar, which are unpacked into PACK wher
 `{"id", "kind", "split", "speaker", "sound", "emotion", "words", "tags", "duration"}`; `sound` is the class of a clip
 that is one vocal sound, `emotion` the acted emotion of a whole clip; a key that is missing is unknown. Splits: train,
 validation (other speakers), test (the sets' own test speakers, and the bench's voices). `--for-words` is what
-`teach_short_contexts.py` reads: more plain speech, no test clips, FLAC made Opus. Knows nothing of models.
+`../short-contexts/teach_short_contexts.py` reads: more plain speech, no test clips, FLAC made Opus. Knows nothing of
+models.
 """
 
 import argparse

@@ -8,11 +8,12 @@ No labels of speech are needed: the teacher, the same weights, hears each exampl
 and learns the teacher's text and its probabilities of every token, the language's among them. Some examples are made
 quiet, narrow, noisy or clipped for the student alone. Beside each batch of these it hears recorded sounds between
 speech (`composed_sounds.py`): what has no tag is to be passed over as if it were not there, what has one is to be
-written. PACK is what `pack_recordings.py` wrote, its archives unpacked in it. The second command needs no GPU: it
-merges the adapter into OUT/hf and, where evoxtral and CTranslate2 are installed, converts that to OUT/ct2. WHISPER_DIR
-is Whisper base (in a folder named so, by which the heads that follow the words in time are known) or the shipped
-decoder as `../whisper_from_ctranslate2.py` writes it. OUT/state.pt is written every minute, and a run that was killed
-goes on from it. Writes OUT/log.txt: words, tags and sounds of validation speakers by context, before and after.
+written. PACK is what `../tagger/pack_recordings.py --for-words` wrote, its archives unpacked in it. The second command
+needs no GPU: it merges the adapter into OUT/hf and, where evoxtral and CTranslate2 are installed, converts that to
+OUT/ct2. WHISPER_DIR is Whisper base (in a folder named so, by which the heads that follow the words in time are known)
+or the shipped decoder as `whisper_from_ctranslate2.py` writes it. OUT/state.pt is written every minute, and a run that
+was killed goes on from it. Writes OUT/log.txt: words, tags and sounds of validation speakers by context, before and
+after.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import multiprocessing
 import random
 import re
 import shutil
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,12 +35,16 @@ import numpy as np
 import scipy.signal
 import soundfile
 import torch
-from composed_sounds import TAGGED, UNTAGGED, Composer, Example, read_sounds
 from numpy.typing import NDArray
-from tagger_data import augment
 from torch import Tensor
 from torch.nn import functional
-from whisper_middle import log_mel
+
+_HERE = Path(__file__).parent
+sys.path[:0] = [str(_HERE), str(_HERE.parent / "tagger")]
+
+from composed_sounds import TAGGED, UNTAGGED, Composer, Example, read_sounds  # noqa: E402
+from tagger_data import augment  # noqa: E402
+from whisper_middle import log_mel  # noqa: E402
 
 RATE_HZ = 16_000
 WINDOW_S = 30.0
@@ -54,7 +60,7 @@ _MARGINS_S, _WHOLE_SHARE, _ANY_SHARE = (0.3, 6.0), 0.15, 0.15
 # Heard by the student with noise, in a room, through a telephone, clipped, up to 30 dB quieter.
 _CHANGED_SHARE = 0.35
 # Batches of synthetic clips, which hold the tags that speech of the sets does not; composed examples for each other.
-_SYNTHETIC_SHARE, _COMPOSED_SHARE = 0.25, 0.5
+_SYNTHETIC_SHARE, _COMPOSED_SHARE = 0.4, 0.5
 _LORA = {"r": 32, "lora_alpha": 64, "target_modules": ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]}
 _LEARNING_RATE, _WARM_UP_STEPS = 2e-4, 50
 # Of the teacher's text, beside its probabilities; of a tag and what follows it, where the teacher knows nothing.
@@ -64,6 +70,8 @@ _TOKENS_PER_S, _TOKENS_EXTRA, _MOST_TOKENS = 6, 12, 200
 # Batches of training, when texts are written.
 _WRITTEN_TOGETHER = 8
 _SAVE_EVERY_S = 60.0
+# The shortest that the engine may give a model so taught, by its config.json; what is taught goes down to 0.7 s.
+_LEAST_CONTEXT_S = 5.0
 _FILES = ("tokenizer.json", "tokenizer_config.json", "preprocessor_config.json", "generation_config.json")
 _IGNORED = -100
 
@@ -494,6 +502,9 @@ def merge(pair: Pair, adapter: Path, whisper: Path, output: Path, log: Log) -> N
     except ModelError as error:
         log(f"{error.message}: merge elsewhere with --merge")
         return
+    path = output / "ct2" / "config.json"
+    config = json.loads(path.read_text("utf-8")) | {"least_context_s": _LEAST_CONTEXT_S}
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
     log(f"wrote {output / 'ct2'}")
 
 

@@ -19,7 +19,7 @@ Samples = NDArray[np.int16]
 
 RATE_HZ = 16_000
 # How often each is drawn. Of cough the labels are a detector's guess, which does no harm here: all of them get no tag.
-TAGGED = {"laughs": 0.3, "crying": 0.26, "sighs": 0.28, "gasps": 0.16}
+TAGGED = {"laughs": 0.3, "crying": 0.4, "sighs": 0.28, "gasps": 0.16}
 UNTAGGED = {"hum": 0.45, "other": 0.25, "cough": 0.1, "sneeze": 0.1, "baby_cry": 0.1}
 _TAGGED_SHARE = 0.5
 # Draws without a sound: clips of several speakers in a row, whose texts are those of each clip by itself.
@@ -33,9 +33,8 @@ _PAUSE_S, _TEACHERS_PAUSE_S = (0.03, 0.6), (0.2, 0.5)
 _LEVEL_DB = {"sighs": (-14.0, 2.0), "gasps": (-12.0, 2.0)}
 _USUAL_LEVEL_DB = (-10.0, 5.0)
 _FADE_S, _AUDIBLE = 0.015, 33
-_LONGEST_S = 16.0
 # Compositions that are drawn for each that is used, so that those of a batch are of like length.
-_DRAWN_FOR_ONE = 4
+_DRAWN_FOR_ONE = 2
 
 
 @dataclass
@@ -202,7 +201,7 @@ class Composer:
             tokens += after.tokens
         speaker = before or after
         return Example(
-            np.concatenate(parts)[: round(_LONGEST_S * RATE_HZ) * 2],
+            np.concatenate(parts),
             "en",
             "",
             tokens,
