@@ -105,13 +105,13 @@ def test_a_sound_is_as_loud_against_the_speech_as_such_sounds_are(
     composer: Any, sound: str, least_db: float, most_db: float
 ) -> None:
     rng = random.Random(4)
-    found_db = []
+    found_db: list[float] = []
     while len(found_db) < 150:
         example = composer.draw(rng, sound)
         speech = clips_in(example.samples)
         if speech:
             heard = example.samples[~np.isin(example.samples, [0, *LEVELS])]
-            found_db.append(20 * np.log10(np.median(np.abs(heard)) / np.mean(speech)))
+            found_db.append(float(20 * np.log10(np.median(np.abs(heard)) / np.mean(speech))))
     assert least_db - 0.3 <= min(found_db) < least_db + 2
     assert most_db - 2 < max(found_db) <= most_db + 0.3
 
