@@ -14,7 +14,7 @@ export PYTHONUNBUFFERED=1
 mkdir -p "$out/words" "$out/tagger"
 
 if [ ! -d "$out/words/hf" ]; then
-    python3 teach_short_contexts.py --whisper "$whisper" --pack "$pack" --output "$out/words" --seconds "$seconds" \
+    python3 ../short-contexts/teach_short_contexts.py --whisper "$whisper" --pack "$pack" --output "$out/words" --seconds "$seconds" \
         --steps 100000 ${MOST:+--most "$MOST"} ${BATCH:+--batch "$BATCH"}
 fi
 if [ ! -f "$out/encoder4.pt" ]; then

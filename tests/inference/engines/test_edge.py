@@ -1,6 +1,7 @@
 """The edge engine against transformers with the same weights, and models that write a text known beforehand."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,27 @@ def test_windows_of_several_contexts_are_heard_in_one_batch_as_alone(random_mode
         assert alone.text[:8] == hypothesis.text[:8]
         (aligned_alone,) = engine.align_windows([window], [hypothesis.text])
         assert [token.start_s for token in aligned_alone] == [token.start_s for token in tokens]
+
+
+@pytest.mark.usefixtures("never_doubts")
+def test_short_contexts_are_for_models_that_were_taught_them(random_model: Path, tmp_path: Path) -> None:
+    taught = tmp_path / "taught"
+    shutil.copytree(random_model, taught)
+    config = json.loads((taught / "config.json").read_text())
+    (taught / "config.json").write_text(json.dumps(config | {"least_context_s": 5.0}))
+    windows = [np.zeros(length_s * SAMPLE_RATE_HZ, np.float32) for length_s in (2, 5, 6, 15, 16, 21)]
+
+    def encoded_s(folder: Path) -> list[float]:
+        return [len(output) / 50 for output in EdgeEngine(folder, model="tiny")._encode(windows)]
+
+    assert encoded_s(random_model) == [20, 20, 20, 20, 20, 30]
+    assert encoded_s(taught) == [5, 5, 10, 15, 20, 30]
+
+
+def test_the_shipped_model_says_that_it_was_taught_short_contexts() -> None:
+    engine = EdgeEngine(Path(resolve_model("edge")), model="edge")
+    (output,) = engine._encode([np.zeros(2 * SAMPLE_RATE_HZ, np.float32)])
+    assert len(output) == 5 * 50
 
 
 def test_words_have_the_same_times_in_a_short_context(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ Takes windows and gives tagged text; also aligns any text with a window, which t
 Knows nothing of files or long recordings.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -35,9 +36,10 @@ from evoxtral.models.families.whisper import (
 )
 
 WINDOW_S = 30.0
-# How much the encoder is given, silence included: the shortest that holds the window. At 15 s words are written twice
-# and tags are lost (docs/edge-model.md).
-_CONTEXTS_S = (20.0, WINDOW_S)
+# How much the encoder is given, silence included: the shortest that holds the window. Under 20 s a Whisper writes words
+# twice and loses tags, unless it was taught such contexts; its config.json then says from where (docs/edge-model.md).
+_CONTEXTS_S = (5.0, 10.0, 15.0, 20.0, WINDOW_S)
+_UNTAUGHT_LEAST_CONTEXT_S, _LEAST_CONTEXT_KEY = 20.0, "least_context_s"
 
 # One second of Whisper's encoder output, which alignments count in.
 _ENCODED_FRAMES_PER_S = 50
@@ -93,7 +95,8 @@ class EdgeEngine:
     """A CTranslate2 Whisper, English-only or multilingual. It does not stream: CTranslate2's Whisper gives whole texts.
 
     Args:
-        folder: model.bin, config.json, a vocabulary, tokenizer.json.
+        folder: model.bin, config.json, a vocabulary, tokenizer.json. The config's `least_context_s` is the shortest
+            encoder context that the model was taught, in seconds; 20 without it.
         model: the name that the user gave.
         compute_type: CTranslate2's type of computation; "auto" is the fastest that this processor has.
 
@@ -126,6 +129,8 @@ class EdgeEngine:
         except Exception as error:  # the class that the package raises
             raise ModelError(f"{tokenizer_file}: is damaged: {error}", "copy it again") from error
         self._extract = FeatureExtractor(feature_size=self._models[1].n_mels)
+        config = json.loads((folder / "config.json").read_text("utf-8"))  # which CTranslate2 has read by now
+        self._least_context_s = float(config.get(_LEAST_CONTEXT_KEY, _UNTAUGHT_LEAST_CONTEXT_S))
         self.is_multilingual = bool(self._models[1].is_multilingual)
         self._end_of_text = self._token(END_OF_TEXT)
         self._emotions = EmotionHead.load(folder)
@@ -331,7 +336,7 @@ class EdgeEngine:
             for samples, output in known:
                 if samples is window:
                     return output
-            features = self._features(window, _context_s(len(window)))
+            features = self._features(window, _context_s(len(window), self._least_context_s))
             of_window: NDArray[np.float32] = np.asarray(encode(self._view(features[None]), to_cpu=True)).squeeze(0)
             return of_window
 
@@ -409,9 +414,10 @@ class EdgeEngine:
         return ctranslate2.StorageView.from_array(np.ascontiguousarray(array))
 
 
-def _context_s(samples: int) -> float:
-    """How much the encoder is given of a window of so many samples."""
-    return next((context_s for context_s in _CONTEXTS_S if samples <= context_s * SAMPLE_RATE_HZ), WINDOW_S)
+def _context_s(samples: int, least_s: float) -> float:
+    """How much the encoder is given of a window of so many samples, where nothing under `least_s` was taught."""
+    needed_s = max(samples / SAMPLE_RATE_HZ, least_s)
+    return next((context_s for context_s in _CONTEXTS_S if needed_s <= context_s), WINDOW_S)
 
 
 def _token_limit(length_s: float) -> int:
