@@ -19,7 +19,7 @@ from evoxtral.tags import Tag, TaggedText, Word, parse
 from evoxtral.training.clips import TrainingClip
 
 _BATCH: Final = 4
-_FULL_SCALE: Final = 32768
+_FULL_SCALE: Final = np.float32(32768)
 
 
 def with_ends(

@@ -145,9 +145,9 @@ class VoxtralRealtimeModel:
         """See `FrameReader`."""
         import torch
 
-        embedding = self.model.model.time_embedding
-        dtype = self.model.dtype
-        return torch.stack([embedding(delay[None].to(dtype)) for delay in delays])[:, None]
+        # Written for one delay, it puts cosines and sines of several one below the other.
+        cosines, sines = self.model.model.time_embedding(delays[:, None].to(self.model.dtype)).chunk(2)
+        return torch.cat([cosines, sines], dim=-1)[:, None]
 
     def read(self, ids: "Tensor", heard: "Tensor", condition: "Tensor", **cached: Any) -> "Tensor":
         """See `FrameReader`."""
