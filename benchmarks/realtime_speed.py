@@ -200,7 +200,9 @@ def fake_processor() -> Any:
         streaming_pad=PADDING,
         encode_streaming_tokens=lambda delay_ms: [PADDING] * (LEFT_FRAMES + delay_ms // FRAME_MS),
     )
-    bytes_of = SimpleNamespace(id_to_byte_piece=lambda token: f"{token} ".encode())
+    bytes_of = SimpleNamespace(
+        id_to_byte_piece=lambda token: f"{token} ".encode(), get_special_token=lambda name: PADDING + 1
+    )
     instruct = SimpleNamespace(start=lambda: [1], audio_encoder=audio_encoder, tokenizer=bytes_of)
     tokenizer = SimpleNamespace(
         eos_token_id=-1, all_special_ids=[*range(64)], tokenizer=SimpleNamespace(instruct_tokenizer=instruct)

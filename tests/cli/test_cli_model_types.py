@@ -48,6 +48,10 @@ def command_of(kind: str, model: str, folder: Path) -> list[str]:
     return ["hub", "export", model, "-o", str(folder / "exported"), "--format", kind.split()[1]]
 
 
+OTHER_FAMILY = (
+    "is a Voxtral Realtime model, and the recipe's family is voxtral (write family: voxtral_realtime, or name another"
+    " base)"
+)
 UNKNOWN = "is a made_up model (Voxtral, Voxtral Realtime and Whisper models can be run)"
 
 
@@ -58,8 +62,8 @@ UNKNOWN = "is a made_up model (Voxtral, Voxtral Realtime and Whisper models can 
             (kind, "owner/made-up", UNKNOWN)
             for kind in ("transcribe", "train --dry-run", "train", "serve", "export vllm", "export ctranslate2")
         ],
-        ("train --dry-run", "owner/realtime", "is a Voxtral Realtime model (those cannot be trained)"),
-        ("train", "owner/realtime", "is a Voxtral Realtime model (those cannot be trained)"),
+        ("train --dry-run", "owner/realtime", OTHER_FAMILY),
+        ("train", "owner/realtime", OTHER_FAMILY),
         ("export vllm", "owner/realtime", "is a Voxtral Realtime model (vLLM's layout is written for Voxtral models)"),
         (
             "export ctranslate2",

@@ -11,10 +11,13 @@ from websockets.sync.client import connect
 
 from evoxtral import load_engine
 from evoxtral.audio import resample
+from evoxtral.errors import ModelError
 from evoxtral.inference.hallucination_filter import heard_text
+from evoxtral.inference.options import TranscribeOptions
 from evoxtral.server.app import create_app
 from evoxtral.server.live import without_half_tag
 from evoxtral.server.settings import Settings
+from evoxtral.server.transcribing import Transcriber
 from evoxtral.tts import speak
 from running_server import serve_app
 from tiny_models import save_tiny_realtime
@@ -75,6 +78,29 @@ def test_finals_are_what_the_whole_utterance_says_and_partials_only_grow(
         before[partial["utterance_id"]] = partial["committed"]
     assert before
     assert "error" not in {event["type"] for event in events}
+
+
+def test_an_utterance_that_was_cut_or_broke_off_is_heard_as_a_whole(folder: Path, talk: NDArray[np.float32]) -> None:
+    engine = load_engine(str(folder))
+    transcriber = Transcriber(engine, Settings())
+    options = TranscribeOptions(times=False)
+    try:
+        written = transcriber.begin_utterance(options)
+        assert written.hear(talk[:32_000])
+        cut = written.whole(talk[:24_000], None)
+        assert cut.text == transcriber.hear_utterance(talk[:24_000], options, None).text
+        written = transcriber.begin_utterance(options)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(engine, "write_streams", refuse)
+            with pytest.raises(ModelError, match="too little memory"):
+                written.hear(talk[:32_000])
+        assert written.whole(talk, None).text == transcriber.hear_utterance(talk, options, None).text
+    finally:
+        transcriber.close()
+
+
+def refuse(*arguments: object) -> list[str]:
+    raise ModelError("too little memory")
 
 
 @pytest.mark.parametrize(

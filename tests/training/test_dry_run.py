@@ -5,11 +5,12 @@ import pytest
 import yaml
 
 from evoxtral.cli.main import main
+from evoxtral.training import estimates
 from evoxtral.training.adapters import add_adapter
 from evoxtral.training.dry_run import Estimate, Plan, make_plan
 from evoxtral.training.recipe import load_recipe
 from evoxtral.training.trainee import load_trainee
-from tiny_models import save_tiny_whisper, write_corpus
+from tiny_models import save_tiny_realtime, save_tiny_whisper, write_corpus
 
 
 def write_recipe(folder: Path, family: str, base: Path, **changes: object) -> Path:
@@ -105,7 +106,7 @@ def test_dry_run_prints_the_plan_and_touches_nothing(tmp_path: Path, capsys: pyt
     ("model_type", "message"),
     [
         ("made_up", "is a made_up model (Voxtral, Voxtral Realtime and Whisper models can be run)"),
-        ("voxtral_realtime", "is a Voxtral Realtime model (those cannot be trained)"),
+        ("voxtral_realtime", "is a Voxtral Realtime model, and the recipe's family is whisper"),
         ("voxtral", "is a Voxtral model, and the recipe's family is whisper"),
     ],
 )
@@ -121,6 +122,23 @@ def test_a_base_of_another_family_is_one_line(
     captured = capsys.readouterr()
     assert f"{base}: {message}" in captured.err.splitlines()[-1]
     assert captured.out == ""
+
+
+def test_every_frame_of_a_model_that_writes_frames_has_logits(tmp_path: Path) -> None:
+    """Worked by hand: each clip is estimated as 30 s, which are 424 positions, with ten more."""
+    base = save_tiny_realtime(tmp_path / "base")
+    recipe = load_recipe(write_recipe(tmp_path, "voxtral_realtime", base))
+    plan = make_plan(recipe, ("sft",))
+    assert plan.estimate is not None
+    trained, total = add_adapter(load_trainee(recipe), recipe.lora).get_nb_trainable_parameters()
+    assert plan.estimate.trained_parameters == trained
+    assert plan.estimate.total_parameters == total - trained
+    shape = estimates.read_shape(recipe)
+    assert shape is not None
+    rows = recipe.optimisation.batch_size
+    batch = estimates.Batch(encoder_windows=rows, decoder_positions=rows * 434, targets=rows * 434)
+    assert plan.estimate.memory_gb == pytest.approx(estimates.memory_gb(shape, batch, estimates.Settings()))
+    assert plan.lines[-1] == "time: unknown, no step of such a model was measured"
 
 
 def test_without_the_base_the_plan_says_what_it_cannot_know(tmp_path: Path) -> None:

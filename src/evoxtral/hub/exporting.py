@@ -73,9 +73,7 @@ def export(
         )
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
         raise ModelError(f"{output}: is there already", "name a new folder with -o")
-    source = _find(name, base, store, form)
-    if as_adapter and (form != "vllm" or source.adapter is None):
-        raise ModelError(f"{name}: only an adapter for vLLM can stay one", "leave out --as-adapter")
+    source = _find(name, base, store, form, as_adapter=as_adapter)
     if form == "vllm":
         return _export_vllm(source, output, as_adapter=as_adapter)
     if form == "hf":
@@ -85,7 +83,7 @@ def export(
     return _export_ctranslate2(source, output, quantization)
 
 
-def _find(name: str, base: str | None, store: ModelStore, form: str) -> Source:
+def _find(name: str, base: str | None, store: ModelStore, form: str, *, as_adapter: bool) -> Source:
     model, adapter = split_model_name(name, store)
     if adapter is None and (named := base_of_adapter(find_configuration(model, store))) is not None:
         model, adapter = named, model
@@ -93,6 +91,8 @@ def _find(name: str, base: str | None, store: ModelStore, form: str) -> Source:
         if adapter is None:
             raise ModelError(f"{name}: is a whole model", "--base is for adapters")
         model = base
+    if as_adapter and (form != "vllm" or adapter is None):
+        raise ModelError(f"{name}: only an adapter for vLLM can stay one", "leave out --as-adapter")
     _check_form(model, form, store, is_whole=adapter is None)
     folder = fetch_checkpoint(model, store)
     if not (folder / "config.json").is_file() or (folder / "model.bin").is_file():

@@ -266,6 +266,7 @@ class WrittenUtterance:
         self._one_at_a_time = threading.Lock()
         self._heard = 0
         self._text = ""
+        self._is_broken = False
 
     def hear(self, samples: NDArray[np.float32]) -> str:
         """The tagged text of the utterance so far, of which these are all samples; it only ever grows."""
@@ -273,8 +274,8 @@ class WrittenUtterance:
 
     def whole(self, samples: NDArray[np.float32], diarizer: Diarizer | None) -> Transcript:
         """The transcript of the utterance, which is over."""
-        if len(samples) < self._heard or len(samples) > _MAX_PLACED_S * SAMPLE_RATE_HZ:
-            # It was cut before its end, or is longer than what is aligned at a time.
+        if self._is_broken or len(samples) < self._heard or len(samples) > _MAX_PLACED_S * SAMPLE_RATE_HZ:
+            # A piece of it was not written, it was cut before its end, or is longer than what is aligned at a time.
             self.close()
             return self._transcriber.hear_utterance(samples, self._options, diarizer)
         text = self._write(samples, is_end=True)
@@ -289,7 +290,11 @@ class WrittenUtterance:
         with self._one_at_a_time:
             further = samples[self._heard :]
             self._heard += len(further)
-            self._text += self._transcriber.write(self._stream, further, is_end=is_end)
+            try:
+                self._text += self._transcriber.write(self._stream, further, is_end=is_end)
+            except EvoxtralError:
+                self._is_broken = True
+                raise
             return self._text.strip()
 
 

@@ -11,7 +11,7 @@ def check_base(recipe: Recipe) -> Family:
     """The recipe's family, which the base belongs to; of the hub, the base's configuration alone is fetched.
 
     Raises:
-        ModelError: the base is missing, cannot be fetched, or is of a type that no family has or that is not trained.
+        ModelError: the base is missing, cannot be fetched, or is of a type that no family has.
         RecipeError: it is of another family than the recipe says.
     """
     family = find_family(recipe.family)
@@ -21,8 +21,6 @@ def check_base(recipe: Recipe) -> Family:
             f"{recipe.base_source}: cannot be loaded as a pretrained model: it has no config.json with a model_type",
             "set base to a hub id, or base_folder to a folder in Hugging Face format",
         )
-    if not found.trains:
-        raise ModelError(f"{recipe.base_source}: is a {found.title} model", "those cannot be trained")
     if found.name != family.name:
         raise RecipeError(
             f"{recipe.base_source}: is a {found.title} model, and the recipe's family is {family.name}",

@@ -24,13 +24,15 @@ READERS = 16  # threads that read files
 class TrainingClip:
     """One utterance: mono int16 `samples` at 16 kHz, shape (n,), and its tagged `text` ("" for no speech).
 
-    `id` is unique over all sources of a run.
+    `id` is unique over all sources of a run. `ends_s`: when each word and tag of the text is over, in its order; None
+    where that was not looked for (`evoxtral.training.word_ends`).
     """
 
     id: str
     text: str
     samples: NDArray[np.int16]
     repeat: float = 1.0
+    ends_s: tuple[float, ...] | None = None
 
     @property
     def duration_s(self) -> float:

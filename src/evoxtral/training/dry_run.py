@@ -128,12 +128,14 @@ def estimate(recipe: Recipe, shape: Shape, clips: list[TrainingClip], windows_pe
     text_tokens = clips_per_window * characters / _CHARACTERS_PER_TOKEN
     chunks = [math.ceil(clip.duration_s / _PACKED_S) for clip in clips]
 
-    audio_positions = find_family(recipe.family).audio_positions
+    family = find_family(recipe.family)
+    audio_positions = family.audio_positions
 
     def batch(chunks: float) -> Batch:
         rows = choice.batch_size
-        positions = chunks * audio_positions + _PROMPT_TOKENS + text_tokens
-        return Batch(encoder_windows=rows * chunks, decoder_positions=rows * positions, targets=rows * text_tokens)
+        positions = chunks * audio_positions + _PROMPT_TOKENS + (0 if family.writes_frames else text_tokens)
+        targets = positions if family.writes_frames else text_tokens
+        return Batch(encoder_windows=rows * chunks, decoder_positions=rows * positions, targets=rows * targets)
 
     usual, longest = batch(sum(chunks) / len(chunks)), batch(max(chunks))
     step_s = estimates.step_s(shape, usual, settings)

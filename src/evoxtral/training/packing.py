@@ -26,10 +26,14 @@ _GROUPS_SORTED: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What the model hears and must write: mono int16 `samples` at 16 kHz, shape (n,), and the tagged `text`."""
+    """What the model hears and must write: mono int16 `samples` at 16 kHz, shape (n,), and the tagged `text`.
+
+    `ends_s` as of `TrainingClip`.
+    """
 
     samples: NDArray[np.int16]
     text: str
+    ends_s: tuple[float, ...] | None = None
 
 
 class WindowPlan:
@@ -134,22 +138,29 @@ class WindowPlan:
         random = np.random.default_rng((self._seed, 1 << 32, index))
         members = self._members[index]
         if not members:
-            return Window(_nothing(random, self._window_s), "")
+            return Window(_nothing(random, self._window_s), "", ())
         if not self._packing.probability:
             # Without packing, a window is its clip and nothing else.
             clip = self._clips[members[0]]
-            return Window(self._spoken(clip, random), clip.text)
+            samples = self._spoken(clip, random)
+            return Window(samples, clip.text, _moved_ends(clip, len(samples), 0))
         pieces: list[NDArray[np.int16]] = []
+        ends: list[tuple[float, ...] | None] = []
         for place, member in enumerate(members):
             pieces.append(_silence(random, GAP_S if place else EDGE_S))
+            start = sum(map(len, pieces))
             pieces.append(self._spoken(self._clips[member], random))
+            ends.append(_moved_ends(self._clips[member], len(pieces[-1]), start))
         pieces.append(_silence(random, EDGE_S))
         samples = np.concatenate(pieces)
         if len(members) == 1 and len(samples) > self._window_s * SAMPLE_RATE_HZ:
             # A clip of about a window's length or more: its surroundings give way, never its speech.
             samples = pieces[1]
+            ends = [_moved_ends(self._clips[members[0]], len(samples), 0)]
         texts = (self._clips[member].text.strip() for member in members)
-        return Window(samples, " ".join(text for text in texts if text))
+        known = [own for own in ends if own is not None]
+        joined = tuple(end_s for own in known for end_s in own) if len(known) == len(ends) else None
+        return Window(samples, " ".join(text for text in texts if text), joined)
 
     def _spoken(self, clip: TrainingClip, random: np.random.Generator) -> NDArray[np.int16]:
         if random.random() >= self._speed_probability:
@@ -159,6 +170,14 @@ class WindowPlan:
         count = round(len(clip.samples) / random.uniform(slowest, SPEED[1]))
         places = np.linspace(0, len(clip.samples) - 1, max(count, 1))
         return np.interp(places, np.arange(len(clip.samples)), clip.samples).astype(np.int16)
+
+
+def _moved_ends(clip: TrainingClip, samples: int, start: int) -> tuple[float, ...] | None:
+    """A clip's `ends_s` where it is played in so many samples from a sample on."""
+    if clip.ends_s is None:
+        return None
+    stretch = samples / max(len(clip.samples), 1)
+    return tuple(start / SAMPLE_RATE_HZ + end_s * stretch for end_s in clip.ends_s)
 
 
 def _silence(random: np.random.Generator, range_s: tuple[float, float]) -> NDArray[np.int16]:

@@ -233,8 +233,8 @@ class Recipe(_Section):
             family = find_family(self.family)
         except ModelError as error:
             raise ValueError(str(error)) from error
-        if not family.trains:
-            raise ValueError(f"family: {family.title} models cannot be trained")
+        if self.preference is not None and family.writes_frames:
+            raise ValueError(f"preference: samples of {family.title} models have no times; leave the section out")
         if self.lora.adapt_encoder and family.encoder_lora_targets is None:
             raise ValueError(f"lora.adapt_encoder: the audio encoder of {family.title} stays frozen")
         if self.lora.four_bit_base and family.kept_whole is None:

@@ -8,6 +8,7 @@ from typing import Any
 from transformers import set_seed
 
 from evoxtral.data.files import write_atomically
+from evoxtral.inference.engines.loading import load_packaged_engine
 from evoxtral.training.adapters import add_adapter, save_adapter
 from evoxtral.training.clips import TrainingClip, load_clips
 from evoxtral.training.dry_run import plan_windows
@@ -16,6 +17,7 @@ from evoxtral.training.objectives import TokenCrossEntropy
 from evoxtral.training.packing import Window, WindowPlan
 from evoxtral.training.run_context import Run, is_first_process, process_count
 from evoxtral.training.trainee import Trainee, load_trainee
+from evoxtral.training.word_ends import with_ends
 
 
 def train_supervised(run: Run) -> dict[str, Any]:
@@ -33,13 +35,15 @@ def train_supervised(run: Run) -> dict[str, Any]:
     clips, left_out = load_clips(recipe.data.train, max_clip_s=trainee.max_window_s)
     hours = sum(clip.duration_s for clip in clips) / 3600
     run.report(f"{len(clips)} training clips, {hours:.2f} h; {left_out} too long")
+    clips = _with_ends(run, trainee, clips)
     windows = plan_windows(recipe, clips, trainee.max_window_s, process_count())
     validation: list[Window] = []
     heard: list[TrainingClip] = []
     if recipe.data.validation:
         heard, left_out = load_clips(recipe.data.validation, max_clip_s=trainee.max_window_s)
         run.report(f"{len(heard)} validation clips; {left_out} too long")
-        validation = [Window(clip.samples, clip.text) for clip in heard]
+        heard = _with_ends(run, trainee, heard)
+        validation = [Window(clip.samples, clip.text, clip.ends_s) for clip in heard]
     _keep_heard(run, trainee, windows, [*clips, *heard])
     changes = recipe.augmentation
     augmentation = changes if any(changes.model_dump(exclude={"speed"}).values()) else None
@@ -53,6 +57,13 @@ def train_supervised(run: Run) -> dict[str, Any]:
             write_atomically(recipe.output / "predictions.jsonl", content.encode())
         save_adapter(model, recipe.base, run.sft_adapter)
     return metrics
+
+
+def _with_ends(run: Run, trainee: Trainee, clips: list[TrainingClip]) -> list[TrainingClip]:
+    """The clips, with the times of their words where the model's targets need them."""
+    if not trainee.writes_frames:
+        return clips
+    return with_ends(clips, load_packaged_engine(), language=run.recipe.language or "en", report=run.report)
 
 
 def _keep_heard(run: Run, trainee: Trainee, windows: WindowPlan, clips: Sequence[TrainingClip]) -> None:

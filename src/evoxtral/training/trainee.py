@@ -5,22 +5,25 @@ Knows batches and autocast; what differs between models is known by their famili
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import PartialState
 
 from evoxtral.errors import RecipeError
 from evoxtral.models.checkpoints import fetch_checkpoint, load_checkpoint
-from evoxtral.models.families.protocol import SpeechModel
+from evoxtral.models.families.protocol import FrameReader, SpeechModel
 from evoxtral.training.augment import augment
 from evoxtral.training.base_model import check_base
 from evoxtral.training.batches import Batch, TokenLogits, make_batch
 from evoxtral.training.encoder_outputs import KeptEncoderOutputs, ReusedEncoder
 from evoxtral.training.packing import Window
 from evoxtral.training.recipe import Augmentation, Recipe
+from evoxtral.training.word_ends import timed_pieces
 
 _FULL_SCALE = 32767
 
@@ -53,12 +56,18 @@ class Trainee:
 
     @property
     def heard_bytes(self) -> int | None:
-        """What a window of the encoder takes once it is heard; None where the encoder may be trained."""
-        if not self._hearing.frozen:
+        """What a window of the encoder takes once it is heard; None where its outputs are not kept: where it may be
+        trained, or hears sounds whole."""
+        if not self._hearing.frozen or self.writes_frames:
             return None
         sizes = self.speech.family.dimensions(self.model.config)
         value_bytes: int = next(self.speech.encoder.parameters()).element_size()
         return sizes.encoder_frames * sizes.encoder_width * value_bytes
+
+    @property
+    def writes_frames(self) -> bool:
+        """Whether the model writes a token a frame, so that targets need to know when words are over."""
+        return isinstance(self.speech, FrameReader)
 
     def keep_heard(self, folder: Path) -> None:
         """From now on keep what the frozen encoder makes of each sound that is not augmented, and ask it once."""
@@ -78,6 +87,8 @@ class Trainee:
         Raises:
             RecipeError: a text is longer than the model's decoder.
         """
+        if isinstance(self.speech, FrameReader):
+            return self._collate_frames(self.speech, windows, repeats)
         counts = [max(1, -(-len(window.samples) // self.speech.window_samples)) for window in windows]
         prompts = [self.prompt(count) for count in counts]
         targets = [self.speech.encode_target(window.text) for window in windows]
@@ -96,6 +107,24 @@ class Trainee:
             padding_token=self.speech.padding_token,
             repeats=repeats,
             kept=self._kept,
+        )
+
+    def _collate_frames(self, speech: FrameReader, windows: Sequence[Window], repeats: int) -> Batch:
+        """Rows that are heard whole, each as one window of the encoder. All frames after the opening carry loss, those
+        between words too: when to wait is what such a model has to know.
+        """
+        rows, targets = [], []
+        for window in windows:
+            target, samples = speech.frame_target(timed_pieces(window.text, window.ends_s), len(window.samples))
+            targets.append(target)
+            rows.append(replace(window, samples=np.pad(window.samples, (0, samples - len(window.samples)))))
+        return make_batch(
+            rows,
+            [self.prompt()] * len(rows),
+            targets,
+            audio_windows=[1] * len(rows),
+            padding_token=self.speech.padding_token,
+            repeats=repeats,
         )
 
     def token_logits(

@@ -67,7 +67,7 @@ class Family:
         alignment_heads: cross-attention heads, as (layer, head), whose attention follows the words in time, by the name
             of the published checkpoint.
         to_ctranslate2: whether CTranslate2 has a converter for it.
-        trains: whether recipes can train it.
+        writes_frames: whether it writes a token for each frame of sound (`FrameReader`).
     """
 
     name: str
@@ -88,7 +88,7 @@ class Family:
     step_speed: StepSpeed | None = None
     alignment_heads: Mapping[str, AlignmentHeads] = field(default_factory=dict)
     to_ctranslate2: bool = False
-    trains: bool = True
+    writes_frames: bool = False
 
     def targets(self, *, adapt_encoder: bool) -> str:
         """The regular expression of all modules that an adapter is put on."""
@@ -262,6 +262,19 @@ class FrameReader(Protocol):
 
     def right_frames(self, delay: int) -> int:
         """Frames of silence after a recording's end, in which its last words are written."""
+        ...
+
+    def frame_target(self, pieces: Sequence[tuple[str, float]], samples: int) -> tuple[list[int], int]:
+        """What is to be written of a recording, with the default delay.
+
+        Args:
+            pieces: its text, and the seconds at which each piece of it is over, none before the one before.
+            samples: of the recording.
+
+        Returns:
+            a token for each frame after the opening, and how many samples the recording needs to have so many: more
+            than it has where its text is too long for it, and else as many.
+        """
         ...
 
     def opening(self, delay: int) -> list[int]:

@@ -6,6 +6,7 @@ is causal and both look back a limited time, so that sound may go on for ever. I
 names one. Knows this model's frames, silence, tokens and modules; nothing of streams or batches.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 FRAME_MS: Final = 80
 MAX_DELAY_MS: Final = 2400
+_RATE_HZ: Final = 16_000
+# Of what is heard whole: targets of training come from an alignment, which reaches so far. Streams have no end.
+_MAX_WINDOW_S: Final = 30.0
 
 
 class VoxtralRealtimeModel:
@@ -30,7 +34,7 @@ class VoxtralRealtimeModel:
         model, processor: loaded before, in the place of those of `base`.
     """
 
-    max_window_s: float | None = None
+    max_window_s: float | None = _MAX_WINDOW_S
     max_positions: int | None = None
 
     def __init__(
@@ -58,6 +62,7 @@ class VoxtralRealtimeModel:
         if not config.is_streaming or config.n_left_pad_tokens < 1:
             raise ModelError(f"{base}: its tekken.json is not of a streaming model", "copy it from the published model")
         self.padding_token: int = self._sounds.streaming_pad
+        self._word_token: int = instruct.tokenizer.get_special_token("[STREAMING_WORD]")
         self.frame_samples: int = config.raw_audio_length_per_tok
         self.window_samples = self.frame_samples
         self.encoder_frames: int = self.model.config.downsample_factor
@@ -72,6 +77,25 @@ class VoxtralRealtimeModel:
     @property
     def decoder(self) -> Any:
         return self.model.model.language_model
+
+    def frame_target(self, pieces: Sequence[tuple[str, float]], samples: int) -> tuple[list[int], int]:
+        """See `FrameReader`.
+
+        A piece is written from the frame on in which it is over, after the delay; pieces that follow each other without
+        padding between them are one group, which begins with the token for words.
+        """
+        target: list[int] = []
+        for text, end_s in pieces:
+            due = max(0, math.ceil(end_s * _RATE_HZ / self.frame_samples) - 1)
+            if not target or len(target) < due:
+                target += [self.padding_token] * (due - len(target))
+                target.append(self._word_token)
+            target += self.tokenizer.encode(text, add_special_tokens=False)
+        # Beside the frames of the sound: those after it in which the last words are written.
+        after = self.right_frames(self.default_delay) - self.default_delay - 1
+        frames = max(-(-samples // self.frame_samples), len(target) - after)
+        target += [self.padding_token] * (frames + after - len(target))
+        return target, max(samples, (frames - 1) * self.frame_samples + 1)
 
     def token_bytes(self, token: int) -> bytes:
         """See `FrameReader`."""
@@ -121,9 +145,9 @@ class VoxtralRealtimeModel:
         """See `FrameReader`."""
         import torch
 
-        embedding = self.model.model.time_embedding
-        dtype = self.model.dtype
-        return torch.stack([embedding(delay[None].to(dtype)) for delay in delays])[:, None]
+        # Written for one delay, it puts cosines and sines of several one below the other.
+        cosines, sines = self.model.model.time_embedding(delays[:, None].to(self.model.dtype)).chunk(2)
+        return torch.cat([cosines, sines], dim=-1)[:, None]
 
     def read(self, ids: "Tensor", heard: "Tensor", condition: "Tensor", **cached: Any) -> "Tensor":
         """See `FrameReader`."""
@@ -133,7 +157,26 @@ class VoxtralRealtimeModel:
         return logits.float()
 
     def logits(self, model: Any, ids: "Tensor", features: "Tensor", first: int) -> "Tensor":
-        raise NotImplementedError
+        import torch
+
+        kept = torch.arange(first, ids.shape[1], device=ids.device)
+        logits: Tensor = model(
+            input_ids=ids,
+            input_features=self._of_frames(features, ids.shape[1]),
+            num_delay_tokens=self.default_delay,
+            logits_to_keep=kept,
+            use_cache=False,
+        ).logits
+        return logits
+
+    def _of_frames(self, features: "Tensor", frames: int) -> "Tensor":
+        """The part of so many frames: of features (rows, bands, n), or what an encoder made of them, (rows, n, width).
+
+        Where the encoder's outputs are given in its place, they come as features do.
+        """
+        if features.shape[-1] == self.model.config.audio_config.hidden_size:
+            return features[:, : frames * self.encoder_frames]
+        return features[..., : frames * (self.frame_samples // self.log_mel.hop)]
 
     def generate(
         self,
@@ -143,7 +186,28 @@ class VoxtralRealtimeModel:
         max_new_tokens: int,
         decoding: Mapping[str, Any],
     ) -> "Tensor":
-        raise NotImplementedError
+        """As many tokens as the sound has frames after the opening; the prompts are openings."""
+        import torch
+        from transformers import DynamicCache
+
+        heard = self.hear(features)
+        ids = torch.tensor([[*prompt] for prompt in prompts], device=features.device)
+        condition = self.condition(torch.full((len(ids),), self.default_delay, device=ids.device))
+        cache = DynamicCache(config=self.model.config.text_config)
+        ended = torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
+        written: list[Tensor] = []
+        start = 0
+        for end in range(ids.shape[1], heard.shape[1]):
+            logits = self.read(ids, heard[:, start:end], condition, past_key_values=cache)
+            if decoding.get("do_sample"):
+                token = torch.multinomial((logits / decoding["temperature"]).softmax(-1), 1)[:, 0]
+            else:
+                token = logits.argmax(dim=-1)
+            token = torch.where(ended, self.padding_token, token)
+            ended |= token == self.end_token
+            written.append(token)
+            ids, start = token[:, None], end
+        return torch.stack(written, dim=1)
 
     def save_processor(self, folder: Path) -> None:
         self._processor.save_pretrained(folder)
@@ -190,7 +254,7 @@ FAMILY: Final = Family(
     dimensions=lambda config: Dimensions(
         encoder_layers=config.audio_config.num_hidden_layers,
         encoder_width=config.audio_config.hidden_size,
-        encoder_frames=config.downsample_factor,
+        encoder_frames=1500,  # of 30 s
         decoder_layers=config.text_config.num_hidden_layers,
         decoder_width=config.text_config.hidden_size,
         vocabulary=config.text_config.vocab_size,
@@ -201,5 +265,8 @@ FAMILY: Final = Family(
     ),
     adapted_parts="language model and the projector",
     encoder_modules=("model.audio_tower.",),
-    trains=False,
+    max_window_s=_MAX_WINDOW_S,
+    audio_positions=424,  # of 30 s, with the silence before and after it
+    frozen_in_half=True,
+    writes_frames=True,
 )
