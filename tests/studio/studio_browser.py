@@ -8,7 +8,7 @@ import select
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -104,7 +104,12 @@ WORD_S = 0.2
 
 
 def keep_transcript(
-    address: str, wav: bytes, *lines: str, name: str = "kept.wav", headers: Mapping[str, str] | None = None
+    address: str,
+    wav: bytes,
+    *lines: str,
+    name: str = "kept.wav",
+    headers: Mapping[str, str] | None = None,
+    confidences: Sequence[float] = (),
 ) -> str:
     """Have the server keep a transcript of `wav`, a segment a line (`Speaker: text`), a word every 0.2 s; its id."""
     segments: list[dict[str, object]] = []
@@ -114,7 +119,8 @@ def keep_transcript(
         first = len(words)
         for word in parse(text).words:
             start_s = len(words) * WORD_S
-            words.append({"word": word.text, "start_s": start_s, "end_s": start_s + WORD_S, "confidence": 0.9})
+            confidence = confidences[len(words)] if confidences else 0.9
+            words.append({"word": word.text, "start_s": start_s, "end_s": start_s + WORD_S, "confidence": confidence})
         times = {"start_s": first * WORD_S, "end_s": len(words) * WORD_S}
         segments.append({**times, "speaker": speaker or None, "text": text, "plain_text": parse(text).plain_text})
     duration_s = soundfile.info(io.BytesIO(wav)).duration

@@ -1,8 +1,12 @@
 """How recordings come into the Studio, and the library of what was made of them."""
 
+import io
+import re
 import threading
 
+import numpy as np
 import pytest
+import soundfile
 from playwright.sync_api import Dialog, Page, Route, expect
 from studio_browser import choose, keep_transcript, settle
 
@@ -120,6 +124,32 @@ def test_work_under_way_is_shown_and_can_be_cancelled(page, clip_file, server):
         expect(under_way).to_have_count(0)
     finally:
         finish.set()
+
+
+def test_a_long_recording_shows_how_far_it_is_also_in_the_queue(page, spoken_wav, server):
+    samples, rate_hz = soundfile.read(io.BytesIO(spoken_wav))
+    long = io.BytesIO()
+    soundfile.write(long, np.tile(samples, 45), rate_hz, format="MP3")  # windows of up to 30 s
+    names = [f"long {number}.mp3" for number in range(1, 6)]
+    heard = threading.Semaphore(0)
+    server.engine.before = heard.acquire
+    rows = page.get_by_role("region", name="Under way").get_by_role("listitem")
+    try:
+        choose(page, *({"name": name, "mimeType": "audio/mpeg", "buffer": long.getvalue()} for name in names))
+        expect(rows).to_have_count(5)
+        heard.release()  # a window of one of them
+        how_far = page.get_by_role("status").filter(has_text=re.compile(r"^Listening, 0:\d\d of \d:\d\d · .+ left$"))
+        expect(how_far).to_have_count(1)
+        bar = rows.filter(has=how_far).get_by_role("progressbar")
+        assert 0 < int(bar.get_attribute("aria-valuenow") or 0) < 100
+        # A page that comes later follows the newest jobs, and knows of the older ones from the server's list.
+        page.reload()
+        expect(rows).to_have_count(5)
+        expect(rows.get_by_text("Listening, 0:").nth(2)).to_be_visible()
+    finally:
+        server.engine.before = lambda: None
+        heard.release(100)
+    expect(rows).to_have_count(0)
 
 
 def drop_data(page: Page, content: bytes):

@@ -162,6 +162,18 @@ def test_a_written_tag_of_no_known_name_is_one_when_the_server_says_so(page, tal
     expect(text.locator(".segment-text").nth(1)).to_have_text("Six seven. [giggles] [1]")
 
 
+def test_what_was_hardly_heard_is_marked_and_said(page, server, spoken_wav):
+    transcript_id = keep_transcript(server.address, spoken_wav, "One two [laughs] three.", confidences=[0.9, 0.3, 0.9])
+    text = open_transcript(page, server.address, transcript_id)
+    expect(text.locator(".unsure")).to_have_text("two")
+    expect(text.locator(".unsure")).to_have_attribute("title", "heard with 30 % confidence")
+    # What the browser tells a screen reader, word for word.
+    tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    said = [node["name"]["value"] for node in tree if node.get("role", {}).get("value") == "StaticText"]
+    assert said.count(" (unsure)") == 1
+    assert said[said.index("two") + 1] == " (unsure)"
+
+
 def test_find_and_replace(page, talk, server):
     page.get_by_role("button", name="Edit", exact=True).click()
     page.keyboard.press("Control+f")

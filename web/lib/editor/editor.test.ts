@@ -276,6 +276,39 @@ describe("find and replace", () => {
     expect(texts(editor)).toEqual(["The cat. A cat [laughs]", "cat"]);
   });
 
+  it("replaces all as it would one after the other, and the words around keep their times", () => {
+    const lines = ["The cat sat. A cat [laughs] cats", "cat", "none [sad] here", "a cat[sad]cat"];
+    for (const text of ["dog", "", "a [sad] dog"]) {
+      const [atOnce, inTurn] = [open(...lines), open(...lines)];
+      search(atOnce, "cat");
+      const { matches } = findOf(atOnce.state);
+      const change = replaceAll(atOnce.state, text, VOCABULARY);
+      expect(change?.steps).toHaveLength(1);
+      atOnce.dispatch(change);
+      const tr = inTurn.state.tr;
+      for (const { from, to } of [...matches].reverse()) tr.replaceWith(from, to, inlineOf(text, VOCABULARY));
+      inTurn.dispatch(tr);
+      expect(atOnce.state.doc.toJSON()).toEqual(inTurn.state.doc.toJSON());
+      expect(timed(atOnce)).toEqual(timed(inTurn));
+      atOnce.undo();
+      expect(texts(atOnce)).toEqual(lines);
+      atOnce.redo();
+      expect(atOnce.state.doc.toJSON()).toEqual(inTurn.state.doc.toJSON());
+    }
+  });
+
+  it("takes back what was replaced when other text was typed or read since", () => {
+    const editor = open("a cat and a cat", "cat");
+    search(editor, "cat");
+    editor.dispatch(replaceAll(editor.state, "dog", VOCABULARY));
+    // Not to be undone, as what the server reads.
+    editor.dispatch(editor.state.tr.insertText("So ", 1).setMeta("addToHistory", false));
+    editor.undo();
+    expect(texts(editor)).toEqual(["So a cat and a cat", "cat"]);
+    editor.redo();
+    expect(texts(editor)).toEqual(["So a dog and a dog", "dog"]);
+  });
+
   it("replaces one after the other", () => {
     const editor = open("a b a b");
     search(editor, "a");

@@ -1,10 +1,11 @@
 /** Find and replace: a plugin that marks what is found, and transactions that replace it. */
 
-import type { Node } from "prosemirror-model";
+import { Fragment, type Node } from "prosemirror-model";
 import { type EditorState, Plugin, PluginKey, TextSelection, type Transaction } from "prosemirror-state";
 import { Decoration, DecorationSet } from "prosemirror-view";
 import type { TagEntry } from "@/lib/api/types";
 import { inlineOf } from "@/lib/editor/document";
+import { ReplaceManyStep } from "@/lib/editor/replace-step";
 
 export interface Search {
   text: string;
@@ -76,11 +77,8 @@ export function replaceAll(state: EditorState, text: string, vocabulary: readonl
 }
 
 function replace(tr: Transaction, matches: readonly Match[], text: string, vocabulary: readonly TagEntry[]) {
-  for (const { from, to } of [...matches].reverse()) {
-    if (text) tr.replaceWith(from, to, inlineOf(text, vocabulary));
-    else tr.delete(from, to);
-  }
-  return tr;
+  const content = Fragment.from(inlineOf(text, vocabulary));
+  return tr.step(new ReplaceManyStep(matches.map(({ from, to }) => ({ from, to, content }))));
 }
 
 export function findPlugin(): Plugin<State> {

@@ -7,6 +7,7 @@
 
 import type { Node } from "prosemirror-model";
 import { type EditorState, Plugin, PluginKey, type Transaction } from "prosemirror-state";
+import { StepMap } from "prosemirror-transform";
 import { Decoration, DecorationSet } from "prosemirror-view";
 import type { Category, Transcript } from "@/lib/api/types";
 import { positionOf, schema, tagOf, UNSURE_BELOW } from "@/lib/editor/schema";
@@ -158,10 +159,27 @@ function marksOf(doc: Node, words: readonly PlacedWord[]): DecorationSet {
 }
 
 /** Words whose text an edit took away are gone; the others move with the text. */
-function moved(words: readonly PlacedWord[], tr: Transaction): PlacedWord[] {
+function moved(words: readonly PlacedWord[], tr: Transaction): readonly PlacedWord[] {
+  return tr.mapping.maps.reduce(movedBy, words);
+}
+
+/** In one go through words and changes, both in order: each word would else be moved through all changes before it. */
+function movedBy(words: readonly PlacedWord[], map: StepMap): readonly PlacedWord[] {
+  const changes: [from: number, size: number, newSize: number][] = [];
+  map.forEach((from, to, newFrom, newTo) => {
+    changes.push([from, to - from, newTo - newFrom]);
+  });
+  let next = 0;
+  let shift = 0;
   return words.flatMap((word) => {
-    const from = tr.mapping.map(word.from, 1);
-    const to = tr.mapping.map(word.to, -1);
+    for (let change = changes[next]; change && change[0] + change[1] < word.from; change = changes[++next]) {
+      shift += change[2] - change[1];
+    }
+    let last = next;
+    while ((changes[last]?.[0] ?? Number.POSITIVE_INFINITY) <= word.to) last++;
+    const near = new StepMap(changes.slice(next, last).flat());
+    const from = near.map(word.from, 1) + shift;
+    const to = near.map(word.to, -1) + shift;
     return from < to ? [{ ...word, from, to }] : [];
   });
 }

@@ -36,13 +36,17 @@ interface Source {
 }
 
 const FOLLOW_AGAIN_MS = 2000;
+const LIST_AGAIN_MS = 2000;
 /**
  * A job that is followed holds a connection, and browsers open only six to a server, for all tabs together: more jobs
- * would leave none to send, save or read with. The others wait for their turn; of those that ended by then it is told.
+ * would leave none to send, save or read with. The others wait for their turn; how far they are the server's list tells.
  */
 const FOLLOWED_AT_ONCE = 2;
 let followed = 0;
 const waiting: (() => void)[] = [];
+/** Jobs that are not followed yet, with the keys of their uploads. */
+const unfollowed = new Map<string, string>();
+let isListAsked = false;
 
 export const useUploads = create<{ uploads: Upload[] }>()(() => ({ uploads: [] }));
 const sources = new Map<string, Source>();
@@ -186,8 +190,16 @@ async function follow(key: string, jobId: string): Promise<void> {
   const source = sources.get(key);
   if (!source) return;
   if (followed < FOLLOWED_AT_ONCE) followed++;
-  else await new Promise<void>((go) => waiting.push(go));
+  else {
+    unfollowed.set(jobId, key);
+    if (!isListAsked) setTimeout(readList, LIST_AGAIN_MS);
+    isListAsked = true;
+    await new Promise<void>((go) => waiting.push(go));
+    unfollowed.delete(jobId);
+  }
   try {
+    // Cancelled or sent again, or its end was read in the list.
+    if (sources.get(key) !== source || source.jobId !== jobId) return;
     if (source.running.signal.aborted) return;
     const id = await followJob(jobId, hearing(key), source.running.signal);
     done(key, id);
@@ -202,6 +214,23 @@ async function follow(key: string, jobId: string): Promise<void> {
     if (next) next();
     else followed--;
   }
+}
+
+/** Tell of the jobs that wait to be followed what the server's list says of them, for as long as there are any. */
+async function readList(): Promise<void> {
+  const jobs = await getJobs().catch((): Job[] => []);
+  for (const { id, state, done_s: doneS, total_s: totalS, transcript_id: transcriptId, problem } of jobs) {
+    const key = unfollowed.get(id);
+    if (key === undefined || !sources.has(key)) continue;
+    if (state === "running") hearing(key).onProgress(doneS, totalS);
+    if (state === "failed") fail(key, problem);
+    if (state === "done" && transcriptId !== null) {
+      done(key, transcriptId);
+      listTranscripts();
+    }
+  }
+  isListAsked = unfollowed.size > 0;
+  if (isListAsked) setTimeout(readList, LIST_AGAIN_MS);
 }
 
 async function hearHere(key: string, source: Source, file: File): Promise<void> {
