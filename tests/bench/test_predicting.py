@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from evoxtral.audio import write_audio
+from evoxtral.audio import SAMPLE_RATE_HZ, write_audio
 from evoxtral.bench.predicting import model_digest, run_model
 from evoxtral.bench.testset import TestSet
 from evoxtral.data.json_lines import read_records
@@ -12,8 +12,11 @@ from evoxtral.inference.engines.protocol import Hypothesis
 from evoxtral.tts import speak
 
 
+TEXTS = ["[sad] 3 seconds.", "[sad] 6 seconds.", "[sad] 8 seconds."]
+
+
 class Counting:
-    """An engine that writes how many clips it has heard."""
+    """An engine that writes how long a clip's window is, and counts what it has heard; of the last clip it may die."""
 
     name = "counting"
     model = "none"
@@ -23,19 +26,19 @@ class Counting:
 
     def transcribe_windows(self, windows: Sequence[object], *, language: str = "en") -> list[Hypothesis]:
         self.heard += len(windows)
-        if self.heard > self.breaks_after:
+        if self.breaks_at_last and len(windows[0]) > 7 * SAMPLE_RATE_HZ:
             raise RuntimeError("killed")
-        return [Hypothesis(f"[sad] Number {self.heard}.") for _ in windows]
+        return [Hypothesis(f"[sad] {round(len(window) / SAMPLE_RATE_HZ)} seconds.", -0.1, 0.0) for window in windows]
 
-    def __init__(self, breaks_after: int = 99) -> None:
-        self.breaks_after = breaks_after
+    def __init__(self, *, breaks_at_last: bool = False) -> None:
+        self.breaks_at_last = breaks_at_last
 
 
 @pytest.fixture(scope="module")
 def testset(tmp_path_factory) -> TestSet:
     folder = tmp_path_factory.mktemp("set")
     for index in range(3):
-        speech = speak(f"This is clip number {index}, spoken clearly.")
+        speech = speak(" ".join([f"This is clip number {index}, spoken clearly."] * (index + 1)))
         write_audio(folder / f"{index}.wav", speech.samples, speech.sample_rate_hz)
     references = tuple(Reference(id=str(index), text="A text.", audio=f"{index}.wav") for index in range(3))
     return TestSet(folder, references, None)
@@ -60,7 +63,7 @@ def test_predictions_are_stored_with_what_made_them(testset, model, tmp_path):
     output = tmp_path / "predictions.jsonl"
     told = []
     texts = run(testset, model, output, Counting(), on_progress=lambda done, total: told.append((done, total)))
-    assert texts == ["[sad] Number 1.", "[sad] Number 2.", "[sad] Number 3."]
+    assert texts == TEXTS
     assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
     stored = read_records(output, Prediction)
     assert [prediction.text for prediction in stored] == texts
@@ -75,11 +78,11 @@ def test_predictions_are_stored_with_what_made_them(testset, model, tmp_path):
 def test_a_killed_run_goes_on_where_it_was(testset, model, tmp_path):
     output = tmp_path / "predictions.jsonl"
     with pytest.raises(RuntimeError):
-        run(testset, model, output, Counting(breaks_after=2))
+        run(testset, model, output, Counting(breaks_at_last=True))
     with output.open("a") as file:
         file.write('{"id": "2", "te')  # torn by the kill
     engine = Counting()
-    assert run(testset, model, output, engine) == ["[sad] Number 1.", "[sad] Number 2.", "[sad] Number 1."]
+    assert run(testset, model, output, engine) == TEXTS
     assert engine.heard == 1
 
 

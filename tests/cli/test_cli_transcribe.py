@@ -3,11 +3,12 @@
 import json
 import os
 import pty
+import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,6 +23,7 @@ from click.testing import CliRunner, Result
 
 from evoxtral.audio import SAMPLE_RATE_HZ, resample
 from evoxtral.cli.transcribe import command
+from evoxtral.cli.transcripts import StandardOutput
 from evoxtral.tts import load_speech_engine
 from playlists import PLAYLISTS
 from tiny_edge import save_tiny_edge
@@ -50,6 +52,30 @@ def clip(speech: np.ndarray, tmp_path: Path) -> Callable[[str], str]:
         return str(path)
 
     return make
+
+
+@pytest.fixture
+def longer_clip(speech: np.ndarray, tmp_path: Path) -> Callable[[str], str]:
+    """A clip whose window an engine can tell from those of `clip`."""
+
+    def make(name: str) -> str:
+        soundfile.write(tmp_path / name, np.concatenate([speech, speech]), SAMPLE_RATE_HZ)
+        return str(tmp_path / name)
+
+    return make
+
+
+def at_longer(engine: Any, do: Callable[[], None]) -> Any:
+    """The engine, doing something first where it is given a window of `longer_clip`."""
+    transcribe_windows = engine.transcribe_windows
+
+    def do_and_transcribe(windows: Sequence[np.ndarray], *, language: str = "en") -> list[Any]:
+        if any(len(window) > 2 * SAMPLE_RATE_HZ for window in windows):
+            do()
+        return list(transcribe_windows(windows, language=language))
+
+    engine.transcribe_windows = do_and_transcribe
+    return engine
 
 
 def run(*arguments: str, stdin: bytes | None = None) -> Result:
@@ -194,18 +220,15 @@ def test_offline_no_address_is_fetched(address: str, model: str) -> None:
     ],
 )
 def test_whatever_a_recording_does_the_others_are_done_and_the_list_is_closed(
-    failure: Exception, cause: str | None, clip, scripted_engine: Any, monkeypatch: pytest.MonkeyPatch
+    failure: Exception, cause: str | None, clip, longer_clip, scripted_engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The engine fails at the second of three as libraries do: each error stands for its kind."""
-    clips = [clip(f"{name}.wav") for name in "abc"]
-    calls = iter([None, failure, None])
+    clips = [clip("a.wav"), longer_clip("b.wav"), clip("c.wav")]
 
-    def fail_once() -> None:
-        if (error := next(calls)) is not None:
-            raise error
+    def fail() -> None:
+        raise failure
 
-    scripted_engine.before = fail_once
-    monkeypatch.setattr("evoxtral.inference.load_engine", lambda *_, **__: scripted_engine)
+    monkeypatch.setattr("evoxtral.inference.load_engine", lambda *_, **__: at_longer(scripted_engine, fail))
     result = run(*clips, "--format", "json")
     assert result.return_value == 1
     assert [item["path"] for item in json.loads(result.stdout)] == [clips[0], clips[2]]
@@ -231,18 +254,37 @@ def test_of_several_sound_tracks_one_is_taken_and_said_or_named(speech: np.ndarr
     assert (refused.return_value, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
 
 
-def test_interrupted_it_closes_the_list(clip, scripted_engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = iter([None, KeyboardInterrupt()])
+def test_interrupted_it_closes_the_list(
+    clip, longer_clip, scripted_engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signal comes as a terminal's does, while the engine hears the second recording."""
+    is_written = threading.Event()
+    write = StandardOutput.write
+
+    def tell(self: StandardOutput, *arguments: Any) -> None:
+        write(self, *arguments)
+        is_written.set()
 
     def interrupt() -> None:
-        if (error := next(calls)) is not None:
-            raise error
+        assert is_written.wait(60)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
-    scripted_engine.before = interrupt
-    monkeypatch.setattr("evoxtral.inference.load_engine", lambda *_, **__: scripted_engine)
-    result = run(clip("a.wav"), clip("b.wav"), "--format", "json")
+    monkeypatch.setattr(StandardOutput, "write", tell)
+    monkeypatch.setattr("evoxtral.inference.load_engine", lambda *_, **__: at_longer(scripted_engine, interrupt))
+    result = run(clip("a.wav"), longer_clip("b.wav"), "--format", "json")
     assert isinstance(result.exception, click.Abort)
     assert len(json.loads(result.stdout)) == 1
+
+
+def test_interrupted_while_standard_input_gives_nothing_it_ends(clip, model: str) -> None:
+    program = [sys.executable, "-m", "evoxtral.cli.main", "transcribe", clip("a.wav"), "-", "--model", model]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().endswith(b"a.wav <==\n")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        assert process.stderr is not None
+        assert process.stderr.read() == b"evoxtral: interrupted\n"
 
 
 def test_names_that_are_no_text_are_replaced_in_it(clip, model: str, tmp_path: Path) -> None:

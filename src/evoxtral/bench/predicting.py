@@ -1,4 +1,4 @@
-"""Having a model transcribe a benchmark set, each clip once: what it wrote is kept and used again.
+"""Having a model transcribe a benchmark set, many clips at once and each once: what it wrote is kept and used again.
 
 Knows test sets, engines and predictions; nothing of scores.
 """
@@ -6,7 +6,9 @@ Knows test sets, engines and predictions; nothing of scores.
 import hashlib
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import evoxtral
@@ -49,46 +51,63 @@ def run_model(
     Raises:
         ModelError: the model cannot be loaded; AudioError, ScoreError: a clip cannot be used.
     """
-    from evoxtral.inference import load_engine, transcribe
+    from evoxtral.inference import load_engine
+    from evoxtral.inference.many import ManyTranscriber, Recording
+    from evoxtral.inference.options import TranscribeOptions
+
+    def tell() -> None:
+        if on_progress is not None:
+            on_progress(len(kept), len(testset.references))
 
     journal = Journal(output, Prediction)
     known = journal.latest(lambda prediction: prediction.id)
     digest = model_digest(model, adapter, store)
-    engine: TranscriptionEngine | None = None
-    predictions = []
-    for done, reference in enumerate(testset.references):
-        if on_progress is not None:
-            on_progress(done, len(testset.references))
+    kept: dict[str, Prediction] = {}
+    wanted: dict[str, Recording] = {}
+    sha256s: dict[str, str] = {}
+    for reference in testset.references:
         audio = testset.audio_path(reference)
-        audio_sha256 = hashlib.sha256(audio.read_bytes()).hexdigest()
-        prediction = known.get(reference.id)
         spoken = reference.language or language
-        options = {"language": spoken}
-        wanted = (model, adapter, digest, options, audio_sha256)
-        if prediction is None or _made_by(prediction) != wanted:
-            if engine is None:
-                engine = load(model, adapter) if load else load_engine(model, adapter, store=store)
-            started = time.perf_counter()
-            transcript = transcribe(audio, engine=engine, language=spoken, times=False)
-            prediction = Prediction(
-                id=reference.id,
-                text=transcript.text,
-                model=model,
-                model_digest=digest,
-                adapter=adapter,
-                engine=engine.name,
-                options=options,
-                time=datetime.now(UTC).isoformat(timespec="seconds"),
-                compute_s=round(time.perf_counter() - started, 3),
-                audio_sha256=audio_sha256,
-                version=evoxtral.__version__,
-            )
-            journal.append([prediction])
-        predictions.append(prediction)
+        sha256s[reference.id] = hashlib.sha256(audio.read_bytes()).hexdigest()
+        prediction = known.get(reference.id)
+        made_by = (model, adapter, digest, {"language": spoken}, sha256s[reference.id])
+        if prediction is not None and _made_by(prediction) == made_by:
+            kept[reference.id] = prediction
+        else:
+            options = TranscribeOptions(language=spoken, times=False)
+            wanted[reference.id] = Recording(reference.id, str(audio), partial(_as_it_is, audio), options)
+    tell()
+    if wanted:
+        engine = load(model, adapter) if load else load_engine(model, adapter, store=store)
+        with ManyTranscriber(engine, TranscribeOptions(), store=store) as transcriber:
+            before_s = time.perf_counter()
+            for outcome in transcriber.transcribe(wanted.values()):
+                if isinstance(outcome.result, Exception):
+                    raise outcome.result
+                done_s = time.perf_counter()
+                kept[outcome.key] = Prediction(
+                    id=outcome.key,
+                    text=outcome.result.text,
+                    model=model,
+                    model_digest=digest,
+                    adapter=adapter,
+                    engine=engine.name,
+                    options={"language": outcome.result.language},
+                    time=datetime.now(UTC).isoformat(timespec="seconds"),
+                    compute_s=round(done_s - before_s, 3),
+                    audio_sha256=sha256s[outcome.key],
+                    version=evoxtral.__version__,
+                )
+                before_s = done_s
+                journal.append([kept[outcome.key]])
+                tell()
+    predictions = [kept[reference.id] for reference in testset.references]
     write_atomically(output, "".join(prediction.model_dump_json() + "\n" for prediction in predictions).encode())
-    if on_progress is not None:
-        on_progress(len(predictions), len(predictions))
     return predictions
+
+
+def _as_it_is(audio: Path) -> AbstractContextManager[Path]:
+    return nullcontext(audio)
 
 
 def _made_by(prediction: Prediction) -> tuple[object, ...]:

@@ -5,6 +5,8 @@ One bad recording never ends the call: whatever it does, it gets its line on sta
 
 import contextlib
 import sys
+import threading
+from functools import partial
 from pathlib import Path
 from stat import S_ISFIFO
 from typing import TYPE_CHECKING, BinaryIO
@@ -104,8 +106,8 @@ def command(
     from evoxtral.inference.diarization import voice_of
     from evoxtral.inference.formats import in_dialect, without_tags
     from evoxtral.inference.keywords import split_keywords
+    from evoxtral.inference.many import ManyTranscriber, Recording
     from evoxtral.inference.options import TranscribeOptions
-    from evoxtral.inference.pipeline import transcribe
 
     voices = {}
     for sample in known_speakers:
@@ -131,24 +133,32 @@ def command(
     )
     engine = chosen.load()
     failed = 0
-    with progress_bar("Transcribing", transient=True) as show:
+    with (
+        progress_bar("Transcribing", transient=True) as show,
+        ManyTranscriber(engine, options, store=chosen.store) as transcriber,
+    ):
+        bar = _Bar(show, len(inputs))
+        recordings = (
+            Recording(
+                item.path,
+                item.name,
+                partial(opened, item, offline=chosen.store.offline),
+                on_progress=bar.progress_of(number, item),
+            )
+            for number, item in enumerate(inputs)
+        )
+        outcomes = transcriber.transcribe(recordings)
         for number, item in enumerate(inputs):
             try:
-                with opened(item, offline=chosen.store.offline) as source:
-                    transcript = transcribe(
-                        source,
-                        name=item.name,
-                        engine=engine,
-                        options=options,
-                        store=chosen.store,
-                        on_progress=_progress_of(number, item, show, len(inputs)),
-                    )
-                show.hide()
-                for note in transcript.notes:
-                    click.echo(f"evoxtral: {item.name}: {note}", err=True)
-                transcript, notes = in_dialect(without_tags(transcript) if plain else transcript, dialect)
-                print_notes(notes)
-                output.write(item, transcript)
+                result = next(outcomes).result
+                with bar.hidden_at_end_of(number):
+                    if isinstance(result, Exception):
+                        raise result
+                    for note in result.notes:
+                        click.echo(f"evoxtral: {item.name}: {note}", err=True)
+                    transcript, notes = in_dialect(without_tags(result) if plain else result, dialect)
+                    print_notes(notes)
+                    output.write(item, transcript)
             except StandardOutputLostError as error:
                 # Whatever else were transcribed would be lost too.
                 click.echo(f"evoxtral: {error}", err=True)
@@ -156,9 +166,9 @@ def command(
             except BrokenPipeError:
                 raise
             except Exception as error:
-                show.hide()
                 failed += 1
-                click.echo(f"evoxtral: {told_error(error, item.name, 'cannot be transcribed')}", err=True)
+                with bar.hidden_at_end_of(number):
+                    click.echo(f"evoxtral: {told_error(error, item.name, 'cannot be transcribed')}", err=True)
             except KeyboardInterrupt:
                 output.finish()
                 raise
@@ -189,12 +199,34 @@ def opened(item: "Input", *, offline: bool) -> "Iterator[str | BinaryIO]":
         yield item.path
 
 
-def _progress_of(number: int, item: "Input", show: ShowProgress, inputs: int) -> "ProgressReport":
-    """Moves the bar inside the recording of this number, by the sound that is done."""
-    name = Path(item.name).name
-    show(number, inputs, name)
+class _Bar:
+    """The progress of recordings that are transcribed side by side, each in a thread, as one bar."""
 
-    def report(done_s: float, total_s: float | None) -> None:
-        show(number + (min(done_s / total_s, 1.0) if total_s else 0.0), inputs, name)
+    def __init__(self, show: ShowProgress, inputs: int) -> None:
+        self._show = show
+        self._inputs = inputs
+        self._shares: dict[int, float] = {}  # how much of each recording is done, by its number
+        self._lock = threading.Lock()
 
-    return report
+    def progress_of(self, number: int, item: "Input") -> "ProgressReport":
+        """Moves the bar by the sound of the recording that is done."""
+        name = Path(item.name).name
+        self._move(number, 0.0, name)
+
+        def report(done_s: float, total_s: float | None) -> None:
+            self._move(number, min(done_s / total_s, 1.0) if total_s else 0.0, name)
+
+        return report
+
+    def _move(self, number: int, share: float, name: str) -> None:
+        with self._lock:
+            self._shares[number] = share
+            self._show(sum(self._shares.values()), self._inputs, name)
+
+    @contextlib.contextmanager
+    def hidden_at_end_of(self, number: int) -> "Iterator[None]":
+        """A recording is over; nothing is shown while the block runs, so that something else can be written there."""
+        with self._lock:
+            self._shares[number] = 1.0
+            self._show.hide()
+            yield

@@ -192,7 +192,7 @@ class Prediction(BaseModel):
         adapter: name of its adapter, if any; `engine`: the kind of engine that ran it.
         options: what else decided the text, such as the language.
         time: when it was made, ISO 8601, UTC.
-        compute_s: how long it took.
+        compute_s: how long it took; of clips heard side by side, since the one before it was done.
         audio_sha256: of the audio file.
         version: of evoxtral.
     """

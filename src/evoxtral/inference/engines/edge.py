@@ -375,27 +375,33 @@ class EdgeEngine:
         windows: Sequence[NDArray[np.float32]],
         **options: Any,
     ) -> list[_Found]:
-        limit = _token_limit(max(len(window) for window in windows) / SAMPLE_RATE_HZ)
+        limits = [_token_limit(len(window) / SAMPLE_RATE_HZ) for window in windows]
         generate = self._model(len(windows)).generate
         # Prompts of one batch have one length.
         alike = len({len(prompt) for prompt in prompts}) == 1
 
+        def write_together(group: list[int]) -> list[Any]:
+            results: list[Any] = generate(
+                self._view_of(encoded, group),
+                [prompts[index] for index in group],
+                max_length=2 * max(limits[index] for index in group),  # of which CTranslate2 writes at most half
+                **_GENERATION,
+                **options,
+            )
+            return results
+
         def write(part: list[int]) -> list[Any]:
+            results = write_together(part) if alike else [write_together([index])[0] for index in part]
+            # Whatever shares the batch of a window, its text is the same: what a longer one let it write beyond its
+            # own limit is written again alone.
             return [
-                result
-                for group in ([part] if alike else [[index] for index in part])
-                for result in generate(
-                    self._view_of(encoded, group),
-                    [prompts[index] for index in group],
-                    max_length=2 * limit,  # of which CTranslate2 writes at most half
-                    **_GENERATION,
-                    **options,
-                )
+                result if len(result.sequences_ids[0]) <= limits[index] else write_together([index])[0]
+                for index, result in zip(part, results, strict=True)
             ]
 
         results = self._side_by_side(write, encoded)
         found = []
-        for result in results:
+        for limit, result in zip(limits, results, strict=True):
             written = result.sequences_ids[0]
             hypothesis = Hypothesis(self._text(written), _mean_log_probability(result), float(result.no_speech_prob))
             found.append(_Found(hypothesis, ends=len(written) < limit))
