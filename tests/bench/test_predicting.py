@@ -12,7 +12,13 @@ from evoxtral.inference.engines.protocol import Hypothesis
 from evoxtral.tts import speak
 
 
-TEXTS = ["[sad] 3 seconds.", "[sad] 6 seconds.", "[sad] 8 seconds."]
+def text_of(seconds: int) -> str:
+    """A text by which a window of so many seconds is known, with as many words as are spoken in them."""
+    names = ("one", "two", "red", "green", "north", "south", "spring", "autumn")
+    return "[sad] " + " ".join(f"{name} {seconds} and" for name in names[:seconds]) + " done."
+
+
+TEXTS = [text_of(3), text_of(6), text_of(8)]
 
 
 class Counting:
@@ -28,7 +34,7 @@ class Counting:
         self.heard += len(windows)
         if self.breaks_at_last and len(windows[0]) > 7 * SAMPLE_RATE_HZ:
             raise RuntimeError("killed")
-        return [Hypothesis(f"[sad] {round(len(window) / SAMPLE_RATE_HZ)} seconds.", -0.1, 0.0) for window in windows]
+        return [Hypothesis(text_of(round(len(window) / SAMPLE_RATE_HZ)), -0.1, 0.0) for window in windows]
 
     def __init__(self, *, breaks_at_last: bool = False) -> None:
         self.breaks_at_last = breaks_at_last

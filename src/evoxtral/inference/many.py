@@ -31,7 +31,7 @@ from evoxtral.models import HUB_CACHE, ModelStore
 # Recordings under way for each window of a batch: short clips have one window, and while some are decoded others wait
 # for the engine.
 _RECORDINGS_A_WINDOW = 2
-# Who closes waits so long for the threads: what is decoded ends at its next window, but a pipe may give nothing for hours.
+# Who closes waits so long for the threads: they end at their next window, but a pipe may give nothing for hours.
 _CLOSING_S = 1.0
 
 Source = str | Path | BinaryIO | NDArray[np.float32]
