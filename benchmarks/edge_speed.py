@@ -120,7 +120,7 @@ def main() -> None:
         clips = copy_clips(Path(name) / "clips", arguments.clips)
         clips_s = sum(len(load_audio(clip)) for clip in clips.iterdir()) / SAMPLE_RATE_HZ
         faster = [sys.executable, "-c", FASTER_WHISPER, folder, str(long), str(usable_cores())]
-        runs = {
+        runs: dict[str, tuple[float, list[str]]] = {
             "evoxtral, 5 s clip, txt": (SHORT_S, [*evoxtral, str(short)]),
             "evoxtral, 5 s clip, json (with times)": (SHORT_S, [*evoxtral, "--format", "json", str(short)]),
             "evoxtral, 10 minutes, txt": (LONG_S, [*evoxtral, str(long)]),
@@ -128,7 +128,7 @@ def main() -> None:
             "faster-whisper batched, 10 minutes": (LONG_S, [*faster, "text"]),
             "faster-whisper batched, 10 minutes, word times": (LONG_S, [*faster, "words"]),
         }
-        of_folder = {
+        of_folder: dict[str, tuple[float, list[str]]] = {
             f"evoxtral, {arguments.clips} clips, txt": (clips_s, [*evoxtral, str(clips)]),
             f"faster-whisper, {arguments.clips} clips": (
                 clips_s,

@@ -4,6 +4,7 @@ One bad recording never ends the call: whatever it does, it gets its line on sta
 """
 
 import contextlib
+import io
 import sys
 import threading
 from functools import partial
@@ -184,7 +185,9 @@ def opened(item: "Input", *, offline: bool) -> "Iterator[str | BinaryIO]":
     if item.path == STANDARD_INPUT:
         if sys.stdin is None:
             raise AudioError("standard input: is closed")
-        yield sys.stdin.buffer
+        # Python closes its own reader in the end, and aborts where a thread still waits in that.
+        raw = getattr(sys.stdin.buffer, "raw", None)
+        yield sys.stdin.buffer if raw is None else io.BufferedReader(raw)
     elif is_address(item.path):
         if offline:
             raise AudioError(f"{item.name}: is an address, and offline nothing is fetched", "leave out --offline")
