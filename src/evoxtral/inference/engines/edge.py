@@ -52,6 +52,8 @@ _MOST_CORES = 8
 # each (benchmarks/edge_speed.py).
 _MOST_WORKERS = 4
 _LEAST_BATCH, _WINDOWS_A_WORKER = 4, 2
+# Who hears so many windows alone hears a stream, and keeps the model that gives all cores to one.
+_SINGLE_CALLS_THAT_STAY = 8
 BEAM_SIZE = 1
 
 # No speech has more tokens a second; what goes on for longer is a loop.
@@ -120,9 +122,9 @@ class EdgeEngine:
         self._workers = min(usable_cores(), _MOST_WORKERS)
         self.batch_size = max(_LEAST_BATCH, _WINDOWS_A_WORKER * self._workers)
         # By number of workers. The second is loaded once there are windows for it, and replaces the first if that was
-        # not used: one long recording needs no more than one of them.
+        # hardly used: one long recording, whose first window may come alone, needs no more than one of them.
         self._models = {1: self._load(1)}
-        self._used = False
+        self._single_calls = 0
         self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="edge")
         try:
             self._tokenizer = tokenizers.Tokenizer.from_file(str(tokenizer_file))
@@ -156,11 +158,13 @@ class EdgeEngine:
 
     def _model(self, windows: int) -> Any:
         """All cores for one window, or a worker for each core."""
+        self._single_calls += windows == 1
         if windows > 1 and self._workers not in self._models:
-            if not self._used:
+            if self._single_calls < _SINGLE_CALLS_THAT_STAY:
                 self._models.clear()
             self._models[self._workers] = self._load(self._workers)
-        self._used = True
+        if windows == 1 and 1 not in self._models and self._single_calls >= _SINGLE_CALLS_THAT_STAY:
+            self._models[1] = self._load(1)
         return self._models.get(1 if windows == 1 else self._workers) or self._models[self._workers]
 
     def transcribe_windows(self, windows: Sequence[NDArray[np.float32]], *, language: str = "en") -> list[Hypothesis]:
@@ -253,16 +257,15 @@ class EdgeEngine:
         head = self._emotions
         if head is None or language not in head.plain:
             return [None] * len(utterances)
-        early = self._early or EarlyEncoder(
-            self._folder, head.layers, compute_type=self._compute_type, workers=self._workers
-        )
+        # One worker: a few layers of a few seconds are soon done, and each worker keeps what it worked with.
+        early = self._early or EarlyEncoder(self._folder, head.layers, compute_type=self._compute_type)
         self._early = early
 
         def hear(samples: NDArray[np.float32]) -> Emotion | None:
             beginning = samples[: int(LONGEST_S * SAMPLE_RATE_HZ)]
             return head.emotion_of(pooled(early.encode(at_usual_level(beginning))), language)
 
-        return list(self._threads.map(hear, utterances))
+        return [hear(samples) for samples in utterances]
 
     def align_windows(
         self, windows: Sequence[NDArray[np.float32]], texts: Sequence[str], *, language: str = "en"
