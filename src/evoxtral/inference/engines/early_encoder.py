@@ -26,13 +26,12 @@ class EarlyEncoder:
     Args:
         folder: model.bin and config.json of a CTranslate2 Whisper.
         layers: how many are kept.
-        workers: how many threads may encode side by side.
 
     Raises:
         ModelError: the folder holds another kind of model.
     """
 
-    def __init__(self, folder: Path, layers: int, *, compute_type: str = "auto", workers: int = 1) -> None:
+    def __init__(self, folder: Path, layers: int, *, compute_type: str = "auto") -> None:
         import ctranslate2
         from faster_whisper.feature_extractor import FeatureExtractor
 
@@ -46,7 +45,6 @@ class EarlyEncoder:
                 "early encoder",
                 device="cpu",
                 compute_type=compute_type,
-                inter_threads=workers,
                 intra_threads=1,
                 files=files,
             )
