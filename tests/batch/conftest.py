@@ -12,7 +12,7 @@ import soundfile
 from evoxtral.batch.results import read_results
 
 SENTENCES = (
-    "The boat to the island leaves at nine.",
+    "My brother works in the garden every morning.",
     "Where did you put the keys?",
     "It rained all night long.",
     "Nobody told me about it.",
@@ -58,7 +58,7 @@ def assert_all_are_done_once():
         results = {result.id: result for result in read_results(str(output))}
         assert [path for path in paths if results[path].error is not None] == [paths[1]]
         texts = [None if path == paths[1] else results[path].transcript["plain_text"] for path in paths]
-        assert "leaves at nine" in texts[0]
+        assert "works in the garden" in texts[0]
         # The same sound gives the same words, whoever heard it and after whatever else.
         for index, text in enumerate(texts):
             if index != 1:

@@ -41,6 +41,9 @@ WINDOW_S = 30.0
 _CONTEXTS_S = (5.0, 10.0, 15.0, 20.0, WINDOW_S)
 _UNTAUGHT_LEAST_CONTEXT_S, _LEAST_CONTEXT_KEY = 20.0, "least_context_s"
 
+# A language of less probability is asked for again in the untaught context, which other languages are told in best.
+_SURE_OF_LANGUAGE = 0.75
+
 # One second of Whisper's encoder output, which alignments count in.
 _ENCODED_FRAMES_PER_S = 50
 _FEATURE_FRAMES_PER_S = 100
@@ -241,12 +244,31 @@ class EdgeEngine:
             return [None] * len(windows)
         found: list[Mapping[str, float] | None] = []
         for first in range(0, len(windows), self.batch_size):
-            encoded = self._encode(windows[first : first + self.batch_size])
-            for ranked in self._side_by_side(partial(self._detect, encoded), encoded):
-                probabilities = {token.strip("<|>"): float(chance) for token, chance in ranked}
-                # A model whose configuration lists one language gives that one, whatever it hears.
-                found.append(probabilities if len(probabilities) > 1 else None)
+            batch = windows[first : first + self.batch_size]
+            encoded = self._encode(batch)
+            languages = self._languages(encoded)
+            # In a short context languages other than English are told less well.
+            unsure = [
+                index
+                for index, probabilities in enumerate(languages)
+                if max(probabilities.values()) < _SURE_OF_LANGUAGE
+                and len(encoded[index]) < _UNTAUGHT_LEAST_CONTEXT_S * _ENCODED_FRAMES_PER_S
+            ]
+            if unsure:
+                encode = self._encoder(len(unsure))
+                contexts = [_UNTAUGHT_LEAST_CONTEXT_S] * len(unsure)
+                longer = list(self._threads.map(encode, [batch[index] for index in unsure], contexts))
+                for index, probabilities in zip(unsure, self._languages(longer), strict=True):
+                    languages[index] = probabilities
+            # A model whose configuration lists one language gives that one, whatever it hears.
+            found += [probabilities if len(probabilities) > 1 else None for probabilities in languages]
         return found
+
+    def _languages(self, encoded: Sequence[NDArray[np.float32]]) -> list[dict[str, float]]:
+        return [
+            {token.strip("<|>"): float(chance) for token, chance in ranked}
+            for ranked in self._side_by_side(partial(self._detect, encoded), encoded)
+        ]
 
     def hears_emotions_in(self, language: str) -> bool:
         """See `EmotionListener`: where the model has weights for it, and plain speech of the language is known."""
@@ -333,19 +355,28 @@ class EdgeEngine:
     def _encode(self, windows: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """Encoder outputs, each of shape (50 a second of its context, width)."""
         known = self._heard
-        encode = self._model(len(windows)).encode
 
         def encoded(window: NDArray[np.float32]) -> NDArray[np.float32]:
             for samples, output in known:
                 if samples is window:
                     return output
-            features = self._features(window, _context_s(len(window), self._least_context_s))
-            of_window: NDArray[np.float32] = np.asarray(encode(self._view(features[None]), to_cpu=True)).squeeze(0)
-            return of_window
+            return encode(window, _context_s(len(window), self._least_context_s))
 
+        encode = self._encoder(len(windows))
         outputs = list(self._threads.map(encoded, windows))
         self._heard = list(zip(windows, outputs, strict=True))
         return outputs
+
+    def _encoder(self, windows: int) -> Callable[[NDArray[np.float32], float], NDArray[np.float32]]:
+        """Encodes a window in a context of so many seconds; for so many windows at a time."""
+        model = self._model(windows)
+
+        def encode(window: NDArray[np.float32], context_s: float) -> NDArray[np.float32]:
+            view = self._view(self._features(window, context_s)[None])
+            encoded: NDArray[np.float32] = np.asarray(model.encode(view, to_cpu=True)).squeeze(0)
+            return encoded
+
+        return encode
 
     def _features(self, window: NDArray[np.float32], length_s: float) -> NDArray[np.float32]:
         """Mel spectrogram of a window, filled up with silence or cut to a length; shape (bands, 100 a second)."""
