@@ -291,14 +291,14 @@ def writes_what_generate_writes(compiled: bool) -> bool:
     return same
 
 
-def random_voxtral(tiny: bool = False) -> Any:
-    """Voxtral-Mini-3B-2507's shape, 4.7 billion weights in bfloat16, or a toy in float32; all made on the GPU."""
-    config = VoxtralConfig(
+def voxtral_config(tiny: bool = False) -> VoxtralConfig:
+    """Voxtral-Mini-3B-2507's shape, or a toy's with the same vocabulary."""
+    return VoxtralConfig(
         audio_config={
             "hidden_size": 64 if tiny else 1280,
             "intermediate_size": 256 if tiny else 5120,
             "num_hidden_layers": 2 if tiny else 32,
-            "num_attention_heads": 2 if tiny else 20,
+            "num_attention_heads": 1 if tiny else 20,
             "num_mel_bins": 128,
             "max_source_positions": 1500,
         },
@@ -312,14 +312,21 @@ def random_voxtral(tiny: bool = False) -> Any:
             "num_key_value_heads": 2 if tiny else 8,
             "head_dim": 16 if tiny else 128,
             "max_position_embeddings": 131072,
+            "rms_norm_eps": 1e-5,
             "rope_theta": 100_000_000.0,
             "bos_token_id": 1,
             "eos_token_id": 2,
             "pad_token_id": 11,
+            "tie_word_embeddings": False,
         },
         audio_token_id=AUDIO,
         projector_hidden_act="gelu",
     )
+
+
+def random_voxtral(tiny: bool = False) -> Any:
+    """Voxtral-Mini-3B-2507's shape, 4.7 billion weights in bfloat16, or a toy in float32; all made on the GPU."""
+    config = voxtral_config(tiny)
     torch.manual_seed(0)
     torch.set_default_dtype(torch.float32 if tiny else torch.bfloat16)
     with torch.device(DEVICE):

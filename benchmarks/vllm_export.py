@@ -72,7 +72,8 @@ def build(folder: Path, *, tiny: bool) -> None:
     """FOLDER/base as a checkpoint is published, FOLDER/lora as training saves it, and what is exported of them."""
     import torch
     from safetensors.torch import save_file
-    from transformers import VoxtralConfig, VoxtralForConditionalGeneration
+    from torch_speed import voxtral_config
+    from transformers import VoxtralForConditionalGeneration
 
     from evoxtral.hub.exporting import export
     from evoxtral.hub.mistral_layout import sinusoids
@@ -82,38 +83,9 @@ def build(folder: Path, *, tiny: bool) -> None:
 
     base = folder / "base"
     base.mkdir(parents=True)
-    vocabulary = save_processor(base)
-    config = VoxtralConfig(
-        audio_config={
-            "hidden_size": 64 if tiny else 1280,
-            "intermediate_size": 256 if tiny else 5120,
-            "num_hidden_layers": 2 if tiny else 32,
-            "num_attention_heads": 1 if tiny else 20,
-            "num_mel_bins": 128,
-            "max_source_positions": 1500,
-        },
-        text_config={
-            "model_type": "llama",
-            "vocab_size": vocabulary,
-            "hidden_size": 64 if tiny else 3072,
-            "intermediate_size": 128 if tiny else 8192,
-            "num_hidden_layers": 2 if tiny else 30,
-            "num_attention_heads": 8 if tiny else 32,
-            "num_key_value_heads": 2 if tiny else 8,
-            "head_dim": 16 if tiny else 128,
-            "max_position_embeddings": 131072,
-            "rms_norm_eps": 1e-5,
-            "rope_theta": 100_000_000.0,
-            "bos_token_id": 1,
-            "eos_token_id": 2,
-            "pad_token_id": 11,
-            "tie_word_embeddings": False,
-        },
-        audio_token_id=24,
-        projector_hidden_act="gelu",
-        dtype="bfloat16",
-        architectures=["VoxtralForConditionalGeneration"],
-    )
+    save_processor(base)
+    config = voxtral_config(tiny)
+    config.dtype, config.architectures = torch.bfloat16, ["VoxtralForConditionalGeneration"]
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(0)
     torch.set_default_dtype(torch.bfloat16)
@@ -154,8 +126,8 @@ def published(name: str) -> str:
     raise ValueError(name)
 
 
-def save_processor(folder: Path) -> int:
-    """Write the processor, with all of Tekken's vocabulary and Voxtral's control tokens; gives its size."""
+def save_processor(folder: Path) -> None:
+    """Write the processor, with all of Tekken's vocabulary and Voxtral's control tokens."""
     import mistral_common
     from mistral_common.tokens.tokenizers.base import SpecialTokens
     from transformers import VoxtralProcessor, WhisperFeatureExtractor
@@ -163,7 +135,6 @@ def save_processor(folder: Path) -> int:
 
     tekken = json.loads((Path(mistral_common.__file__).parent / "data" / "tekken_240911.json").read_text("utf-8"))
     specials = int(tekken["config"]["default_num_special_tokens"])
-    size = int(tekken["config"]["default_vocab_size"])
     tekken["config"]["version"] = "v7"
     controls = {0: "<unk>", 1: "<s>", 2: "</s>", 3: "[INST]", 4: "[/INST]", 11: "<pad>", 24: "[AUDIO]"}
     controls |= {25: "[BEGIN_AUDIO]", 34: "[TRANSCRIBE]"}
@@ -187,7 +158,6 @@ def save_processor(folder: Path) -> int:
         MistralCommonBackend(tokenizer_path=str(path)),
     )
     processor.save_pretrained(folder)
-    return size
 
 
 def clips(count: int, seed: int) -> list[NDArray[np.float32]]:

@@ -317,6 +317,16 @@ class LanguageHead(Protocol):
         ...
 
 
+def load_mistral_processor(kind: Any, base: str) -> Any:
+    """A processor of transformers whose tokenizer is Mistral's own. Raises ModelError where its package is missing."""
+    try:
+        return kind.from_pretrained(base)
+    except ImportError as error:
+        raise ModelError(
+            f"{base}: its tokenizer needs mistral-common", "pip install 'mistral-common[audio]'"
+        ) from error
+
+
 def unknown_language(language: str) -> ModelError:
     """The error for a language that a model does not know."""
     return ModelError(f"the model knows no language {language!r}", "languages are ISO 639-1 codes, such as en")

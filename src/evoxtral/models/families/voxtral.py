@@ -8,8 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from evoxtral.errors import ModelError
-from evoxtral.models.families.protocol import Dimensions, Family, StepSpeed, unknown_language
+from evoxtral.models.families.protocol import (
+    Dimensions,
+    Family,
+    StepSpeed,
+    load_mistral_processor,
+    unknown_language,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -185,12 +190,7 @@ class VoxtralModel:
 def _processor(base: str) -> Any:
     from transformers import VoxtralProcessor
 
-    try:
-        return VoxtralProcessor.from_pretrained(base)
-    except ImportError as error:
-        raise ModelError(
-            f"{base}: its tokenizer needs mistral-common", "pip install 'mistral-common[audio]'"
-        ) from error
+    return load_mistral_processor(VoxtralProcessor, base)
 
 
 def _model_class() -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from evoxtral.errors import ModelError
-from evoxtral.models.families.protocol import Dimensions, Family
+from evoxtral.models.families.protocol import Dimensions, Family, load_mistral_processor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -231,12 +231,7 @@ def delay_frames(delay_ms: int) -> int:
 def _processor(base: str) -> Any:
     from transformers import VoxtralRealtimeProcessor
 
-    try:
-        return VoxtralRealtimeProcessor.from_pretrained(base)
-    except ImportError as error:
-        raise ModelError(
-            f"{base}: its tokenizer needs mistral-common", "pip install 'mistral-common[audio]'"
-        ) from error
+    return load_mistral_processor(VoxtralRealtimeProcessor, base)
 
 
 def _model_class() -> Any:
