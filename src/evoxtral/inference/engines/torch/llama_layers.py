@@ -59,12 +59,10 @@ class LlamaLayers:
         ]
         self._project_step, self._finish_step = self._project, self._finish
         self._project_prompts, self._finish_prompts = self._project, self._finish
-        self._rotate: Any = _rotated
         if compiled:
             # All layers share what is compiled of one. Prompts have any sizes; each number of places has its own step.
             self._project_prompts = torch.compile(self._project, dynamic=True, fullgraph=True)
             self._finish_prompts = torch.compile(self._finish, dynamic=True, fullgraph=True)
-            self._rotate = torch.compile(_rotated, dynamic=True, fullgraph=True)
             dynamo: Any = torch._dynamo
             dynamo.config.recompile_limit = max(dynamo.config.recompile_limit, _MOST_COMPILED)
             self._project_step = torch.compile(self._project, dynamic=False, fullgraph=True)
@@ -187,7 +185,7 @@ class LlamaLayers:
         query, key, value = (
             part.view(rows, length, -1, self.head_dim).transpose(1, 2) for part in torch.split(projected, sizes, -1)
         )
-        query, key = self._rotate(query, cosine, sine), self._rotate(key, cosine, sine)
+        query, key = _rotated(query, cosine, sine), _rotated(key, cosine, sine)
         heard = attend(query, key, value).transpose(1, 2).reshape(rows, length, -1)
         return finish(hidden, heard, *others)
 
